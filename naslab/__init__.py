@@ -1,0 +1,69 @@
+"""naslab: compare neural architecture search strategies fairly.
+
+The public names are loaded when first used (PEP 562), so that ``import naslab`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from naslab.choice import Architecture, Choice
+    from naslab.comparison import compare, search
+    from naslab.errors import NaslabError
+    from naslab.evaluators.base import Evaluation, Evaluator
+    from naslab.optimizers.base import AskTell, Optimizer, Query
+    from naslab.registry import search_space
+    from naslab.results import Results
+    from naslab.space import Rule, SearchSpace
+    from naslab.tasks import Budget, Constraint, Problem, Task, task
+
+_HOMES = {
+    "naslab.choice": ("Architecture", "Choice"),
+    "naslab.comparison": ("compare", "search"),
+    "naslab.errors": ("NaslabError",),
+    "naslab.evaluators.base": ("Evaluation", "Evaluator"),
+    "naslab.optimizers.base": ("AskTell", "Optimizer", "Query"),
+    "naslab.registry": ("search_space",),
+    "naslab.results": ("Results",),
+    "naslab.space": ("Rule", "SearchSpace"),
+    "naslab.tasks": ("Budget", "Constraint", "Problem", "Task", "task"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Architecture",
+    "AskTell",
+    "Budget",
+    "Choice",
+    "Constraint",
+    "Evaluation",
+    "Evaluator",
+    "NaslabError",
+    "Optimizer",
+    "Problem",
+    "Query",
+    "Results",
+    "Rule",
+    "SearchSpace",
+    "Task",
+    "compare",
+    "search",
+    "search_space",
+    "task",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'naslab' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

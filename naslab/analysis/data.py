@@ -1,0 +1,165 @@
+"""What the analysis is given: the runs of a comparison as plain frames, and the facts about its tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from naslab.errors import InvalidValue, UnknownName
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+
+COMPLETE, MISSING, NO_FEASIBLE = "complete", "missing", "no-feasible"
+COSTS = ("params", "macs", "latency_seconds")
+_RUN = ["task", "optimizer", "seed"]
+_FRAME_COLUMNS = [*_RUN, "status", "architecture", "reward", "truth", "regret", "evaluations", "seconds"]
+_ANYTIME_COLUMNS = [*_RUN, "evaluations", "seconds", "reward", "truth"]
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """The facts about a task that a table or a figure needs."""
+
+    id: str
+    """The task's id, such as ``"nasbench201/cifar10"``."""
+    metric: str
+    """What the truth measures: ``"test accuracy"``."""
+    unit: str
+    """The truth's unit: ``"%"``, or ``""`` for a plain number."""
+    direction: str
+    """``"max"`` where a higher truth is better, else ``"min"``."""
+    optimum: float | None
+    """The best truth in the space (under the constraint), where it is known."""
+    budget: float
+    """How much a run may spend, in `budget_unit`."""
+    budget_unit: str
+    """``"s"``: seconds on the common clock, or ``"evaluations"``."""
+    constraint: str
+    """What architectures must satisfy, in words (``"params <= 41,153"``); ``""`` for nothing."""
+
+    def __post_init__(self) -> None:
+        if self.direction not in ("max", "min"):
+            raise InvalidValue(f"direction {self.direction!r} of task {self.id!r}. Allowed: 'max' or 'min'.")
+        if self.budget_unit not in ("s", "evaluations"):
+            raise InvalidValue(f"budget unit {self.budget_unit!r} of task {self.id!r}. Allowed: 's' or 'evaluations'.")
+        if not self.budget > 0:
+            raise InvalidValue(f"budget {self.budget!r} of task {self.id!r}. Allowed: a number above 0.")
+
+    @property
+    def sign(self) -> int:
+        """+1 or -1: multiplied by it, a truth is better when it is higher."""
+        return 1 if self.direction == "max" else -1
+
+    @property
+    def clock(self) -> str:
+        """The column that the budget is counted in: ``"seconds"`` or ``"evaluations"``."""
+        return "seconds" if self.budget_unit == "s" else "evaluations"
+
+    @property
+    def truth_label(self) -> str:
+        """The truth's metric and unit, as written on an axis."""
+        return f"{self.metric} ({self.unit})" if self.unit else self.metric
+
+    @property
+    def clock_label(self) -> str:
+        """The clock and its unit, as written on an axis."""
+        return "search time (s)" if self.budget_unit == "s" else "evaluations"
+
+    @property
+    def budget_text(self) -> str:
+        """The budget in words: ``"12,000 s"``."""
+        return f"{self.budget:,.10g} {self.budget_unit}"
+
+
+@dataclass(frozen=True, eq=False)
+class ResultsData:
+    """The runs of a comparison.
+
+    Errors: InvalidValue for a frame that lacks a column, lists a run twice or one that nobody asked for, or
+    calls a run complete that has no truth.
+    """
+
+    frame: pd.DataFrame
+    """One row per run: task, optimizer, seed, status (complete, missing, no-feasible), architecture, reward,
+    truth, regret (>= 0; NaN where the optimum is unknown), evaluations, seconds (charged), and the costs that
+    are known, among params, macs, latency_seconds."""
+    anytime: pd.DataFrame
+    """One row each time a run's incumbent changed: task, optimizer, seed, evaluations (1-based), seconds,
+    reward, truth; stamped with the clock at the end of the evaluation that found it. A step function:
+    constant after a row, undefined before the first."""
+    tasks: dict[str, TaskInfo]
+    """Task id -> facts."""
+    optimizers: list[str]
+    """In the order asked for. The expected runs are tasks x optimizers x seeds."""
+    seeds: list[int]
+
+    def __post_init__(self) -> None:
+        for name, frame, columns in (
+            ("frame", self.frame, _FRAME_COLUMNS),
+            ("anytime", self.anytime, _ANYTIME_COLUMNS),
+        ):
+            if lacking := [column for column in columns if column not in frame.columns]:
+                raise InvalidValue(f"results {name} without {lacking[0]!r}. Columns: {', '.join(columns)}.")
+        if not (self.tasks and self.optimizers and self.seeds):
+            raise InvalidValue("results of nothing. Needed: at least one task, one optimizer and one seed.")
+        runs = self.frame[_RUN]
+        if runs.duplicated().any():
+            raise InvalidValue(f"run listed twice: {_run_name(runs[runs.duplicated()])}.")
+        stray = ~(
+            runs["task"].isin(list(self.tasks))
+            & runs["optimizer"].isin(self.optimizers)
+            & runs["seed"].isin(self.seeds)
+        )
+        if stray.any():
+            raise InvalidValue(f"run that is not part of this comparison: {_run_name(runs[stray])}.")
+        status = self.frame["status"]
+        if not status.isin([COMPLETE, MISSING, NO_FEASIBLE]).all():
+            raise InvalidValue(f"run with a status other than {COMPLETE}, {MISSING}, {NO_FEASIBLE}.")
+        hollow = (status == COMPLETE) & ~np.isfinite(self.frame["truth"].to_numpy(float))
+        if hollow.any():
+            raise InvalidValue(f"complete run without a finite truth: {_run_name(runs[hollow])}.")
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """`frame` with one row per expected run, in the order tasks, optimizers, seeds; absent: missing."""
+        expected = pd.MultiIndex.from_product([list(self.tasks), self.optimizers, self.seeds], names=_RUN)
+        runs = self.frame.set_index(_RUN).reindex(expected).reset_index()
+        runs["status"] = runs["status"].fillna(MISSING)
+        return runs
+
+    @cached_property
+    def costs(self) -> list[str]:
+        """The cost columns that are known for at least one run."""
+        return [cost for cost in COSTS if cost in self.frame.columns and bool(self.frame[cost].notna().any())]
+
+    def task(self, name: str) -> TaskInfo:
+        """The facts about a task. Errors: UnknownName."""
+        if name not in self.tasks:
+            raise UnknownName(name, self.tasks)
+        return self.tasks[name]
+
+    def of(self, task: str, optimizer: str) -> pd.DataFrame:
+        """The expected runs of one optimizer on one task."""
+        return self.runs[(self.runs["task"] == task) & (self.runs["optimizer"] == optimizer)]
+
+    def truths(self, task: str, optimizer: str) -> FloatArray:
+        """The truths of the complete runs, shape ``(n,)``, in the task's own direction and unit."""
+        runs = self.of(task, optimizer)
+        return runs.loc[runs["status"] == COMPLETE, "truth"].to_numpy(float)
+
+    def scores(self, task: str, optimizer: str) -> FloatArray:
+        """Truths for statistics of ranks, shape ``(n,)``: higher is better, -inf for a run that ended without
+        a feasible architecture (it is worse than any that has one); missing runs are left out."""
+        runs = self.of(task, optimizer)
+        failed = int((runs["status"] == NO_FEASIBLE).sum())
+        return np.concatenate([self.task(task).sign * self.truths(task, optimizer), np.full(failed, -np.inf)])
+
+
+def _run_name(runs: pd.DataFrame) -> str:
+    task, optimizer, seed = runs.iloc[0]
+    return f"task {task!r}, optimizer {optimizer!r}, seed {seed}"

@@ -1,0 +1,112 @@
+"""A table as text: what a reader sees in HTML, Markdown and LaTeX, from the frame that goes into the CSV."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+DASH = "—"
+_LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
+    "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
+    ">": r"\textgreater{}", "|": r"\textbar{}", DASH: "--", "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$",
+    "[": "{[}", "]": "{]}", "\n": " ",
+}  # fmt: skip
+
+
+def to_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame as a reader should see it: strings, with ``X``, ``X low``, ``X high`` in one column.
+
+    NaN is a dash. Numbers of one column have the same decimals: two where they reach 1, else three
+    significant digits of the largest; columns named ``p`` or ``p ...`` have three, and ``<0.001``.
+    """
+    shown: dict[str, list[str]] = {}
+    for name in frame.columns:
+        stem = name.removesuffix(" low").removesuffix(" high")
+        if stem != name and stem in frame.columns:
+            continue
+        column = frame[name]
+        text = _column(name, column)
+        if f"{name} low" in frame.columns:
+            decimals = _decimals(column)
+            bounds = zip(frame[f"{name} low"], frame[f"{name} high"], strict=True)
+            text = [
+                f"{value} [{_number(low, decimals)}, {_number(high, decimals)}]" if np.isfinite(low) else value
+                for value, (low, high) in zip(text, bounds, strict=True)
+            ]
+            name = f"{name} [95 %]"
+        shown[name] = text
+    return pd.DataFrame(shown, dtype=str)
+
+
+def is_numeric(frame: pd.DataFrame) -> list[bool]:
+    """For each column of `to_text(frame)`: whether it shows numbers (and is set flush right)."""
+    return [pd.api.types.is_numeric_dtype(frame[name.removesuffix(" [95 %]")]) for name in to_text(frame).columns]
+
+
+def number(value: float) -> str:
+    """One number as it would stand in a table."""
+    return _number(value, _decimals(pd.Series([value])))
+
+
+def to_markdown(frame: pd.DataFrame) -> str:
+    """The frame as a Markdown table (GitHub's), numbers flush right."""
+    text = to_text(frame)
+    rules = ["---:" if numeric else "---" for numeric in is_numeric(frame)]
+    rows = [list(text.columns), *text.to_numpy().tolist()]
+    lines = ["| " + " | ".join(_markdown(cell) for cell in row) + " |" for row in rows]
+    lines.insert(1, "| " + " | ".join(rules) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def to_latex(frame: pd.DataFrame) -> str:
+    r"""The frame as a LaTeX ``tabular`` with booktabs rules; needs ``\usepackage{booktabs}`` only."""
+    text = to_text(frame)
+    align = "".join("r" if numeric else "l" for numeric in is_numeric(frame))
+    header, *rows = (
+        " & ".join(_latex(cell) for cell in row) + r" \\" for row in [list(text.columns), *text.to_numpy().tolist()]
+    )
+    lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", header, r"\midrule", *rows, r"\bottomrule"]
+    return "\n".join([*lines, r"\end{tabular}"]) + "\n"
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """The frame as CSV: all digits, empty for NaN."""
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def _column(name: str, column: pd.Series[Any]) -> list[str]:
+    if name == "p" or name.startswith("p "):
+        return [DASH if np.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}" for p in column]
+    if pd.api.types.is_float_dtype(column):
+        decimals = _decimals(column)
+        return [_number(value, decimals) for value in column]
+    if pd.api.types.is_integer_dtype(column):
+        return [f"{value:,}" for value in column]
+    return [DASH if pd.isna(value) else str(value) for value in column]
+
+
+def _decimals(column: pd.Series[Any]) -> int:
+    values = column.to_numpy(float)
+    largest = np.abs(values[np.isfinite(values)]).max(initial=0.0)
+    if largest == 0 or 1 <= largest < 1000:
+        return 2
+    return 0 if largest >= 1000 else min(2 - math.floor(math.log10(largest)), 8)
+
+
+def _number(value: float, decimals: int) -> str:
+    if np.isnan(value):
+        return DASH
+    return f"{value:,.{decimals}f}".replace("-", "\N{MINUS SIGN}") if np.isfinite(value) else str(value)
+
+
+def _markdown(cell: str) -> str:
+    return re.sub(r"([\\|*_`<>\[\]])", r"\\\1", cell).replace("\n", " ")
+
+
+def _latex(cell: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in cell).replace("\N{MINUS SIGN}", "$-$")

@@ -1,0 +1,315 @@
+"""Figures of quality: over the clock, at the end, against a cost. Frames in, axes out; no computing.
+
+Every function draws on `ax`, or on new axes of column width where it is None, and returns the axes.
+`styles` says how an optimizer is drawn (`naslab.analysis.style.palette`), by default in order of appearance.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+
+from naslab.analysis.data import FloatArray, TaskInfo
+from naslab.analysis.labels import block_height, block_width, label_ends, name_rows, names_width, row_height
+from naslab.analysis.style import COLUMN_WIDTH, INK, Styles, literal, new_axes, palette, style
+
+COST_LABELS = {"params": "parameters", "macs": "multiply-accumulates", "latency_seconds": "latency"}
+
+
+def plot_anytime(frame: pd.DataFrame, info: TaskInfo, *, styles: Styles | None = None, ax: Axes | None = None) -> Axes:
+    """Median truth of the incumbent over the clock, and its quartiles (`frame`: `anytime.curves`)."""
+    return _curves(frame, info, ("median", "q25", "q75"), styles, ax)
+
+
+def plot_anytime_mean(
+    frame: pd.DataFrame, info: TaskInfo, *, styles: Styles | None = None, ax: Axes | None = None
+) -> Axes:
+    """Mean truth of the incumbent over the clock, and its interval (`frame`: `anytime.curves`)."""
+    return _curves(frame, info, ("mean", "low", "high"), styles, ax)
+
+
+def plot_ecdf(
+    frame: pd.DataFrame,
+    info: TaskInfo,
+    target: float,
+    *,
+    styles: Styles | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Share of runs within one target of the best truth, over the clock (`frame`: `anytime.ecdf`)."""
+    styles = styles or palette(frame["optimizer"])
+    # From the first hit of any target, so that the figures of a task's targets have one axis.
+    start = min(float(frame["clock"].min()), info.budget / 2) * 0.8
+    frame = frame[frame["target"] == target]
+    with style():
+        ax = ax or _labelled_axes(list(frame["optimizer"].unique()))
+        ends = {}
+        for name, steps in frame.groupby("optimizer", sort=False):
+            look = styles[str(name)]
+            clock, share = steps["clock"].to_numpy(float), steps["share"].to_numpy(float)
+            ax.step(
+                np.concatenate([[start], clock]),
+                np.concatenate([[0.0], share]),
+                where="post",
+                color=look.colour,
+                linestyle=look.line,
+                gid=look.gid("line"),
+            )
+            ends[str(name)] = (float(clock[-1]), float(share[-1]))
+        ax.set_ylim(-0.03, 1.03)
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
+        ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
+        ax.set_ylabel("runs")
+        _clock_axis(ax, info, start)
+        ax.set_title(literal(f"{info.id}: within {target:g} {points(info.unit)}".rstrip()))
+        label_ends(ax, ends, styles)
+    return ax
+
+
+def plot_final(
+    frame: pd.DataFrame,
+    quality: pd.DataFrame,
+    info: TaskInfo,
+    *,
+    styles: Styles | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Truth of each run's result: a point per run, a box from quartile to quartile with the median, and the
+    IQM with its interval (`frame`: the complete runs of one task; `quality`: `tables.final_quality`)."""
+    quality = quality[quality["task"] == info.id]
+    names = list(quality["optimizer"])
+    styles = styles or palette(names)
+    with style():
+        if ax is None:
+            ax = new_axes(height=0.65 + row_height(names, 0.36) * len(names), left=names_width(names), bottom=0.38)
+        for row, (name, value, low, high) in enumerate(
+            zip(names, quality["IQM"], quality["IQM low"], quality["IQM high"], strict=True)
+        ):
+            look = styles[name]
+            truths = np.sort(frame.loc[frame["optimizer"] == name, "truth"].to_numpy(float))
+            if not truths.size:
+                ax.text(0.5, row, "no result", transform=ax.get_yaxis_transform(), ha="center", va="center")
+                continue
+            # Multiples of the golden ratio: evenly scattered, and the same in every drawing.
+            scatter = row + 0.1 + 0.28 * ((np.arange(len(truths)) * 0.6180339887) % 1)
+            ax.plot(
+                truths,
+                scatter,
+                look.marker,
+                color=look.colour,
+                markersize=2.2,
+                markeredgewidth=0,
+                alpha=0.55,
+                gid=look.gid("points"),
+            )
+            ax.boxplot(
+                truths,
+                positions=[row - 0.12],
+                widths=0.2,
+                orientation="horizontal",
+                showfliers=False,
+                manage_ticks=False,
+                boxprops={"color": look.colour, "linewidth": 0.8, "gid": look.gid("box")},
+                whiskerprops={"color": look.colour, "linewidth": 0.8, "gid": look.gid("whisker")},
+                capprops={"linewidth": 0},
+                medianprops={"color": look.colour, "linewidth": 1.8, "gid": look.gid("median")},
+            )
+            interval = [[value - low], [high - value]] if np.isfinite(low) else None
+            bars = ax.errorbar(
+                value,
+                row - 0.36,
+                xerr=interval,
+                fmt="D",
+                color=INK,
+                markersize=2.6,
+                elinewidth=1.0,
+                gid=look.gid("interval"),
+            )
+            for part in bars.get_children():
+                part.set_gid(look.gid("interval"))
+        name_rows(ax, names, styles)
+        _optimum_line(ax, info, vertical=True)
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+        ax.set_xlabel(literal(info.truth_label))
+        ax.set_title(_title(info))
+    return ax
+
+
+def plot_tradeoff(
+    frame: pd.DataFrame,
+    info: TaskInfo,
+    cost: str,
+    *,
+    styles: Styles | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Truth against a cost: an architecture per marker (its area grows with the number of runs that ended
+    with it) and each optimizer's Pareto front (`frame`: `tradeoff.points` for the same `cost`)."""
+    names = list(frame["optimizer"].unique())
+    styles = styles or palette(names)
+    with style():
+        ax = ax or _labelled_axes(names)
+        ends = {}
+        edge = float(frame["cost"].max() + 0.06 * np.ptp(frame["cost"].to_numpy(float)))
+        for name, found in frame.groupby("optimizer", sort=False):
+            look = styles[str(name)]
+            ax.scatter(
+                found["cost"],
+                found["truth"],
+                s=5 + 3 * (found["runs"] - 1).clip(upper=30),
+                marker=look.marker,
+                color=look.colour,
+                alpha=0.45,
+                linewidth=0,
+                gid=look.gid("points"),
+            )
+            front = found[found["front"]]
+            # A higher cost buys no less: the front goes on to the edge, where its name stands.
+            ends[str(name)] = (edge, float(front["truth"].iloc[-1]))
+            ax.step(
+                [*front["cost"], edge],
+                [*front["truth"], ends[str(name)][1]],
+                where="post",
+                color=look.colour,
+                linestyle=look.line,
+                linewidth=1.1,
+                marker=look.marker,
+                markevery=range(len(front)),
+                gid=look.gid("front"),
+            )
+        ax.margins(0.06)
+        ax.set_xlim(right=edge)
+        _optimum_line(ax, info)
+        ax.xaxis.set_major_formatter(EngFormatter(unit="s" if cost.endswith("_seconds") else "", sep=""))
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+        ax.set_xlabel(COST_LABELS.get(cost, cost))
+        ax.set_ylabel(literal(info.truth_label))
+        ax.set_title(_title(info))
+        label_ends(ax, ends, styles)
+    return ax
+
+
+def _curves(
+    frame: pd.DataFrame,
+    info: TaskInfo,
+    columns: tuple[str, str, str],
+    styles: Styles | None,
+    ax: Axes | None,
+) -> Axes:
+    styles = styles or palette(frame["optimizer"])
+    with style():
+        ax = ax or _labelled_axes(list(frame["optimizer"].unique()))
+        ends = {}
+        shown = []
+        for name, curve in frame.groupby("optimizer", sort=False):
+            look = styles[str(name)]
+            clock = curve["clock"].to_numpy(float)
+            centre, low, high = (curve[column].to_numpy(float) for column in columns)
+            ax.fill_between(
+                clock,
+                low,
+                high,
+                step="post",
+                color=look.colour,
+                alpha=min(0.16, 0.6 / len(styles)),
+                linewidth=0,
+                gid=look.gid("band"),
+            )
+            ax.step(
+                clock,
+                centre,
+                where="post",
+                color=look.colour,
+                linestyle=look.line,
+                gid=look.gid("line"),
+            )
+            if np.isfinite(centre[-1]):
+                ends[str(name)] = (clock[-1], centre[-1])
+            late = len(clock) // 2  # the early climb would leave no room for the differences that matter
+            shown.append(np.concatenate([centre[late:], low[late:], high[late:]]))
+        _truth_limits(ax, info, np.concatenate(shown))
+        _optimum_line(ax, info)
+        defined = frame.loc[frame[columns[0]].notna(), "clock"]
+        _clock_axis(ax, info, float((defined if len(defined) else frame["clock"]).min()))
+        ax.set_ylabel(literal(info.truth_label))
+        ax.set_title(_title(info))
+        label_ends(ax, ends, styles)
+    return ax
+
+
+def _labelled_axes(names: list[str]) -> Axes:
+    right = block_width(names)
+    height = max(1.55, block_height(names))
+    # Long names widen the figure rather than squeeze the curves under half of a column.
+    return new_axes(max(COLUMN_WIDTH, 0.55 + 1.7 + right), 0.65 + height, left=0.55, right=right)
+
+
+def _truth_limits(ax: Axes, info: TaskInfo, values: FloatArray) -> None:
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return
+    low, high = float(values.min()), float(values.max())
+    span = (high - low) or abs(high) * 0.01 or 1.0
+    if info.optimum is not None and low - span < info.optimum < high + span:
+        low, high = min(low, info.optimum), max(high, info.optimum)
+    ax.set_ylim(low - 0.06 * span, high + 0.06 * span)
+
+
+def _optimum_line(ax: Axes, info: TaskInfo, *, vertical: bool = False) -> None:
+    """A dotted line at the best truth in the space, where it is near enough to show without new limits."""
+    if info.optimum is None:
+        return
+    low, high = sorted(ax.get_xlim() if vertical else ax.get_ylim())
+    if not low - 0.3 * (high - low) <= info.optimum <= high + 0.3 * (high - low):
+        return
+    look: dict[str, Any] = {"color": INK, "linewidth": 0.7, "linestyle": (0, (1, 2)), "zorder": 1}
+    words: dict[str, Any] = {"fontsize": 7, "color": INK, "alpha": 0.75}
+    if vertical:
+        ax.axvline(info.optimum, **look)
+        ax.annotate(
+            "optimum",
+            (info.optimum, 1),
+            xycoords=ax.get_xaxis_transform(),
+            xytext=(0, 2),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            **words,
+        )
+    else:
+        ax.axhline(info.optimum, **look)
+        ax.annotate(
+            "optimum",
+            (0, info.optimum),
+            xycoords=ax.get_yaxis_transform(),
+            xytext=(3, 1.5),
+            textcoords="offset points",
+            va="bottom",
+            **words,
+        )
+
+
+def _clock_axis(ax: Axes, info: TaskInfo, start: float) -> None:
+    if start > 0 and info.budget / start >= 4:
+        ax.set_xscale("log")
+        # Under one and a half decades the powers of ten alone would be too few to read a time from.
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if info.budget / start < 30 else (1,)))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.set_xlim(min(start, 0.9 * info.budget), info.budget)
+    ax.set_xlabel(info.clock_label)
+
+
+def _title(info: TaskInfo) -> str:
+    return literal(f"{info.id}, {info.constraint}" if info.constraint else info.id)
+
+
+def points(unit: str) -> str:
+    """The unit of a difference: percentages differ by points."""
+    return "points" if unit == "%" else unit

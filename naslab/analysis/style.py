@@ -1,0 +1,144 @@
+"""How figures look: column width, type of 7 points and more, colours that the colour-blind can tell apart."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLUMN_WIDTH = 3.4  # inches: a column of a two-column page
+INK = "#1b1f24"
+
+# Okabe & Ito 2008 without yellow and black, which vanish on white and on dark paper; a grey in their place.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
+_LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p")
+
+_SETTINGS: Any = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure on every machine
+    "font.size": 7.5,
+    "axes.titlesize": 7.5,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 5,
+    "axes.labelsize": 7.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "xtick.minor.size": 1.5,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 3.5,
+    "axes.unicode_minus": True,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "svg.hashsalt": "naslab",
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one optimizer is drawn in every figure."""
+
+    number: int
+    colour: str
+    line: Any
+    marker: str
+
+    def gid(self, part: str) -> str:
+        """The SVG id of a part of this optimizer's drawing: ``series-3-label``."""
+        return f"series-{self.number}-{part}"
+
+
+Styles: TypeAlias = Mapping[str, Style]
+
+
+def palette(names: Iterable[str]) -> dict[str, Style]:
+    """Name -> style, in the order given; 28 combinations of colour and line before any comes again."""
+    return {
+        name: Style(
+            number,
+            _COLOURS[number % len(_COLOURS)],
+            _LINES[number % len(_LINES)],
+            _MARKERS[number % len(_MARKERS)],
+        )
+        for number, name in enumerate(dict.fromkeys(names))
+    }
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Within it, figures are drawn and saved in naslab's style."""
+    with mpl.rc_context(_SETTINGS):
+        yield
+
+
+def new_axes(
+    width: float = COLUMN_WIDTH,
+    height: float = 2.3,
+    *,
+    left: float = 0.5,
+    right: float = 0.1,
+    top: float = 0.25,
+    bottom: float = 0.4,
+) -> Axes:
+    """Axes alone in a new figure that pyplot does not know of. All lengths in inches."""
+    figure = Figure(figsize=(width, height))
+    box = (left / width, bottom / height, (width - left - right) / width, (height - bottom - top) / height)
+    return figure.add_axes(box)
+
+
+def figure_of(ax: Axes) -> Figure:
+    """The figure that the axes are in."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def literal(text: str) -> str:
+    """The text without matplotlib's mathematics: a ``$`` is a ``$``."""
+    return text.replace("$", r"\$")
+
+
+def wrap(name: str, width: int = 18) -> str:
+    """A long name on several lines, broken where words of a name end (``-``, ``[``, ``,``, ``/``, ``:``)."""
+    lines = [""]
+    for word in re.split(r"(?<=[-,/:])|(?=\[)", name):
+        if lines[-1] and len(lines[-1]) + len(word) > width:
+            lines.append("")
+        lines[-1] += word
+    return literal("\n".join(lines))
+
+
+def render(figure: Figure, kind: str) -> bytes:
+    """The figure as ``"svg"``, ``"pdf"`` or ``"png"`` (300 dpi): the same bytes for the same figure."""
+    undated: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(
+            buffer,
+            format=kind,
+            dpi=300,
+            metadata=undated[kind],
+            facecolor="none" if kind == "svg" else "white",
+        )
+    return buffer.getvalue()

@@ -1,0 +1,223 @@
+"""The ``naslab`` command: each subcommand is a few lines over the Python interface, imported when it runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import naslab
+from naslab.errors import InvalidValue, NaslabError, UnknownName
+
+app = typer.Typer(
+    name="naslab",
+    help="Compare neural architecture search strategies fairly: one loop, one clock, honest statistics.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+table_app = typer.Typer(help="Stored ground truth: import it, list it.", no_args_is_help=True)
+app.add_typer(table_app, name="table")
+
+KINDS = {"spaces": "search_spaces", "optimizers": "optimizers", "evaluators": "evaluators", "tasks": "tasks"}
+
+Budget = Annotated[str, typer.Option(help="Seconds on the task's clock (12000s) or evaluations (100).")]
+Limits = Annotated[list[str], typer.Option("--max", help="Limit on a cost, such as params=41153; may be repeated.")]
+Out = Annotated[Path, typer.Option(help="Folder for the traces and the report; the same command again resumes.")]
+
+
+def main() -> None:
+    """Entry point: bad input ends with one line and exit code 2."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run a command line; returns its exit code."""
+    try:
+        code = app(arguments, prog_name="naslab", standalone_mode=False)
+    except NaslabError as error:
+        details = getattr(error, "details", "")
+        if details:
+            print(details.rstrip(), file=sys.stderr)
+        return _fail(f"{type(error).__name__}: {error}")
+    except typer.Exit as error:
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        print("\nInterrupted. What is done is kept: the same command again continues.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        # Usage errors of the command-line library: an unknown option, a missing argument.
+        if not hasattr(error, "format_message"):
+            raise
+        return _fail(f"UsageError: {error.format_message()} See: naslab {' '.join([*arguments[:1], '--help'])}")
+    return code if isinstance(code, int) else 0
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    if version:
+        print(f"naslab {naslab.__version__}")
+        raise typer.Exit
+
+
+@app.command("list")
+def list_names(
+    kind: Annotated[
+        str, typer.Argument(help="spaces, optimizers, evaluators, tasks or experiments; all by default.")
+    ] = "",
+) -> None:
+    """What can be named on the command line: name, one line, provider."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from naslab.registry import entries
+    from naslab.reproduce import experiments
+
+    if kind and kind not in (*KINDS, "experiments"):
+        raise UnknownName(kind, [*KINDS, "experiments"])
+    table = Table(box=None, pad_edge=False)
+    for heading in ("kind", "name", "what it is", "provider"):
+        table.add_column(heading, overflow="fold")
+    for shown, group in KINDS.items():
+        if kind in ("", shown):
+            rows = [(e.name, e.description, e.provider) for e in entries(group).values()]
+            if shown == "tasks":
+                rows += _stored_tasks({name for name, _, _ in rows})
+            for row in rows:
+                table.add_row(shown, *row)
+    if kind in ("", "experiments"):
+        for experiment in experiments():
+            table.add_row("experiments", experiment.name, experiment.title, f"naslab reproduce {experiment.name}")
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table)
+
+
+@app.command()
+def compare(
+    tasks: Annotated[list[str], typer.Argument(help="Task ids; see: naslab list tasks.")],
+    optimizers: Annotated[
+        str, typer.Option(help="Names, comma-separated: random,regularized-evolution[population=20].")
+    ],
+    out: Out,
+    budget: Budget,
+    seeds: Annotated[int, typer.Option(help="Runs of every optimizer on every task.")] = 10,
+    workers: Annotated[int, typer.Option(help="Processes. The results do not depend on it.")] = 1,
+    maximum: Limits = [],  # noqa: B006
+) -> None:
+    """Compare optimizers on tasks, and write the report."""
+    from naslab.comparison import compare as run_comparison
+    from naslab.console import progress
+    from naslab.optimizers.spec import parse_list
+
+    with progress("runs") as tick:
+        results = run_comparison(
+            tasks,
+            parse_list(optimizers),
+            budget=budget,
+            out=out,
+            seeds=seeds,
+            workers=workers,
+            max=maximum,
+            progress=tick,
+        )
+    _report(results)
+
+
+@app.command()
+def search(
+    task: Annotated[str, typer.Argument(help="A task id; see: naslab list tasks.")],
+    optimizer: Annotated[str, typer.Option(help="A name; see: naslab list optimizers.")],
+    out: Out,
+    budget: Budget,
+    seed: Annotated[int, typer.Option(help="Which of the optimizer's runs.")] = 0,
+    maximum: Limits = [],  # noqa: B006
+) -> None:
+    """Run one search and print what it found."""
+    from naslab.comparison import search as run_search
+    from naslab.trace import trace_path
+
+    result = run_search(task, optimizer, budget=budget, seed=seed, max=maximum, out=out)
+    evaluations = result.trace.end and result.trace.end["evaluations"]
+    print(f"{evaluations} evaluations, trace: {trace_path(out, result.task, optimizer, seed)}")
+    if result.architecture is None:
+        print("No feasible architecture was found.")
+    else:
+        print(f"found:  {result.name}\nreward: {result.score:.6g}\ntruth:  {result.truth:.6g}")
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="The --out of a comparison.")]) -> None:
+    """Write the report of a comparison (again)."""
+    from naslab.results import Results
+
+    _report(Results(folder))
+
+
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(help="An experiment; see: naslab list experiments.")],
+    out: Annotated[Path | None, typer.Option(help="Folder; by default runs/NAME.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes. The results do not depend on it.")] = 1,
+    table: Annotated[
+        str, typer.Option(help="Run on this stored table instead of the experiment's; labelled as such.")
+    ] = "",
+) -> None:
+    """Reproduce a published table, ours beside the published numbers."""
+    from naslab.console import print_frame, progress
+    from naslab.reproduce import experiment, run_experiment
+
+    found = experiment(name)
+    with progress("runs") as tick:
+        outcome = run_experiment(found, out or Path("runs") / name, workers=workers, table=table, progress=tick)
+    for title, frame in outcome.tables:
+        print_frame(frame, title)
+    print(f"\nReport: {outcome.report}")
+
+
+@table_app.command("import")
+def import_table(
+    name: Annotated[str, typer.Option(help="Name to store the table under; its tasks are NAME/<dataset>.")],
+    file: Annotated[Path | None, typer.Argument(help="A CSV file (with --schema).")] = None,
+    schema: Annotated[Path | None, typer.Option(help="TOML file that says what the CSV's columns are.")] = None,
+    nats: Annotated[Path | None, typer.Option(help="Instead: a folder of official NATS-Bench records.")] = None,
+) -> None:
+    """Store a table of your own, or the official records, for naslab to use."""
+    from naslab.console import progress
+    from naslab.tables.from_csv import import_csv
+    from naslab.tables.from_nats import import_nats
+
+    if nats is not None and file is None and schema is None:
+        with progress("records") as tick:
+            table = import_nats(nats, name, progress=lambda done, total: tick(done, total, ""))
+    elif nats is None and file is not None and schema is not None:
+        table = import_csv(file, schema, name)
+    else:
+        raise InvalidValue("give either a CSV FILE with --schema SCHEMA.toml, or --nats DIR")
+    print(f"{len(table):,} architectures stored in {table.path}")
+    for dataset in table.tasks:
+        print(f"task {table.name}/{dataset}")
+
+
+def _report(results: Any) -> None:
+    from naslab.console import print_frame
+
+    print_frame(results.summary(), "Final quality")
+    print(f"\nReport: {results.report()}")
+
+
+def _stored_tasks(registered: set[str]) -> list[tuple[str, str, str]]:
+    from naslab.tasks import stored_task_ids
+
+    return [
+        (i, "From a stored table.", f"table {i.partition('/')[0]}") for i in stored_task_ids() if i not in registered
+    ]
+
+
+def _fail(message: str) -> int:
+    print(" ".join(message.split()), file=sys.stderr)
+    return 2

@@ -1,0 +1,85 @@
+"""What the command line shows: a progress bar on a terminal, plain lines elsewhere, and tables."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+@contextmanager
+def progress(unit: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A function to call with what is done, the total, and what was done last."""
+    if sys.stderr.isatty():
+        with _bar(unit) as tick:
+            yield tick
+    else:
+        yield _lines(unit)
+
+
+@contextmanager
+def _bar(unit: str) -> Iterator[Callable[[int, int, str], None]]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(f"{unit}  left"),
+        TimeRemainingColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
+        shown = bar.add_task("", total=None)
+        yield lambda done, total, last: bar.update(shown, completed=done, total=total, description=last)
+
+
+def _lines(unit: str) -> Callable[[int, int, str], None]:
+    begun: list[tuple[float, int]] = []
+    last_line = [time.monotonic()]
+
+    def tick(done: int, total: int, last: str) -> None:
+        now = time.monotonic()
+        if not begun:
+            begun.append((now, done))
+        if done < total and now - last_line[0] < SECONDS_BETWEEN_LINES:
+            return
+        last_line[0] = now
+        start, already = begun[0]
+        left = (now - start) / (done - already) * (total - done) if done > already else 0.0
+        print(f"{done}/{total} {unit}, {left:.0f} s left", file=sys.stderr, flush=True)
+
+    return tick
+
+
+def print_frame(frame: pd.DataFrame, title: str) -> None:
+    """Print a table; numbers to the right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from naslab.analysis.formats import is_numeric, to_text
+
+    text = to_text(frame)
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column, numeric in zip(text.columns, is_numeric(frame), strict=True):
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in text.to_numpy().tolist():
+        table.add_row(*row)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table)

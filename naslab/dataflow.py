@@ -1,0 +1,159 @@
+"""The data flow of an architecture, and a key that two architectures share exactly if theirs are isomorphic.
+
+What counts is what can affect the output: operations that the input reaches and that reach the output. Identities
+are contracted: an operation's input is a sum of other operations' outputs, with multiplicities (``x + x`` is twice
+``x``), and a tensor that is used twice stays one tensor. Operations keep their kind and their width; poolings are
+never simplified. A node that concatenates is an operation of its own whose inputs are unordered.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import networkx as nx
+
+Token: TypeAlias = int
+"""One tensor: an input, the result of one operation, or the output."""
+
+
+@dataclass(frozen=True)
+class DataFlow:
+    """A labelled acyclic multigraph of tensors.
+
+    Attributes:
+        labels: What each tensor is: an input, an operation's result, a concatenation, the output (the last one).
+        sources: For each tensor the tensors it is computed from, with multiplicities.
+    """
+
+    labels: tuple[str, ...]
+    sources: tuple[Mapping[Token, int], ...]
+
+
+def data_flow(graph: nx.DiGraph[Any], order: Sequence[Any], inputs: Mapping[Any, Sequence[Any]]) -> DataFlow:
+    """The data flow of a graph without choices (edges carry resolved ``op``).
+
+    Args:
+        graph: As returned by :meth:`naslab.space.SearchSpace.resolve`; source nodes are inputs.
+        order: Its nodes in topological order, the output last.
+        inputs: The predecessors of each node in order.
+    """
+    labels: list[str] = []
+    sources: list[Counter[Token]] = []
+
+    def token(label: str, made_from: Counter[Token]) -> Token:
+        labels.append(label)
+        sources.append(made_from)
+        return len(labels) - 1
+
+    tensors: dict[Any, Counter[Token]] = {}
+    for node in order:
+        if not inputs[node]:
+            tensors[node] = Counter([token(f"input {node}", Counter())])
+            continue
+        slots = []
+        for source in inputs[node]:
+            op = graph.edges[source, node]["op"]
+            if op.is_zero or not tensors[source]:
+                slots.append(Counter[Token]())
+            elif op.is_identity:
+                slots.append(tensors[source])
+            else:
+                width = graph.nodes[node].get("width") if op.sets_width else None
+                label = repr(op) if width is None else f"{op!r} to {width}"
+                slots.append(Counter([token(label, tensors[source])]))
+        if graph.nodes[node].get("combine", "sum") == "concat":
+            tensors[node] = Counter()
+            if any(slots):
+                parts = Counter(token("part", slot) for slot in slots)
+                tensors[node] = Counter([token("concatenation", parts)])
+        else:
+            tensors[node] = sum(slots, Counter())
+    return _live(labels, sources, tensors[order[-1]])
+
+
+def certificate(flow: DataFlow) -> str:
+    """A string that is equal for two data flows exactly if they are isomorphic.
+
+    Colour refinement with individualisation: tensors are told apart by what they are, come from and go to; ties that
+    remain are broken in every possible way and the smallest description wins.
+    """
+    consumers: list[Counter[Token]] = [Counter() for _ in flow.labels]
+    for token, made_from in enumerate(flow.sources):
+        for source, times in made_from.items():
+            consumers[source][token] += times
+    return _smallest(flow, consumers, _ranks(flow.labels))
+
+
+def is_connected(flow: DataFlow) -> bool:
+    """Whether any input affects the output."""
+    return bool(flow.sources[-1])
+
+
+def _live(labels: list[str], sources: list[Counter[Token]], output: Counter[Token]) -> DataFlow:
+    """Keep what the output depends on, and append the output itself."""
+    live: set[Token] = set()
+    stack = list(output)
+    while stack:
+        token = stack.pop()
+        if token not in live:
+            live.add(token)
+            stack.extend(sources[token])
+    new = {old: i for i, old in enumerate(sorted(live))}
+
+    def renamed(counts: Mapping[Token, int]) -> dict[Token, int]:
+        return {new[t]: n for t, n in counts.items()}
+
+    return DataFlow((*(labels[t] for t in new), "output"), (*(renamed(sources[t]) for t in new), renamed(output)))
+
+
+def _ranks(keys: Sequence[Any]) -> list[int]:
+    rank = {key: i for i, key in enumerate(sorted(set(keys)))}
+    return [rank[key] for key in keys]
+
+
+def _refine(flow: DataFlow, consumers: list[Counter[Token]], colours: list[int]) -> list[int]:
+    while True:
+        finer = _ranks(
+            [
+                (
+                    colours[t],
+                    tuple(sorted((colours[s], n) for s, n in flow.sources[t].items())),
+                    tuple(sorted((colours[c], n) for c, n in consumers[t].items())),
+                )
+                for t in range(len(colours))
+            ]
+        )
+        if max(finer) == max(colours):  # as many colours as before: stable
+            return finer
+        colours = finer
+
+
+def _smallest(flow: DataFlow, consumers: list[Counter[Token]], colours: list[int]) -> str:
+    colours = _refine(flow, consumers, colours)
+    counts = Counter(colours)
+    tied = [colour for colour in sorted(counts) if counts[colour] > 1]
+    if not tied:
+        return _description(flow, colours)
+    members = [t for t, colour in enumerate(colours) if colour == tied[0]]
+    # Tensors with the same sources and the same consumers can be swapped: one of them stands for all.
+    distinct = {_interchangeable(flow, consumers, t): t for t in members}
+    return min(
+        _smallest(flow, consumers, [2 * colour - (t == chosen) for t, colour in enumerate(colours)])
+        for chosen in distinct.values()
+    )
+
+
+def _interchangeable(flow: DataFlow, consumers: list[Counter[Token]], token: Token) -> tuple[Any, Any]:
+    return frozenset(flow.sources[token].items()), frozenset(consumers[token].items())
+
+
+def _description(flow: DataFlow, colours: list[int]) -> str:
+    lines = []
+    for token in sorted(range(len(colours)), key=colours.__getitem__):
+        made_from = sorted((colours[s], n) for s, n in flow.sources[token].items())
+        terms = " + ".join(f"{n}*{c}" if n > 1 else str(c) for c, n in made_from)
+        lines.append(f"{colours[token]}={flow.labels[token]}({terms})")
+    return "; ".join(lines)

@@ -1,0 +1,130 @@
+"""Architectures as numbers, for predictors: one-hot, paths, and adjacency with operations on nodes.
+
+The last two look at the space's cells (for a space without cells, at its whole graph).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import networkx as nx
+import numpy as np
+import numpy.typing as npt
+
+from naslab.choice import choices_in, resolve
+from naslab.errors import InvalidValue
+
+MOST_PATHS = 100_000
+
+
+class OperationGraph(NamedTuple):
+    """A graph with operations on nodes.
+
+    Attributes:
+        adjacency: ``(n, n)`` zeros and ones; row to column is the direction of the data. The same for every
+            architecture of a space.
+        operations: ``(n,)`` index into ``vocabulary``.
+        vocabulary: ``"input"``, ``"output"`` and every operation that can occur.
+    """
+
+    adjacency: npt.NDArray[np.uint8]
+    operations: npt.NDArray[np.int64]
+    vocabulary: tuple[str, ...]
+
+
+class CellEncoder:
+    """Encodes the cells of a space; all that does not depend on the architecture is worked out once.
+
+    Args:
+        cells: Acyclic graphs whose edges carry ``op``.
+        edges: The edges of each cell, in the order in which operations are listed.
+    """
+
+    def __init__(self, cells: Sequence[nx.DiGraph[Any]], edges: Sequence[Sequence[tuple[Any, Any]]]) -> None:
+        self.cells, self.edges = cells, edges
+
+    def paths(self, decisions: Mapping[str, int]) -> npt.NDArray[np.uint8]:
+        """Which sequences of operations lead from an input to the output: ``(features,)`` zeros and ones.
+
+        White et al. 2021 (BANANAS), section 3.1, untruncated: 5 + 25 + 125 features on NAS-Bench-201. Deviation: a path
+        with a zero operation on it is no path (public code marks it, so that two descriptions of the same network
+        differ).
+        """
+        features = np.zeros(len(self._features), dtype=np.uint8)
+        for which, path in self._paths:
+            ops = [resolve(self.cells[which].edges[edge]["op"], decisions) for edge in path]
+            if not any(op.is_zero for op in ops):
+                features[self._features[(which, path[0][0], *map(repr, ops))]] = 1
+        return features
+
+    def operation_graph(self, decisions: Mapping[str, int]) -> OperationGraph:
+        """Every edge becomes a node, between one node for each input and one for the output."""
+        adjacency, vocabulary = self._adjacency
+        index = {label: i for i, label in enumerate(vocabulary)}
+        labels: list[str] = []
+        for cell, edges in zip(self.cells, self.edges, strict=True):
+            labels += ["input"] * len(_sources(cell))
+            labels += [repr(resolve(cell.edges[edge]["op"], decisions)) for edge in edges]
+            labels += ["output"]
+        return OperationGraph(adjacency, np.asarray([index[label] for label in labels]), vocabulary)
+
+    @cached_property
+    def _adjacency(self) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
+        size = sum(len(_sources(cell)) + len(edges) + 1 for cell, edges in zip(self.cells, self.edges, strict=True))
+        adjacency = np.zeros((size, size), dtype=np.uint8)
+        vocabulary = dict.fromkeys(["input", "output"])
+        start = 0
+        for cell, edges in zip(self.cells, self.edges, strict=True):
+            sources = _sources(cell)
+            ends = [(None, s) for s in sources] + list(edges) + [(_sink(cell), None)]  # (tail, head) of each new node
+            for (i, (_, head)), (j, (tail, _)) in itertools.permutations(enumerate(ends), 2):
+                adjacency[start + i, start + j] = head is not None and head == tail
+            for edge in edges:
+                vocabulary.update(dict.fromkeys(repr(op) for op in operations(cell.edges[edge]["op"])))
+            start += len(ends)
+        adjacency.setflags(write=False)
+        return adjacency, tuple(vocabulary)
+
+    @cached_property
+    def _paths(self) -> list[tuple[int, tuple[tuple[Any, Any], ...]]]:
+        found = []
+        for which, cell in enumerate(self.cells):
+            for source in _sources(cell):
+                for path in nx.all_simple_edge_paths(cell, source, _sink(cell)):
+                    found.append((which, tuple(path)))
+        return sorted(found, key=lambda item: (item[0], len(item[1])))
+
+    @cached_property
+    def _features(self) -> dict[tuple[Any, ...], int]:
+        features: dict[tuple[Any, ...], int] = {}
+        for which, path in self._paths:
+            options = [[repr(op) for op in operations(self.cells[which].edges[edge]["op"])] for edge in path]
+            total = int(np.prod([len(o) for o in options], dtype=float)) + len(features)
+            if total > MOST_PATHS:
+                raise InvalidValue(
+                    f"the path encoding would have {total:,} features or more; at most {MOST_PATHS:,} are allowed: "
+                    "use 'one-hot'"
+                )
+            for labels in itertools.product(*options):
+                features.setdefault((which, path[0][0], *labels), len(features))
+        return features
+
+
+def operations(op: Any) -> Iterator[Any]:
+    """Every operation that an edge can carry, in the order of its options."""
+    names = {choice.name: len(choice.options) for choice in choices_in(op)}
+    seen: dict[Any, None] = {}
+    for index in itertools.product(*map(range, names.values())):
+        seen.setdefault(resolve(op, dict(zip(names, index, strict=True))))
+    return iter(seen)
+
+
+def _sources(cell: nx.DiGraph[Any]) -> list[Any]:
+    return [node for node in cell if cell.in_degree(node) == 0]
+
+
+def _sink(cell: nx.DiGraph[Any]) -> Any:
+    return next(node for node in cell if cell.out_degree(node) == 0)

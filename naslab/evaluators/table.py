@@ -1,0 +1,69 @@
+"""Looking up what somebody measured: an evaluator over a stored table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from naslab.choice import Architecture
+from naslab.errors import InvalidValue
+from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
+from naslab.tables.format import Table
+
+
+class TableReward(Evaluator):
+    """The recorded score of one randomly drawn training of the architecture.
+
+    Asking twice may give two answers, as training twice would, and is charged twice: the protocol of Dong & Yang 2020
+    (NAS-Bench-201). What is charged is the recorded training time; see :meth:`naslab.tables.format.Table.charge`.
+
+    Args:
+        table: Where the numbers are.
+        column: Name of the score's column; rewards never come from test data, which the table's header ensures.
+        dataset: Whose training seconds are charged.
+        epochs: The default fidelity; the column's other epochs can be asked for as fidelities.
+    """
+
+    def __init__(self, table: Table, column: str, dataset: str, epochs: int | None) -> None:
+        self.default = epochs
+        fidelities: Sequence[int | None] = table.columns[column].epochs or (None,)
+        self._rows = {tuple(a): row for row, a in enumerate(table.architectures.tolist())}
+        self._recorded = {e: _scores(table, column, e) for e in fidelities}
+        self._seconds = {e: table.charge(dataset, e).tolist() for e in fidelities}
+
+    def evaluate(
+        self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
+    ) -> Evaluation:
+        epochs = self.default if fidelity is None else fidelity
+        if epochs not in self._recorded:
+            raise InvalidValue(f"fidelity {epochs!r} is not recorded; allowed: {', '.join(map(str, self._recorded))}")
+        row = self._rows[architecture]
+        scores = self._recorded[epochs][row]
+        score = scores[int(rng.random() * len(scores))]
+        return Evaluation(score, self._seconds[epochs][row])
+
+
+class TableTruth(Evaluator):
+    """The mean over the recorded trainings: what the outcome of a search is judged by. It charges nothing.
+
+    The score is the metric itself, in its own unit and direction: see :class:`naslab.tasks.Task`.
+
+    Args:
+        values: Score by architecture.
+    """
+
+    def __init__(self, values: Mapping[Architecture, float]) -> None:
+        self.values = values
+
+    def evaluate(
+        self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
+    ) -> Evaluation:
+        return Evaluation(self.values[architecture], 0.0)
+
+
+def _scores(table: Table, column: str, epochs: int | None) -> list[list[float]]:
+    """For each row the scores that were recorded (not every seed was run for every architecture); higher is better."""
+    sign = 1.0 if table.columns[column].direction == "max" else -1.0
+    values = sign * table.values(column, epochs)
+    return [[x for x in row if x == x] or [float("nan")] for row in values.tolist()]

@@ -1,0 +1,1 @@
+"""Search strategies, one file each; :mod:`naslab.optimizers.base` holds the interface."""

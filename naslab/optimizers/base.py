@@ -1,0 +1,95 @@
+"""What an optimizer is. A black-box strategy in ten lines::
+
+    class Random(naslab.AskTell):
+        def ask(self):
+            return self.problem.sample(self.rng)
+
+        def tell(self, architecture, evaluation):
+            pass
+
+An optimizer is built from a problem, a generator and its hyperparameters (keyword arguments with defaults), and nothing
+else: no global state, no clock, no data but the problem's.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+
+from naslab.choice import Architecture
+from naslab.evaluators.base import Evaluation, Fidelity
+from naslab.tasks import Problem
+
+
+class Query(NamedTuple):
+    """An architecture, and how thoroughly it shall be evaluated.
+
+    Attributes:
+        architecture: A valid architecture of the problem's space.
+        fidelity: One of the problem's fidelities; its default where None.
+    """
+
+    architecture: Architecture
+    fidelity: Fidelity | None = None
+
+
+class Optimizer(ABC):
+    """A search strategy.
+
+    Args:
+        problem: All that may be known about the task.
+        rng: The only source of randomness.
+    """
+
+    def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
+        self.problem = problem
+        self.space = problem.space
+        self.rng = rng
+
+    @abstractmethod
+    def best(self) -> Architecture | None:
+        """The architecture that the search would return now; None where it has found no feasible one."""
+
+
+class AskTell(Optimizer):
+    """A black-box strategy: it asks for evaluations and is told what they found.
+
+    An interrupted run is resumed by asking again and telling what was recorded, so what is asked may depend on the
+    problem, the generator and what was told, and on nothing else. Under a constraint an infeasible architecture may be
+    asked for: it is evaluated and charged, and never returned.
+    """
+
+    def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
+        super().__init__(problem, rng)
+        self._incumbent: Architecture | None = None
+        self._standing: tuple[int, float] = (-1, -float("inf"))
+
+    @abstractmethod
+    def ask(self) -> Architecture | Query | None:
+        """What to evaluate next; None ends the run before its budget."""
+
+    @abstractmethod
+    def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
+        """What the evaluation of the last ask found. Its score may be any float, NaN and infinities included."""
+
+    def best(self) -> Architecture | None:
+        """The best feasible architecture told; among several fidelities the most thorough decides first."""
+        return self._incumbent
+
+    def receive(self, query: Query, evaluation: Evaluation, feasible: bool) -> bool:
+        """Note an evaluation and :meth:`tell` it. The loop calls this; strategies override :meth:`tell`.
+
+        Returns:
+            Whether it is the new incumbent.
+        """
+        fidelities = self.problem.fidelities
+        fidelity = self.problem.fidelity if query.fidelity is None else query.fidelity
+        thoroughness = fidelities.index(fidelity) if fidelity in fidelities else 0
+        standing = (thoroughness, evaluation.score)
+        better = feasible and evaluation.score - evaluation.score == 0.0 and standing > self._standing  # finite
+        if better:
+            self._incumbent, self._standing = query.architecture, standing
+        self.tell(query.architecture, evaluation)
+        return better

@@ -1,0 +1,55 @@
+"""Local search."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from naslab.choice import Architecture
+from naslab.evaluators.base import Evaluation
+from naslab.optimizers.base import AskTell
+from naslab.tasks import Problem
+
+RESTART_TRIES = 1000
+
+
+class LocalSearch(AskTell):
+    """Hill climbing over the whole neighbourhood, restarted from a random architecture at every local optimum.
+
+    White et al. 2021, "Exploring the Loss Landscape in Neural Architecture Search", algorithm 1: evaluate every
+    neighbour, move to the best if it beats the current architecture, else restart. Neighbours are visited in random
+    order, so that a run that ends within a neighbourhood is not biased towards the first choice. Nothing is evaluated
+    twice (the score seen first stands); the search ends when no new architecture is found.
+    """
+
+    def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
+        super().__init__(problem, rng)
+        self._scores: dict[Architecture, float] = {}
+        self._current: Architecture | None = None
+        self._around: list[Architecture] = []
+        self._waiting: list[Architecture] = []
+
+    def ask(self) -> Architecture | None:
+        while not self._waiting:
+            best = max(self._around, key=self._scores.__getitem__, default=None)
+            if self._current is None or best is None or self._scores[best] <= self._scores[self._current]:
+                best = self._restart()
+                if best is None:
+                    return None
+            self._current = best
+            self._around = self.problem.neighbors(best)
+            unseen = [a for a in self._around if a not in self._scores]
+            self._waiting = [unseen[i] for i in self.rng.permutation(len(unseen)).tolist()]
+            if best not in self._scores:
+                self._waiting.append(best)
+        return self._waiting.pop()
+
+    def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
+        finite = evaluation.score - evaluation.score == 0.0
+        self._scores[architecture] = evaluation.score if finite else -float("inf")
+
+    def _restart(self) -> Architecture | None:
+        for _ in range(RESTART_TRIES):
+            architecture = self.problem.sample(self.rng)
+            if architecture not in self._scores:
+                return architecture
+        return None

@@ -1,0 +1,21 @@
+"""Random search."""
+
+from __future__ import annotations
+
+from naslab.choice import Architecture
+from naslab.evaluators.base import Evaluation
+from naslab.optimizers.base import AskTell
+
+
+class RandomSearch(AskTell):
+    """Uniform random architectures, drawn with replacement.
+
+    Bergstra & Bengio 2012; the baseline of Li & Talwalkar 2019. As in the scripts of NAS-Bench-201 an architecture that
+    is drawn again is evaluated and charged again. Under a constraint the draw is uniform over the feasible.
+    """
+
+    def ask(self) -> Architecture:
+        return self.problem.sample(self.rng)
+
+    def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
+        pass

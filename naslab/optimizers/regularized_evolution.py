@@ -1,0 +1,66 @@
+"""Regularized (ageing) evolution."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from naslab.choice import Architecture
+from naslab.errors import InvalidValue
+from naslab.evaluators.base import Evaluation
+from naslab.optimizers.base import AskTell
+from naslab.tasks import Problem
+
+
+class RegularizedEvolution(AskTell):
+    """Tournament selection in a population whose oldest member dies.
+
+    Real et al. 2019, "Regularized Evolution for Image Classifier Architecture Search", algorithm 1. Defaults are
+    those of the NAS-Bench-201 scripts: population 10, tournaments of 3 drawn *with* replacement (Mellor et al. 2021
+    write without), a child differs from its parent by one move. A child that was evaluated before is evaluated and
+    charged again. Under a constraint, parents and children are feasible. A score that is not finite loses every
+    tournament.
+
+    Args:
+        problem: The problem.
+        rng: Its generator.
+        population: Number of architectures alive.
+        sample: Size of a tournament.
+        replacement: Whether a tournament may draw the same member twice.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        rng: np.random.Generator,
+        *,
+        population: int = 10,
+        sample: int = 3,
+        replacement: bool = True,
+    ) -> None:
+        super().__init__(problem, rng)
+        if population < 1 or sample < 1 or (sample > population and not replacement):
+            raise InvalidValue(
+                f"population={population}, sample={sample}: at least 1, and without replacement sample <= population"
+            )
+        self.population, self.sample, self.replacement = population, sample, replacement
+        self._alive: deque[tuple[float, Architecture]] = deque(maxlen=population)
+
+    def ask(self) -> Architecture:
+        alive = self._alive
+        if len(alive) < self.population:
+            return self.problem.sample(self.rng)
+        if self.replacement:
+            drawn = [alive[int(u * len(alive))] for u in self.rng.random(self.sample).tolist()]
+        else:
+            drawn = [alive[i] for i in self.rng.permutation(len(alive))[: self.sample].tolist()]
+        parent = drawn[0]
+        for other in drawn[1:]:
+            if other[0] > parent[0]:
+                parent = other
+        return self.problem.mutate(parent[1], self.rng)
+
+    def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
+        score = evaluation.score
+        self._alive.append((score if score - score == 0.0 else -float("inf"), architecture))

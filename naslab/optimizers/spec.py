@@ -1,0 +1,203 @@
+"""How an optimizer is named: ``name``, ``name[key=value,key=value]``, ``package.module:Class`` or ``./file.py:Class``.
+
+The written form is a variant's name, label and seed key.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from naslab import registry
+from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownName
+from naslab.optimizers.base import AskTell, Optimizer
+from naslab.tasks import Problem
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """An optimizer that can be built for any problem.
+
+    Attributes:
+        label: As it was written.
+        factory: Its class.
+        options: Hyperparameters that were given.
+    """
+
+    label: str
+    factory: type[AskTell]
+    options: dict[str, Any]
+
+    def build(self, problem: Problem, rng: np.random.Generator) -> AskTell:
+        """A fresh optimizer.
+
+        Raises:
+            NaslabError: It refuses its hyperparameters or the problem.
+            PluginError: It breaks down.
+        """
+        try:
+            return self.factory(problem, rng, **self.options)
+        except NaslabError:
+            raise
+        except Exception as error:
+            raise plugin_error(f"{self.label!r} can't be built", error, self.factory) from error
+
+    def describe(self) -> dict[str, Any]:
+        """What a trace's header records: label, hyperparameters with their defaults, and a plug-in's file hash."""
+        defaults = {
+            name: parameter.default
+            for name, parameter in list(inspect.signature(self.factory).parameters.items())[2:]
+            if parameter.default is not parameter.empty
+        }
+        described = {"name": self.label, "hyperparameters": {**defaults, **self.options}}
+        file = inspect.getsourcefile(self.factory) if ".py:" in self.label else None
+        if file:
+            described["file_sha256"] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        return described
+
+
+def parse_list(text: str) -> list[str]:
+    """Split ``a,b[c=1,d=2],e`` at the commas outside brackets."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
+
+
+def optimizer_spec(name: str | type[Optimizer]) -> OptimizerSpec:
+    """What a name stands for; see the module's documentation.
+
+    Raises:
+        UnknownOptimizer, UnknownHyperparameter: With the nearest name.
+        InvalidValue: The text is malformed, or a value has the wrong type.
+        PluginError: A plug-in that can't be imported or does not implement the interface.
+    """
+    if not isinstance(name, str):
+        return _checked(f"{name.__module__}:{name.__qualname__}", name, {})
+    target, bracket, rest = name.partition("[")
+    if not target or (bracket and not rest.endswith("]")):
+        raise InvalidValue(
+            f"optimizer {name!r}: write NAME, NAME[key=value,key=value], MODULE:CLASS or ./FILE.py:CLASS"
+        )
+    if ":" not in target:
+        factory = registry.load("optimizers", target)
+    else:
+        factory = _from_module(target)
+    options = {}
+    for part in parse_list(rest[:-1]) if bracket else []:
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise InvalidValue(f"optimizer {name!r}: hyperparameters are written key=value, not {part!r}")
+        options[key.strip()] = _literal(value.strip())
+    return _checked(name, factory, options)
+
+
+def plugin_error(what: str, error: BaseException, factory: Any) -> PluginError:
+    """A plug-in's failure in one line, with its own traceback shortened to its file as :attr:`details`."""
+    try:
+        file = inspect.getsourcefile(factory)
+    except TypeError:
+        file = str(factory)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if file and Path(frame.filename).resolve() == Path(file).resolve()]
+    failure = PluginError(f"{what}: {type(error).__name__}: {error}".replace("\n", " "))
+    if isinstance(error, SyntaxError):
+        failure.details = "".join(traceback.format_exception_only(error))
+    else:
+        failure.details = "".join(traceback.format_list(own))
+    return failure
+
+
+def _checked(label: str, factory: Any, options: dict[str, Any]) -> OptimizerSpec:
+    if not (isinstance(factory, type) and issubclass(factory, Optimizer)):
+        raise PluginError(f"{label!r} is no optimizer: it must be a class derived from naslab.AskTell")
+    missing = sorted(getattr(factory, "__abstractmethods__", ()))
+    if missing:
+        raise PluginError(f"{label!r} lacks {', '.join(f'{method}()' for method in missing)}")
+    if not issubclass(factory, AskTell):
+        raise PluginError(f"{label!r} is not a black-box optimizer (naslab.AskTell)")
+    registry.checked_options(factory, options, label.partition("[")[0], skip=2)
+    parameters = inspect.signature(factory).parameters
+    for key, value in options.items():
+        default = parameters[key].default
+        if default is parameters[key].empty or default is None:
+            continue
+        allowed: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
+        if not isinstance(value, allowed) or isinstance(value, bool) != isinstance(default, bool):
+            raise InvalidValue(
+                f"{label!r}: {key}={value!r} is no {type(default).__name__} (the default is {default!r})"
+            )
+    return OptimizerSpec(label, factory, options)
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(text, text))
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _from_module(target: str) -> Any:
+    source, _, attribute = target.rpartition(":")
+    module = _module_from_file(Path(source)) if source.endswith(".py") else _module(source)
+    found = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            classes: Sequence[str] = [n for n, v in vars(module).items() if isinstance(v, type)]
+            raise PluginError(f"{source} has no class {UnknownName(attribute, classes)}")
+        found = getattr(found, part)
+    return found
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and name.startswith(error.name):
+            raise PluginError(f"module {name!r} can't be found; for a file write ./file.py:Class") from None
+        raise plugin_error(f"module {name!r} can't be imported", error, _origin(name)) from error
+    except Exception as error:
+        raise plugin_error(f"module {name!r} can't be imported", error, _origin(name)) from error
+
+
+def _origin(name: str) -> str:
+    spec = importlib.util.find_spec(name)
+    return str(spec.origin) if spec else name
+
+
+def _module_from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise PluginError(f"plug-in file {str(path)!r} does not exist")
+    # The name carries the path, so that two files of one name are two modules; workers import it again under the same.
+    name = f"naslab_plugin_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]
+        if not isinstance(error, Exception):
+            raise
+        raise plugin_error(f"plug-in {str(path)!r} raises on import", error, str(path.resolve())) from error
+    return module

@@ -1,0 +1,225 @@
+"""Reproducing published tables: an experiment is a TOML file of what is run and which numbers stand beside it."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import naslab
+from naslab.comparison import Progress, compare
+from naslab.errors import InvalidValue, MissingTable, UnknownExperiment
+from naslab.results import Results
+from naslab.tables.format import Table
+from naslab.tables.messages import explain
+from naslab.tables.store import find_table, table_names
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RunsOf(_Strict):
+    """How many runs some published rows are a mean of, where it differs from the others."""
+
+    methods: tuple[str, ...]
+    runs: int
+
+
+class Published(_Strict):
+    """Where the published numbers are: a CSV file with columns ``X`` and ``X_std``."""
+
+    file: str
+    method: str
+    runs: int
+    runs_of: tuple[RunsOf, ...] = ()
+
+    def runs_behind(self, method: str) -> int:
+        return next((entry.runs for entry in self.runs_of if method in entry.methods), self.runs)
+
+
+class ReportedColumn(_Strict):
+    """One column of the published table, and where the table of trainings has it."""
+
+    label: str
+    published: str
+    dataset: str
+    split: str
+    epochs: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset}/accuracy/{self.split}"
+
+
+class Row(_Strict):
+    """A published row that we run."""
+
+    published: str
+    optimizer: str
+
+
+class Experiment(_Strict):
+    """A published table of search results.
+
+    ``table`` holds the protocol's trainings and ``import`` says how to get it; ``alternative`` is a table on which
+    the same experiment can be run, labelled as such.
+    """
+
+    name: str
+    title: str
+    description: str
+    table: str
+    dataset: str
+    alternative: str
+    budget: str
+    seeds: int
+    published: Published
+    columns: tuple[ReportedColumn, ...]
+    rows: tuple[Row, ...]
+    how_to_import: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an experiment left: tables to print, and the report."""
+
+    tables: Sequence[tuple[str, pd.DataFrame]]
+    report: Path
+
+
+def experiment_folder() -> Path:
+    """Where the experiment files are: beside the package in a checkout, under ``share/`` when installed."""
+    checkout = Path(naslab.__file__).parent.parent / "experiments"
+    return checkout if checkout.is_dir() else Path(sys.prefix) / "share" / "naslab" / "experiments"
+
+
+def experiments() -> list[Experiment]:
+    """All experiments, by name."""
+    return sorted((_load(path) for path in experiment_folder().glob("*.toml")), key=lambda e: e.name)
+
+
+def experiment(name: str) -> Experiment:
+    """The experiment of this name, or in this TOML file.
+
+    Raises:
+        UnknownExperiment: There is none.
+    """
+    if name.endswith(".toml"):
+        return _load(Path(name))
+    known = {e.name: e for e in experiments()}
+    if name not in known:
+        raise UnknownExperiment(name, known, see="naslab list experiments")
+    return known[name]
+
+
+def run_experiment(
+    wanted: Experiment, out: Path, *, workers: int = 1, table: str = "", progress: Progress | None = None
+) -> Outcome:
+    """Run an experiment (or finish it, in the same folder) and set its numbers beside the published ones.
+
+    Args:
+        wanted: The experiment.
+        out: Its folder.
+        workers: Processes.
+        table: Run on this stored table instead of the experiment's.
+        progress: Called after every run.
+
+    Raises:
+        MissingTable: The experiment's table is not stored; says how to get it and what can be run without it.
+    """
+    name = table or wanted.table
+    if name not in table_names():
+        if table:
+            find_table(table)  # refuses, naming the nearest
+        raise MissingTable(
+            f"{wanted.name} needs the table {name!r}. Import it: {wanted.how_to_import}; or run the same experiment on "
+            f"the packaged table: naslab reproduce {wanted.name} --table {wanted.alternative}"
+        )
+    stored = find_table(name)
+    optimizers = [row.optimizer for row in wanted.rows]
+    results = compare(
+        [f"{name}/{wanted.dataset}"],
+        optimizers,
+        budget=wanted.budget,
+        seeds=wanted.seeds,
+        out=out,
+        workers=workers,
+        progress=progress,
+    )
+    frame = beside_published(wanted, results, stored)
+    title = wanted.title + ("" if name == wanted.table else f" (on table {name!r}: NOT the published protocol)")
+    caption = (
+        f"{' '.join(wanted.description.split())} Mean and standard deviation over runs, percent. Standard errors of "
+        "the difference combine both samples. 'not run': a published row that naslab has no strategy for yet."
+    )
+    notes = (
+        [] if name == wanted.table else [f"Run on table {name!r} with its own reward, not with the published protocol."]
+    )
+    report = results.report(
+        title=title, notes=notes, tables=[("Beside the published numbers", frame, caption)],
+        command=f"naslab reproduce {wanted.name}" + (f" --table {table}" if table else ""),
+    )  # fmt: skip
+    return Outcome([(title, frame[frame["note"] != "not run"])], report)
+
+
+def beside_published(wanted: Experiment, results: Results, table: Table) -> pd.DataFrame:
+    """A row for every published row and column: ours, theirs, the difference and its standard errors."""
+    published = pd.read_csv(wanted.folder / "published" / wanted.published.file)
+    ours = {row.published: row.optimizer for row in wanted.rows}
+    space = next(iter(results.tasks.values())).problem.space
+    found = results.frame[results.frame["status"] == "complete"]
+    rows = []
+    for line in published.to_dict("records"):
+        method = str(line[wanted.published.method])
+        names = found.loc[found["optimizer"] == ours.get(method), "architecture"]
+        picked = [table.row(space.from_string(name)) for name in names]
+        for column in wanted.columns:
+            rows.append(_compared(method, column, line, picked, table, wanted.published.runs_behind(method)))
+    return pd.DataFrame(rows)
+
+
+def _compared(
+    method: str, column: ReportedColumn, line: dict[Any, Any], picked: list[int], table: Table, published_runs: int
+) -> dict[str, Any]:
+    theirs, their_sd = float(line[column.published]), float(line[f"{column.published}_std"])
+    recorded = column.name in table.columns and column.epochs in table.columns[column.name].epochs
+    values = table.mean(column.name, column.epochs)[picked] if picked and recorded else np.empty(0)
+    mean = float(values.mean()) if values.size else np.nan
+    sd = float(values.std(ddof=1)) if values.size > 1 else np.nan
+    error = sqrt(sd**2 / max(values.size, 1) + their_sd**2 / published_runs)
+    return {
+        "method": method,
+        "column": column.label,
+        "ours": mean,
+        "sd": sd,
+        "runs": len(picked),
+        "published": theirs,
+        "published sd": their_sd,
+        "difference": mean - theirs,
+        "in standard errors": (mean - theirs) / error if error > 0 else np.nan,
+        "note": "" if values.size else "not in this table" if picked else "not run",
+    }
+
+
+def _load(path: Path) -> Experiment:
+    try:
+        content = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise InvalidValue(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidValue(f"{path} is no TOML: {error}") from None
+    content["how_to_import"] = content.pop("import", "")
+    try:
+        return Experiment(**content, folder=path.parent)
+    except ValidationError as error:
+        raise InvalidValue(f"{path}: {explain(error, Experiment)}") from None

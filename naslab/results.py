@@ -1,0 +1,234 @@
+"""Results: the traces of a comparison, joined with the truth when they are read."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from naslab.analysis.anytime import curves
+from naslab.analysis.data import COMPLETE, MISSING, NO_FEASIBLE, ResultsData, TaskInfo
+from naslab.analysis.tables import final_quality
+from naslab.analysis.tradeoff import points
+from naslab.choice import Architecture
+from naslab.errors import OutputError
+from naslab.tasks import Budget, Constraint, Task, task
+from naslab.trace import Recorded, read, trace_path
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SPEC = "comparison.json"
+
+
+class Results:
+    """What a comparison found.
+
+    Args:
+        folder: The comparison's folder.
+        tasks: Its tasks under their constraint, where they are at hand; else they are looked up by id.
+
+    Raises:
+        OutputError: The folder holds no comparison.
+    """
+
+    def __init__(self, folder: str | Path, tasks: Mapping[str, Task] | None = None) -> None:
+        self.folder = Path(folder)
+        path = self.folder / SPEC
+        if not path.is_file():
+            raise OutputError(f"{folder} holds no comparison ({SPEC} is missing); give the --out of naslab compare")
+        try:
+            self.spec: dict[str, Any] = json.loads(path.read_text())
+        except ValueError:
+            raise OutputError(f"{path} is damaged") from None
+        self.optimizers = [optimizer["name"] for optimizer in self.spec["optimizers"]]
+        self.seeds = list(range(self.spec["seeds"]))
+        self._given = tasks
+
+    @cached_property
+    def tasks(self) -> dict[str, Task]:
+        """The tasks by id, under the comparison's constraint."""
+        if self._given is not None:
+            return dict(self._given)
+        constraint = Constraint.parse(self.spec["constraint"])
+        found = {task_id: task(task_id) for task_id in self.spec["tasks"]}
+        return {task_id: t.constrained(constraint) if constraint.limits else t for task_id, t in found.items()}
+
+    @cached_property
+    def data(self) -> ResultsData:
+        """The runs as plain frames, for :mod:`naslab.analysis`."""
+        runs, changes = [], []
+        for task_id, one in self.tasks.items():
+            judge = _Judge(one)
+            for optimizer in self.optimizers:
+                for seed in self.seeds:
+                    key = {"task": task_id, "optimizer": optimizer, "seed": seed}
+                    recorded = self.recorded(task_id, optimizer, seed)
+                    if recorded is None or recorded.end is None:
+                        runs.append({**key, "status": MISSING})
+                        continue
+                    runs.append({**key, **judge.run(recorded)})
+                    changes += [{**key, **change} for change in judge.incumbents(recorded)]
+        columns = ["task", "optimizer", "seed", "evaluations", "seconds", "reward", "truth"]
+        wanted = [
+            "task",
+            "optimizer",
+            "seed",
+            "status",
+            "architecture",
+            "reward",
+            "truth",
+            "regret",
+            "evaluations",
+        ]
+        frame = pd.DataFrame(runs)
+        frame = frame.reindex(columns=[*wanted, "seconds", *(c for c in frame if c not in {*wanted, "seconds"})])
+        infos = {task_id: self._info(one) for task_id, one in self.tasks.items()}
+        return ResultsData(frame, pd.DataFrame(changes, columns=columns), infos, self.optimizers, self.seeds)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row per run: what it returned, the truth about it, its regret and its costs."""
+        return self.data.frame
+
+    def recorded(self, task_id: str, optimizer: str, seed: int) -> Recorded | None:
+        """The trace of one run, or None where there is none."""
+        path = trace_path(self.folder, task_id, optimizer, seed)
+        return read(path) if path.exists() else None
+
+    def summary(self) -> pd.DataFrame:
+        """Final quality of each optimizer on each task, with 95 % intervals."""
+        return final_quality(self.data, _bootstrap())
+
+    def plot_anytime(self, task_id: str = "") -> Axes:
+        """Median and quartiles of the incumbent's truth over the budget, for one task (by default the first)."""
+        from naslab.analysis.plots import plot_anytime
+
+        info = self._one(task_id)
+        return plot_anytime(curves(self.data, info.id, _bootstrap()), info)
+
+    def plot_tradeoff(self, cost: str = "params", task_id: str = "") -> Axes:
+        """Truth of what was found against a cost, with the Pareto front, for one task (by default the first)."""
+        from naslab.analysis.plots import plot_tradeoff
+
+        info = self._one(task_id)
+        return plot_tradeoff(points(self.data, info.id, cost), info, cost)
+
+    def report(
+        self,
+        *,
+        title: str = "",
+        command: str = "",
+        notes: Sequence[str] = (),
+        tables: Sequence[tuple[str, pd.DataFrame, str]] = (),
+    ) -> Path:
+        """Write ``report/report.html`` in the comparison's folder, every table and every figure beside it.
+
+        Args:
+            title: Of the page.
+            command: How to repeat the comparison, as a line of shell.
+            notes: Paragraphs to put on top.
+            tables: Further tables: title, frame, caption.
+
+        Returns:
+            The path of the page.
+        """
+        from naslab.analysis.report import write_report
+
+        return write_report(
+            self.data,
+            self.folder / "report",
+            title or f"Comparison of {len(self.optimizers)} strategies on {', '.join(self.spec['tasks'])}",
+            command or self.command,
+            self.environment,
+            list(notes),
+            list(tables),
+        )
+
+    @property
+    def command(self) -> str:
+        """The command line that makes this comparison."""
+        limits = [f"--max {metric}={value:.10g}" for metric, value in self.spec["constraint"].items()]
+        words = ["naslab compare", *self.spec["tasks"], "--optimizers", shlex.quote(",".join(self.optimizers))]
+        words += ["--seeds", str(self.spec["seeds"]), "--budget", self.spec["budget"], *limits]
+        return " ".join([*words, "--out", shlex.quote(str(self.folder))])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Versions and data that the numbers depend on, from the first trace there is."""
+        first = next(self.folder.glob("runs/*/*/*.jsonl"), None)
+        versions = read(first).header["versions"] if first else {}
+        sources = {f"data of {task_id}": ", ".join(t.source.values()) for task_id, t in self.tasks.items() if t.source}
+        return {"naslab": self.spec["naslab"], **versions, **sources}
+
+    def _one(self, task_id: str) -> TaskInfo:
+        return self.data.task(task_id or next(iter(self.tasks)))
+
+    def _info(self, one: Task) -> TaskInfo:
+        budget = Budget.parse(self.spec["budget"])
+        constraint = str(one.problem.constraint)
+        return TaskInfo(
+            one.id, one.metric, one.unit, one.direction, one.optimum, budget.amount, budget.unit, constraint
+        )
+
+
+def _bootstrap() -> np.random.Generator:
+    """A fresh generator, so that the same results always get the same intervals."""
+    return np.random.default_rng(0)
+
+
+class _Judge:
+    """Joins traces of one task with its truth; every architecture is judged once."""
+
+    def __init__(self, one: Task) -> None:
+        self.task = one
+        self._truth: dict[Architecture, float] = {}
+
+    def truth(self, architecture: Architecture) -> float:
+        if architecture not in self._truth:
+            self._truth[architecture] = self.task.true_value(architecture)
+        return self._truth[architecture]
+
+    def run(self, recorded: Recorded) -> dict[str, Any]:
+        """The row of a finished run."""
+        seconds = math.fsum(step.evaluation.seconds for step in recorded.steps)
+        row: dict[str, Any] = {"status": NO_FEASIBLE, "evaluations": len(recorded.steps), "seconds": seconds}
+        assert recorded.end is not None
+        if recorded.end["best"] is None:
+            return row
+        best: Architecture = tuple(recorded.end["best"])
+        problem, truth = self.task.problem, self.truth(best)
+        optimum = self.task.optimum
+        scores = [s.evaluation.score for s in recorded.steps if s.incumbent and s.query.architecture == best]
+        return {
+            **row,
+            "status": COMPLETE,
+            "architecture": problem.space.to_string(best),
+            "reward": scores[-1] if scores else math.nan,
+            "truth": truth,
+            "regret": math.nan if optimum is None else abs(optimum - truth),
+            **{cost: problem.cost(cost, best) for cost in ("params", "macs", *problem.measured)},
+        }
+
+    def incumbents(self, recorded: Recorded) -> list[dict[str, Any]]:
+        """A row each time the incumbent changed, stamped with the clock at the end of its evaluation."""
+        rows, clock = [], 0.0
+        for number, step in enumerate(recorded.steps, start=1):
+            clock += step.evaluation.seconds
+            if step.incumbent:
+                rows.append(
+                    {
+                        "evaluations": number,
+                        "seconds": clock,
+                        "reward": step.evaluation.score,
+                        "truth": self.truth(step.query.architecture),
+                    }
+                )
+        return rows

@@ -1,0 +1,1 @@
+"""Search spaces, one file each; get them by name with :func:`naslab.search_space`."""

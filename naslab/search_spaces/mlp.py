@@ -1,0 +1,70 @@
+"""Multi-layer perceptrons whose hidden widths are choices: the search space of TabNAS (Yang et al. 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import networkx as nx
+
+from naslab.choice import Architecture, Choice
+from naslab.errors import InvalidArchitecture, InvalidValue
+from naslab.ops import Linear, ReLU
+from naslab.space import SearchSpace
+
+WIDTHS = (8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 384, 512)
+"""The 20 widths that public code derived from TabNAS uses for every layer."""
+
+
+def mlp(
+    in_features: int = 32,
+    out_features: int = 10,
+    depth: int = 3,
+    widths: Sequence[int] | Sequence[Sequence[int]] = WIDTHS,
+) -> MLP:
+    """A perceptron of ``depth`` hidden layers with ReLU, each with its own choice of width.
+
+    Args:
+        in_features: Number of inputs.
+        out_features: Number of outputs.
+        depth: Number of hidden layers; ignored where ``widths`` lists the widths of each layer.
+        widths: Widths to choose from, the same for every layer; or one sequence per layer.
+    """
+    layers = [tuple(w) if isinstance(w, Sequence) else None for w in widths]
+    if not layers or (None in layers and any(layers)):
+        raise InvalidValue(f"widths={widths!r}: give numbers, or one sequence of numbers per layer")
+    per_layer = [w for w in layers if w] or [tuple(int(str(w)) for w in widths)] * depth
+    if not per_layer or min((min(w) for w in per_layer), default=0) < 1:
+        raise InvalidValue(f"depth={depth}, widths={widths!r}: at least one layer, and widths of at least 1")
+    graph: nx.DiGraph[Any] = nx.DiGraph()
+    graph.add_node("x", shape=(in_features,))
+    last = "x"
+    for i, options in enumerate(per_layer, start=1):
+        graph.add_node(f"hidden{i}", width=Choice(f"width{i}", options))
+        graph.add_edge(last, f"hidden{i}", op=Linear())
+        last = f"hidden{i}/relu"
+        graph.add_edge(f"hidden{i}", last, op=ReLU())
+    graph.add_node("y", width=out_features)
+    graph.add_edge(last, "y", op=Linear())
+    return MLP(graph, name="mlp")
+
+
+class MLP(SearchSpace):
+    """Widths as choices, written ``32-144-24``."""
+
+    def to_string(self, architecture: Architecture) -> str:
+        """The hidden widths from input to output."""
+        options = zip(self.choices, self.architecture(architecture), strict=True)
+        return "-".join(str(choice.options[i]) for choice, i in options)
+
+    def from_string(self, string: str) -> Architecture:
+        parts = string.split("-")
+        if len(parts) != len(self.choices) or not all(part.isdecimal() for part in parts):
+            example = "-".join(str(choice.options[0]) for choice in self.choices)
+            raise InvalidArchitecture(f"{string!r} is not a list of {len(self.choices)} widths such as {example!r}")
+        options = []
+        for choice, part in zip(self.choices, parts, strict=True):
+            if int(part) not in choice.options:
+                raise InvalidArchitecture(f"{string!r}: {choice.name} is one of {choice.options}, not {part}")
+            options.append(choice.options.index(int(part)))
+        return tuple(options)

@@ -1,0 +1,345 @@
+"""Search spaces: a NetworkX graph with choices in it.
+
+Edges carry an operation (``op``), nodes a ``width``; any operation, attribute of an operation or width may be a
+:class:`~naslab.choice.Choice`. The source node carries the input's ``shape``. Nodes add up what arrives, or concatenate
+it (``combine="concat"``), in the order given by ``inputs``, by default that of the graph's nodes. The graph is the
+whole network: repeated cells are tied by using the same choice names again.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from math import prod
+from typing import Any, Literal, overload
+
+import networkx as nx
+import numpy as np
+import numpy.typing as npt
+
+from naslab import dataflow
+from naslab.choice import Architecture, Choice, choices_in, resolve
+from naslab.cost import Cost, CostModel, build_cost_model
+from naslab.encoding import CellEncoder, OperationGraph
+from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue, UnknownName
+from naslab.validity import Elimination, Rule
+
+__all__ = ["Architecture", "Choice", "Rule", "SearchSpace"]
+
+
+class SearchSpace:
+    """A set of architectures: all networks that a graph with choices describes.
+
+    Args:
+        graph: The whole network. It is copied and frozen.
+        name: How the space is called in messages and results.
+        order: Names of the choices in the order in which an architecture lists them; by default the order of first
+            appearance (node by node in topological order: its width, then its incoming edges).
+        rules: Which combinations of options are valid; by default all are.
+        cells: The graphs that the network repeats, for keys and encodings; by default the whole graph.
+
+    Raises:
+        InvalidSpace: The graph has a cycle, more than one output, an edge without an operation, tensors that do not
+            fit, or choices of one name with different numbers of options.
+    """
+
+    def __init__(
+        self,
+        graph: nx.DiGraph[Any],
+        *,
+        name: str = "space",
+        order: Sequence[str] | None = None,
+        rules: Sequence[Rule] = (),
+        cells: Sequence[nx.DiGraph[Any]] = (),
+    ) -> None:
+        self.name = name
+        self.graph: nx.DiGraph[Any] = nx.freeze(graph.copy())
+        self.rules = tuple(rules)
+        self.cells: tuple[nx.DiGraph[Any], ...] = tuple(nx.freeze(cell.copy()) for cell in cells) or (self.graph,)
+        self._order, self._inputs = _ordered(self.graph)
+        found = self._found_choices()
+        if order is not None and sorted(order) != sorted(found):
+            raise InvalidSpace(f"the stated order {list(order)} does not list the graph's choices {list(found)}")
+        self.choices: tuple[Choice, ...] = tuple(found[name] for name in (order or found))
+        self.sizes: tuple[int, ...] = tuple(len(choice.options) for choice in self.choices)
+        self._position = {choice.name: i for i, choice in enumerate(self.choices)}
+        self._rules = [self._checked(rule) for rule in self.rules]
+        if not self.size:
+            raise InvalidSpace(f"the rules of space {name!r} leave no valid architecture")
+        _ = self.cost_model  # infers every shape, so that a graph that does not fit is refused here
+
+    def __repr__(self) -> str:
+        return f"<SearchSpace {self.name!r}: {self.size:,} architectures, {len(self.choices)} choices>"
+
+    # ---- architectures -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def size(self) -> int:
+        """The number of valid architectures."""
+        return self._elimination.total if self.rules else prod(self.sizes)
+
+    def is_valid(self, architecture: Architecture) -> bool:
+        """Whether a tuple is an architecture of this space."""
+        if len(architecture) != len(self.sizes):
+            return False
+        if not all(0 <= option < size for option, size in zip(architecture, self.sizes, strict=True)):
+            return False
+        return all(tuple(architecture[i] for i in scope) in allowed for scope, allowed in self._rules)
+
+    def architecture(self, options: Sequence[int]) -> Architecture:
+        """Option indices (a list from JSON, say) as an architecture.
+
+        Raises:
+            InvalidArchitecture: Wrong length, an option that does not exist, or a combination that a rule forbids.
+        """
+        architecture = tuple(int(option) for option in options)
+        if self.is_valid(architecture):
+            return architecture
+        if len(architecture) != len(self.sizes):
+            raise InvalidArchitecture(
+                f"{architecture} has {len(architecture)} entries; space {self.name!r} has {len(self.sizes)} choices"
+            )
+        for choice, option in zip(self.choices, architecture, strict=True):
+            if not 0 <= option < len(choice.options):
+                raise InvalidArchitecture(
+                    f"{architecture}: choice {choice.name!r} has options 0 to {len(choice.options) - 1}, not {option}"
+                )
+        broken = next(
+            r.scope
+            for r, (s, allowed) in zip(self.rules, self._rules, strict=True)
+            if tuple(architecture[i] for i in s) not in allowed
+        )
+        raise InvalidArchitecture(f"{architecture} breaks the rule of space {self.name!r} on {', '.join(broken)}")
+
+    def architectures(self) -> Iterator[Architecture]:
+        """All valid architectures, the last choice fastest."""
+        every = itertools.product(*(range(size) for size in self.sizes))
+        return filter(self.is_valid, every) if self.rules else every
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """A valid architecture, each with the same probability."""
+        if self.rules:
+            return self._elimination.sample(rng)
+        uniform = rng.random(len(self.sizes)).tolist()
+        return tuple([int(u * size) for u, size in zip(uniform, self.sizes, strict=True)])
+
+    def neighbors(self, architecture: Architecture) -> list[Architecture]:
+        """The valid architectures one move away: one choice changed, or two changed together where rules forbid both
+        changes alone (moving an input of a DARTS node, for instance).
+        """
+        singles = [
+            (*architecture[:i], option, *architecture[i + 1 :])
+            for i, size in enumerate(self.sizes)
+            for option in range(size)
+            if option != architecture[i]
+        ]
+        if not self.rules:
+            return singles
+        valid = [a for a in singles if self.is_valid(a)]
+        return valid + [a for a in self._double_moves(architecture) if self.is_valid(a)]
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """A uniform draw from the neighbours; the architecture itself where it has none."""
+        if self.rules:
+            neighbors = self.neighbors(architecture)
+            return neighbors[int(rng.random() * len(neighbors))] if neighbors else architecture
+        if not self._moves:
+            return architecture
+        position, step = self._moves[int(rng.random() * len(self._moves))]
+        option = (architecture[position] + step) % self.sizes[position]
+        return (*architecture[:position], option, *architecture[position + 1 :])
+
+    # ---- keys, strings, encodings --------------------------------------------------------------------------------
+
+    def is_connected(self, architecture: Architecture) -> bool:
+        """Whether the input affects the output."""
+        decisions = self.decisions(architecture)
+        return dataflow.is_connected(self._flow(self.graph, decisions))
+
+    def canonical(self, architecture: Architecture) -> str:
+        """A key that two architectures share exactly if their data flows are isomorphic.
+
+        See :mod:`naslab.dataflow`. Computed cell by cell where the space has cells.
+        """
+        decisions = self.decisions(architecture)
+        return " | ".join(dataflow.certificate(self._flow(cell, decisions)) for cell in self.cells)
+
+    def to_string(self, architecture: Architecture) -> str:
+        """The benchmark's official notation; here ``choice=option`` pairs, unless a space overrides it."""
+        options = zip(self.choices, self.architecture(architecture), strict=True)
+        return ";".join(f"{choice.name}={_labels(choice)[i]}" for choice, i in options)
+
+    def from_string(self, string: str) -> Architecture:
+        """Inverse of :meth:`to_string`.
+
+        Raises:
+            InvalidArchitecture: The string is not in that notation.
+        """
+        parts = dict(part.partition("=")[::2] for part in string.split(";"))
+        options = []
+        for choice in self.choices:
+            labels = _labels(choice)
+            if choice.name not in parts:
+                raise InvalidArchitecture(f"{string!r} lacks choice {choice.name!r}; example: {self._example!r}")
+            if parts[choice.name] not in labels:
+                hint = UnknownName(parts[choice.name], labels)
+                raise InvalidArchitecture(f"{string!r}: choice {choice.name!r} has no option {hint}")
+            options.append(labels.index(parts[choice.name]))
+        if len(parts) > len(options):
+            extra = next(name for name in parts if name not in self._position)
+            raise InvalidArchitecture(f"{string!r}: space {self.name!r} has no choice {extra!r}")
+        return self.architecture(options)
+
+    @overload
+    def encode(self, architecture: Architecture, kind: Literal["adjacency"]) -> OperationGraph: ...
+    @overload
+    def encode(self, architecture: Architecture, kind: Literal["one-hot"]) -> npt.NDArray[np.uint8]: ...
+    @overload
+    def encode(self, architecture: Architecture, kind: Literal["path"]) -> npt.NDArray[np.uint8]: ...
+    def encode(self, architecture: Architecture, kind: str) -> npt.NDArray[np.uint8] | OperationGraph:
+        """An architecture as numbers.
+
+        Args:
+            architecture: Of this space.
+            kind: ``"one-hot"``: ``(sum of sizes,)``. ``"path"``: ``(paths,)``, see
+                :meth:`naslab.encoding.CellEncoder.paths`. ``"adjacency"``: operations on nodes, see
+                :class:`naslab.encoding.OperationGraph`.
+        """
+        if kind == "one-hot":
+            code = np.zeros(sum(self.sizes), dtype=np.uint8)
+            code[np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(int) + np.asarray(architecture)] = 1
+            return code
+        if kind == "path":
+            return self._encoder.paths(self.decisions(architecture))
+        if kind == "adjacency":
+            return self._encoder.operation_graph(self.decisions(architecture))
+        raise InvalidValue(f"encoding {UnknownName(kind, ['one-hot', 'path', 'adjacency'])}")
+
+    # ---- the network ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def cost_model(self) -> CostModel:
+        """Costs of every architecture, as tables over the choices."""
+        sizes = {choice.name: len(choice.options) for choice in self.choices}
+        return build_cost_model(self.graph, self._order, self._inputs, sizes)
+
+    def cost(self, architecture: Architecture) -> Cost:
+        """Parameters, MACs and memory of one architecture, nothing cut: dead branches count."""
+        return self.cost_model.cost(architecture)
+
+    def decisions(self, architecture: Architecture) -> dict[str, int]:
+        """Option index by choice name."""
+        return {choice.name: i for choice, i in zip(self.choices, architecture, strict=True)}
+
+    def resolve(self, architecture: Architecture) -> nx.DiGraph[Any]:
+        """The graph of one architecture: the same nodes and edges, no choices.
+
+        Nodes keep their order and carry ``inputs``, the order in which they combine what arrives.
+        """
+        return self._resolved(self.graph, self.decisions(self.architecture(architecture)))
+
+    # ---- inside --------------------------------------------------------------------------------------------------
+
+    def _resolved(self, graph: nx.DiGraph[Any], decisions: dict[str, int]) -> nx.DiGraph[Any]:
+        order, inputs = _ordered(graph)
+        resolved: nx.DiGraph[Any] = nx.DiGraph()
+        for node in order:
+            attributes = {key: resolve(value, decisions) for key, value in graph.nodes[node].items()}
+            resolved.add_node(node, **{**attributes, "inputs": tuple(inputs[node])})
+        for node in order:
+            for source in inputs[node]:
+                resolved.add_edge(source, node, op=resolve(graph.edges[source, node]["op"], decisions))
+        return resolved
+
+    def _flow(self, graph: nx.DiGraph[Any], decisions: dict[str, int]) -> dataflow.DataFlow:
+        resolved = self._resolved(graph, decisions)
+        return dataflow.data_flow(resolved, list(resolved), nx.get_node_attributes(resolved, "inputs"))
+
+    @cached_property
+    def _elimination(self) -> Elimination:
+        return Elimination(self.sizes, self._rules)
+
+    @cached_property
+    def _encoder(self) -> CellEncoder:
+        edges = []
+        for cell in self.cells:
+            order, inputs = _ordered(cell)
+            edges.append([(source, node) for node in order for source in inputs[node]])
+        return CellEncoder(self.cells, edges)
+
+    @cached_property
+    def _moves(self) -> list[tuple[int, int]]:
+        return [(i, step) for i, size in enumerate(self.sizes) for step in range(1, size)]
+
+    @cached_property
+    def _example(self) -> str:
+        return self.to_string(next(self.architectures()))
+
+    def _double_moves(self, architecture: Architecture) -> Iterator[Architecture]:
+        pairs = sorted({pair for scope, _ in self._rules for pair in itertools.combinations(sorted(scope), 2)})
+        for i, j in pairs:
+            for first, second in itertools.product(range(self.sizes[i]), range(self.sizes[j])):
+                if first == architecture[i] or second == architecture[j]:
+                    continue
+                one = (*architecture[:i], first, *architecture[i + 1 :])
+                other = (*architecture[:j], second, *architecture[j + 1 :])
+                if not self.is_valid(one) and not self.is_valid(other):
+                    yield (*one[:j], second, *one[j + 1 :])
+
+    def _found_choices(self) -> dict[str, Choice]:
+        found: dict[str, Choice] = {}
+        for node in self._order:
+            ops = [self.graph.edges[source, node]["op"] for source in self._inputs[node]]
+            for choice in itertools.chain(choices_in(self.graph.nodes[node].get("width")), *map(choices_in, ops)):
+                first = found.setdefault(choice.name, choice)
+                if len(first.options) != len(choice.options):
+                    raise InvalidSpace(
+                        f"choice {choice.name!r} has {len(first.options)} options in one place and "
+                        f"{len(choice.options)} at node {node!r}; places that share a name share the number of options"
+                    )
+        return found
+
+    def _checked(self, rule: Rule) -> tuple[tuple[int, ...], frozenset[tuple[int, ...]]]:
+        for name in rule.scope:
+            if name not in self._position:
+                raise InvalidSpace(f"a rule speaks of choice {UnknownName(name, self._position)}")
+        scope = tuple(self._position[name] for name in rule.scope)
+        for combination in rule.allowed:
+            if len(combination) != len(scope) or not all(
+                0 <= o < self.sizes[i] for i, o in zip(scope, combination, strict=True)
+            ):
+                raise InvalidSpace(f"a rule on {', '.join(rule.scope)} allows {combination}, which is no combination")
+        return scope, rule.allowed
+
+
+def _ordered(graph: nx.DiGraph[Any]) -> tuple[list[Any], dict[Any, list[Any]]]:
+    """Nodes in topological order (ties by insertion), and the predecessors of each in the order of combination."""
+    inserted = {node: i for i, node in enumerate(graph)}
+    try:
+        order = list(nx.lexicographical_topological_sort(graph, key=inserted.__getitem__))
+    except nx.NetworkXUnfeasible:
+        cycle = " -> ".join(repr(edge[0]) for edge in nx.find_cycle(graph))
+        raise InvalidSpace(f"the graph has a cycle: {cycle}; a network is acyclic") from None
+    place = {node: i for i, node in enumerate(order)}
+    inputs: dict[Any, list[Any]] = {}
+    for node in order:
+        sources = sorted(graph.predecessors(node), key=place.__getitem__)
+        stated = graph.nodes[node].get("inputs")
+        if stated is not None and sorted(map(str, stated)) != sorted(map(str, sources)):
+            raise InvalidSpace(f"node {node!r} states inputs {list(stated)}, but its predecessors are {sources}")
+        inputs[node] = list(stated) if stated is not None else sources
+        for source in sources:
+            if "op" not in graph.edges[source, node]:
+                raise InvalidSpace(f"edge {source!r} -> {node!r} has no operation; give it op=...")
+    outputs = [node for node in order if graph.out_degree(node) == 0]
+    if len(outputs) != 1:
+        raise InvalidSpace(f"a network has one output; this graph's nodes without successors are {outputs}")
+    return order, inputs
+
+
+def _labels(choice: Choice) -> list[str]:
+    """How the options are written: as they print if that is short and tells them apart, else by number."""
+    labels = [str(option) for option in choice.options]
+    plain = len(set(labels)) == len(labels) and not any(";" in label or "Choice(" in label for label in labels)
+    return labels if plain else [str(i) for i in range(len(labels))]

@@ -1,0 +1,241 @@
+"""The format of a table: a folder of memory-mapped ``.npy`` arrays and a JSON header.
+
+``header.json`` names the space, the columns (dataset, metric, split, role, unit, direction, epochs, seeds),
+the tasks and the provenance, and carries the SHA-256 of every file. ``architectures.npy`` is ``(N, C)`` uint8
+option indices; each column is ``(N, max(1, epochs), seeds)`` float64, NaN where nothing was recorded. No file
+is ever loaded through pickle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, ValidationError
+
+from naslab.errors import InvalidArchitecture, InvalidTable, InvalidValue, UnknownMetric
+from naslab.tables.header import ColumnSpec, Header, StoredArray, TableTask, content_hash
+from naslab.tables.messages import explain
+
+HEADER = "header.json"
+STAMP = "verified.json"
+Floats: TypeAlias = NDArray[np.float64]
+
+
+class Column(ColumnSpec):
+    """A column with its numbers: ``values`` is ``(N, max(1, epochs), seeds)``, NaN where not recorded."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    values: np.ndarray[Any, np.dtype[np.float64]] = Field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """An open table. Rows are architectures; arrays are memory-mapped and read-only.
+
+    Pickled (for a worker process) as its path and hash, not as its numbers.
+    """
+
+    path: Path
+    header: Header
+    architectures: NDArray[np.uint8]
+    columns: Mapping[str, Column]
+
+    @property
+    def name(self) -> str:
+        """The name that the table was stored under."""
+        return self.header.name
+
+    @property
+    def space(self) -> str:
+        """The registered name of its search space."""
+        return self.header.space
+
+    @property
+    def tasks(self) -> Mapping[str, TableTask]:
+        """Dataset -> reward, truth and options of the space."""
+        return self.header.tasks
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Where the numbers come from."""
+        return self.header.provenance
+
+    @property
+    def sha256(self) -> str:
+        """Identifies the content: the hash of the header, which holds the hash of every file."""
+        return self.header.sha256
+
+    def __len__(self) -> int:
+        return len(self.architectures)
+
+    def __reduce__(self) -> tuple[object, tuple[Path, str]]:
+        return _reopen, (self.path, self.sha256)
+
+    @cached_property
+    def _rows(self) -> dict[tuple[int, ...], int]:
+        rows: list[list[int]] = self.architectures.tolist()
+        return {tuple(options): row for row, options in enumerate(rows)}
+
+    def row(self, architecture: tuple[int, ...]) -> int:
+        """Row of an architecture (option indices). Raises InvalidArchitecture where the table lacks it."""
+        try:
+            return self._rows[architecture]
+        except (KeyError, TypeError):
+            raise InvalidArchitecture(
+                f"{architecture!r} is not among the {len(self):,} architectures of the table {self.name!r}"
+            ) from None
+
+    def values(self, column: str, epochs: int | None = None) -> Floats:
+        """``(N, S)``: one number per architecture and recorded seed, NaN where not recorded.
+
+        ``epochs=None`` is the longest recorded training, or the only entry of a metric without epochs. Raises
+        UnknownMetric for a column, InvalidValue for a number of epochs, that the table lacks.
+        """
+        if column not in self.columns:
+            raise UnknownMetric(column, self.columns, of=self.name)
+        found = self.columns[column]
+        if epochs is None:
+            return found.values[:, -1]
+        if epochs not in found.epochs:
+            recorded = ", ".join(map(str, found.epochs)) or "none (the metric has no epochs)"
+            raise InvalidValue(f"epochs={epochs} of {column!r} in table {self.name!r}. Recorded: {recorded}")
+        return found.values[:, found.epochs.index(epochs)]
+
+    def mean(self, column: str, epochs: int | None = None) -> Floats:
+        """``(N,)``: mean over the recorded seeds, NaN where there is none. Arguments as :meth:`values`."""
+        values = self.values(column, epochs)
+        recorded = ~np.isnan(values)
+        count = recorded.sum(axis=1)
+        total = np.where(recorded, values, 0.0).sum(axis=1)
+        mean = np.full(len(values), np.nan)
+        np.divide(total, count, out=mean, where=count > 0)
+        return mean
+
+    def charge(self, dataset: str, epochs: int | None = None) -> Floats:
+        """``(N,)`` seconds that a search pays to learn each architecture's reward after ``epochs``.
+
+        The dataset's ``train_seconds`` at these epochs where recorded, else the longest recorded training
+        scaled by ``epochs / recorded``: in NAS-Bench-201 every epoch of a training takes the same time. Means
+        over seeds. ``epochs=None`` is the longest training. Time spent on validating is not charged.
+        """
+        name = f"{dataset}/train_seconds"
+        if name not in self.columns:
+            raise UnknownMetric(name, self.columns, of=self.name)
+        recorded = self.columns[name].epochs
+        if epochs is None or not recorded or epochs in recorded:
+            return self.mean(name, epochs if recorded else None)
+        return self.mean(name) * (epochs / recorded[-1])
+
+
+def _reopen(path: Path, sha256: str) -> Table:
+    table = open_table(path)
+    if table.sha256 != sha256:
+        raise InvalidTable(f"'{path}' was replaced by another table while in use. Fix: start again")
+    return table
+
+
+def open_table(path: Path | str, verify: bool = True) -> Table:
+    """Open the table in folder ``path``.
+
+    ``verify`` compares the SHA-256 of every file with the header. Once done, a stamp of the files (size, time
+    of change, inode) is left beside them, and later opens hash again only when it no longer fits. Raises
+    InvalidTable, naming the file, for anything missing, truncated, corrupted or edited.
+    """
+    path = Path(path)
+    header = _read_header(path)
+    stamp = _stamp(path, header)
+    known = not verify or _read_stamp(path) == stamp
+    if not known:
+        for stored in header.files:
+            if file_sha256(path / stored.file) != stored.sha256:
+                raise damaged(path / stored.file, "does not hold what the header says (SHA-256 differs)")
+    architectures = _load(path, header.architectures)
+    if architectures.ndim != 2 or architectures.dtype != np.uint8 or architectures.shape[1] != len(header.options):
+        raise damaged(path / HEADER, "has options that do not fit its architectures")
+    columns = {}
+    for stored in header.columns:
+        values = _load(path, stored)
+        if values.shape != (len(architectures), *stored.depth) or values.dtype != np.float64:
+            raise damaged(path / stored.file, f"has the wrong shape or type: {values.shape} {values.dtype}")
+        fields = {name: getattr(stored, name) for name in ColumnSpec.model_fields}
+        columns[stored.name] = Column(**fields, values=values)
+    if not known:
+        _write_stamp(path, stamp)
+    return Table(path, header, architectures, columns)
+
+
+def damaged(file: Path, what: str) -> InvalidTable:
+    """The error for a table's file that can't be trusted."""
+    return InvalidTable(f"'{file}' {what}. Fix: delete the folder '{file.parent}' and import or build it again")
+
+
+def file_sha256(file: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _read_header(path: Path) -> Header:
+    file = path / HEADER
+    try:
+        raw = json.loads(file.read_bytes())
+        header = Header.model_validate(raw)
+    except (FileNotFoundError, NotADirectoryError):
+        raise damaged(file, "is missing") from None
+    except OSError as error:
+        raise damaged(file, f"can't be read ({error.strerror})") from None
+    except ValidationError as error:
+        raise damaged(file, f"is not a header that this version reads: {explain(error, Header)}") from None
+    except ValueError as error:
+        raise damaged(file, f"is not JSON ({error})") from None
+    if content_hash(raw) != header.sha256:
+        raise damaged(file, "was edited (its SHA-256 differs)")
+    return header
+
+
+def _load(path: Path, stored: StoredArray) -> NDArray[Any]:
+    file = path / stored.file
+    try:
+        array: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise damaged(file, f"can't be read ({error})") from None
+    if array.shape != stored.shape or str(array.dtype) != stored.dtype:
+        raise damaged(file, f"is {array.shape} {array.dtype}, not {stored.shape} {stored.dtype}")
+    return array
+
+
+def _stamp(path: Path, header: Header) -> dict[str, Any]:
+    """What must stay as it is for an earlier verification to hold."""
+    stamp: dict[str, Any] = {"sha256": header.sha256}
+    for stored in header.files:
+        try:
+            status = (path / stored.file).stat()
+        except OSError:
+            raise damaged(path / stored.file, "is missing") from None
+        stamp[stored.file] = [status.st_size, status.st_mtime_ns, status.st_ino]
+    return stamp
+
+
+def _read_stamp(path: Path) -> object:
+    try:
+        return json.loads((path / STAMP).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _write_stamp(path: Path, stamp: dict[str, Any]) -> None:
+    # A folder that can't be written to is merely verified at every open.
+    with contextlib.suppress(OSError):
+        draft = path / f".{STAMP}.{os.getpid()}"
+        draft.write_text(json.dumps(stamp))
+        draft.replace(path / STAMP)

@@ -1,0 +1,132 @@
+"""Importing a CSV whose columns a TOML schema describes."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from naslab.errors import InvalidArchitecture, InvalidTable
+from naslab.registry import search_space
+from naslab.space import SearchSpace
+from naslab.tables.format import Table, file_sha256
+from naslab.tables.header import TableSpec
+from naslab.tables.messages import nearest
+from naslab.tables.schema import CsvSchema, read_schema
+from naslab.tables.store import table_path
+from naslab.tables.writing import write_table
+
+Lines = list[tuple[int, list[str]]]
+
+
+def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Table:
+    """Store a CSV file (``.csv`` or ``.csv.gz``) as the table ``name``; see :mod:`naslab.tables.schema`.
+
+    CSV columns that share dataset, metric and split become one table column with several epochs and seeds.
+    Raises InvalidTable in one line, with nothing written, for a missing column, a repeated or invalid
+    architecture, a value that is not a finite number (row numbers count from 1, the header being row 1), an
+    empty file, a file that is no CSV, or another table of this name.
+    """
+    target = table_path(name)
+    schema = read_schema(schema_path)
+    path = Path(csv_path)
+    data = _read_bytes(path)
+    header, lines = _read_lines(path, data)
+    positions = _positions(path, header, schema)
+    for task in schema.tasks.values():
+        space = search_space(schema.space, **task.space_options)  # options that it refuses are refused now
+    architectures = _architectures(path, lines, positions[schema.architecture], space)
+    specs = schema.table_columns()
+    arrays = {spec.name: np.full((len(lines), *spec.depth), np.nan) for spec in specs}
+    axes = {spec.name: spec for spec in specs}
+    for column in schema.columns:
+        spec = axes[column.target]
+        epoch = spec.epochs.index(column.epochs) if column.epochs is not None else 0
+        values = _numbers(path, lines, column.column, positions[column.column])
+        arrays[spec.name][:, epoch, spec.seeds.index(column.seed)] = values
+    table = TableSpec(
+        name=name,
+        space=schema.space,
+        options=tuple(space.sizes),
+        columns=specs,
+        tasks=schema.table_tasks(),
+        provenance={
+            "source": schema.provenance,
+            "files": {
+                path.name: hashlib.sha256(data).hexdigest(),
+                Path(schema_path).name: file_sha256(Path(schema_path)),
+            },
+        },
+    )
+    return write_table(target, table, architectures, arrays)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidTable(f"'{path}' can't be read ({error.strerror})") from None
+
+
+def _read_lines(path: Path, data: bytes) -> tuple[list[str], Lines]:
+    """The header, and every further row that isn't blank with its line number in the file."""
+    try:
+        if path.suffix == ".gz":
+            data = gzip.decompress(data)
+        reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
+        lines = [(reader.line_num, cells) for cells in reader if cells]
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidTable(f"'{path}' is not a CSV file ({error})") from None
+    if len(lines) < 2:
+        raise InvalidTable(f"'{path}' is empty: {'a header but no rows' if lines else 'no header'}")
+    header = lines.pop(0)[1]
+    for row, cells in lines:
+        if len(cells) != len(header):
+            raise InvalidTable(f"'{path}' row {row}: {len(cells)} fields, but the header has {len(header)}")
+    return header, lines
+
+
+def _positions(path: Path, header: list[str], schema: CsvSchema) -> dict[str, int]:
+    wanted = [schema.architecture, *(column.column for column in schema.columns)]
+    for column in wanted:
+        if column not in header:
+            raise InvalidTable(f"'{path}' has no column {column!r}.{nearest(column, header)}")
+        if header.count(column) > 1:
+            raise InvalidTable(f"'{path}' has two columns {column!r}")
+    return {column: header.index(column) for column in wanted}
+
+
+def _architectures(path: Path, lines: Lines, position: int, space: SearchSpace) -> NDArray[np.int64]:
+    """(N, C) option indices. Equal architectures are found after parsing, so however they are spelt."""
+    rows: dict[tuple[int, ...], int] = {}
+    for row, cells in lines:
+        try:
+            architecture = space.from_string(cells[position])
+        except InvalidArchitecture as error:
+            raise InvalidTable(f"'{path}' row {row}: {error}") from None
+        if architecture in rows:
+            raise InvalidTable(
+                f"'{path}' row {row}: architecture {cells[position]!r} is already in row {rows[architecture]}"
+            )
+        rows[architecture] = row
+    return np.array(list(rows), np.int64)
+
+
+def _numbers(path: Path, lines: Lines, column: str, position: int) -> list[float]:
+    values = []
+    for row, cells in lines:
+        try:
+            value = float(cells[position])
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise InvalidTable(f"'{path}' row {row}, column {column!r}: {cells[position]!r} is not a finite number")
+        values.append(value)
+    return values

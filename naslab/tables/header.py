@@ -1,0 +1,167 @@
+"""What a table says about itself: the models behind ``header.json``, and the rules they keep.
+
+The rule that matters most is :func:`check_reading`: what a search is rewarded with can't be test data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from naslab.errors import InvalidTable
+from naslab.tables.messages import nearest
+
+Split = Literal["train", "valid", "test"]
+Role = Literal["reward", "truth", "cost", "context"]
+Direction = Literal["max", "min"]
+Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+PlainFile = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*\.npy$")]
+SpaceOption = bool | int | float | str | tuple[int, ...]
+
+
+class Strict(BaseModel):
+    """Immutable, and refuses keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ColumnSpec(Strict):
+    """What one column of a table holds.
+
+    ``epochs`` are the training lengths at which it was recorded, ascending; empty for a metric that has none
+    (a latency). ``seeds`` name the recorded trainings, or are ``("mean",)`` where only their mean is known.
+    """
+
+    dataset: Word
+    metric: Word
+    split: Split | None
+    role: Role
+    unit: str
+    direction: Direction
+    epochs: tuple[Annotated[int, Field(gt=0)], ...]
+    seeds: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @property
+    def name(self) -> str:
+        """``dataset/metric/split``, or ``dataset/metric`` where there is no split."""
+        return "/".join(filter(None, (self.dataset, self.metric, self.split)))
+
+    @property
+    def depth(self) -> tuple[int, int]:
+        """Length of the epochs axis (1 where the metric has no epochs) and of the seeds axis."""
+        return max(1, len(self.epochs)), len(self.seeds)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ColumnSpec:
+        if list(self.epochs) != sorted(set(self.epochs)) or len(self.seeds) != len(set(self.seeds)):
+            raise InvalidTable(f"{self.name!r}: epochs must ascend and seeds must differ")
+        return self
+
+
+class Reading(Strict):
+    """A column at one training length; ``epochs`` is None where the metric has none."""
+
+    column: str
+    epochs: int | None
+
+
+class TableTask(Strict):
+    """What a search on one dataset is rewarded with, what it is judged by, and the options of its space."""
+
+    reward: Reading
+    truth: Reading
+    space_options: dict[str, SpaceOption]
+
+
+class TableSpec(Strict):
+    """All of a table but its arrays: what an importer states and ``write_table`` stores.
+
+    Raises :class:`~naslab.errors.InvalidTable` (through pydantic's ``ValidationError``) where a task reads a
+    column that is not there, or is rewarded with what it must not see.
+    """
+
+    name: Word
+    space: str
+    options: Annotated[tuple[Annotated[int, Field(gt=0, le=256)], ...], Field(min_length=1)]
+    columns: tuple[ColumnSpec, ...]
+    tasks: dict[Word, TableTask]
+    provenance: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TableSpec:
+        columns = {column.name: column for column in self.columns}
+        if len(columns) < len(self.columns):
+            raise InvalidTable("two columns have the same dataset, metric and split")
+        for dataset, task in self.tasks.items():
+            for use in ("reward", "truth"):
+                reading: Reading = getattr(task, use)
+                if reading.column not in columns:
+                    hint = nearest(reading.column, columns)
+                    raise InvalidTable(
+                        f"the {use} of {dataset!r} is {reading.column!r}, no column of this table.{hint}"
+                    )
+                column = columns[reading.column]
+                if reading.epochs not in (column.epochs or (None,)):
+                    raise InvalidTable(
+                        f"the {use} of {dataset!r} is {reading.column!r} at {reading.epochs} epochs; "
+                        f"recorded: {', '.join(map(str, column.epochs)) or 'no epochs'}"
+                    )
+                check_reading(use, reading.column, dataset, column)
+        return self
+
+
+class StoredArray(Strict):
+    """One ``.npy`` file of a table."""
+
+    file: PlainFile
+    sha256: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class StoredColumn(ColumnSpec, StoredArray):
+    """A column and the file that holds it."""
+
+
+class Header(TableSpec):
+    """``header.json``. ``sha256`` is over the rest of it, which contains the hash of every file."""
+
+    format: Literal[1]
+    architectures: StoredArray
+    columns: tuple[StoredColumn, ...]
+    sha256: str
+
+    @property
+    def files(self) -> tuple[StoredArray, ...]:
+        """Every array of the table, the architectures first."""
+        return (self.architectures, *self.columns)
+
+
+def content_hash(header: dict[str, Any]) -> str:
+    """SHA-256 of a header's canonical JSON (sorted keys, no spaces), its own ``sha256`` left out."""
+    rest = {key: value for key, value in header.items() if key != "sha256"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_reading(use: str, name: str, dataset: str, column: Any) -> None:
+    """Refuse a reward or truth that would make a comparison dishonest.
+
+    A reward has the role ``reward`` and is not test data; a truth has the role ``truth`` or ``reward``; both
+    belong to the task's own dataset. ``column`` is anything with ``dataset``, ``split`` and ``role``;
+    ``name`` is what the person called it. Raises :class:`~naslab.errors.InvalidTable`.
+    """
+    if column.dataset != dataset:
+        raise InvalidTable(f"the {use} of {dataset!r} is {name!r}, which belongs to {column.dataset!r}")
+    if use == "reward" and column.split == "test":
+        raise InvalidTable(
+            f"the reward of {dataset!r} is {name!r}, which is test data. "
+            "A search must not see it: reward it with a 'valid' split"
+        )
+    allowed = ("reward",) if use == "reward" else ("truth", "reward")
+    if column.role not in allowed:
+        roles = " or ".join(map(repr, allowed))
+        raise InvalidTable(f"the {use} of {dataset!r} is {name!r}, whose role is {column.role!r}. Allowed: {roles}")

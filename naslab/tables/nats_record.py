@@ -1,0 +1,127 @@
+"""One official NATS-Bench record: which of its fields become which numbers of a table."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from naslab.errors import InvalidArchitecture, InvalidTable
+from naslab.tables.pickles import NUMPY_SCALARS, load_pickle
+
+Trial = dict[str, Any]  # one training: the official ResultsCount
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number of a table; ``what`` as in :func:`naslab.tables.nasbench201.describe`.
+
+    ``epochs`` is 0 and ``seed`` is "mean" for what has neither.
+    """
+
+    dataset: str
+    what: str
+    epochs: int
+    seed: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a table keeps of a record file."""
+
+    numbers: tuple[Number, ...]
+    sha256: str
+
+
+_WIDTHS = {str(width): width // 8 - 1 for width in range(8, 65, 8)}
+
+
+class SizeSpace:
+    """The strings of NATS-Bench's size space: five widths such as ``8:64:16:32:8``, out of 8, 16, ..., 64."""
+
+    sizes = (8,) * 5
+
+    def from_string(self, text: str) -> tuple[int, ...]:
+        """Index of each width. Raises InvalidArchitecture."""
+        parts = text.split(":")
+        if len(parts) != 5 or not all(part in _WIDTHS for part in parts):
+            raise InvalidArchitecture(f"{text!r}. Allowed: five of 8, 16, ..., 64 joined by ':'")
+        return tuple(_WIDTHS[part] for part in parts)
+
+
+def _evaluated(split: str) -> Callable[[Trial, int], float]:
+    return lambda trial, epochs: trial["eval_acc1es"][f"{split}@{epochs - 1}"]
+
+
+def _trained(trial: Trial, epochs: int) -> float:
+    return float(trial["train_acc1es"][epochs - 1])
+
+
+def _seconds(trial: Trial, epochs: int) -> float:
+    return math.fsum(trial["train_times"][epoch] for epoch in range(epochs))
+
+
+# (our dataset, metric) -> (the records' dataset, how to read a trial)
+_PER_TRIAL: dict[tuple[str, str], tuple[str, Callable[[Trial, int], float]]] = {
+    ("cifar10", "train"): ("cifar10-valid", _trained),
+    ("cifar10", "valid"): ("cifar10-valid", _evaluated("x-valid")),
+    ("cifar10", "test"): ("cifar10", _evaluated("ori-test")),
+    ("cifar10", "train_seconds"): ("cifar10-valid", _seconds),
+}
+_SOURCES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
+for _ours, _theirs in list(_SOURCES.items())[1:]:
+    _PER_TRIAL |= {
+        (_ours, "train"): (_theirs, _trained),
+        (_ours, "valid"): (_theirs, _evaluated("x-valid")),
+        (_ours, "test"): (_theirs, _evaluated("x-test")),
+        (_ours, "train_seconds"): (_theirs, _seconds),
+    }
+
+
+def read_record(file: Path, index: int, string: str) -> Record:
+    """Read the record of architecture ``string``, which is number ``index``.
+
+    Raises InvalidTable, naming the file, where it is damaged, belongs to another architecture, or a training
+    that it lists lacks one of its fields.
+    """
+    hyper = load_pickle(file, NUMPY_SCALARS)
+    try:
+        numbers = tuple(_numbers(hyper, index, string))
+    except KeyError as error:
+        raise InvalidTable(f"'{file}' is not a complete NATS-Bench record: it lacks {error}") from None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InvalidTable(f"'{file}' is not a NATS-Bench record ({error})") from None
+    for number in numbers:
+        if not math.isfinite(number.value):
+            raise InvalidTable(f"'{file}': {number.dataset} {number.what} is {number.value}")
+    return Record(numbers, hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+def _numbers(hyper: Any, index: int, string: str) -> Iterator[Number]:
+    trials: dict[str, list[tuple[int, str, Trial]]] = {}
+    for length, result in hyper.items():
+        if (result["arch_index"], result["arch_str"]) != (index, string):
+            raise ValueError(f"it describes number {result['arch_index']}, {result['arch_str']!r}")
+        for (dataset, seed), trial in result["all_results"].items():
+            if trial["epochs"] != int(length):
+                raise ValueError(f"{trial['epochs']} epochs listed under {length!r}")
+            trials.setdefault(dataset, []).append((int(length), str(seed), trial))
+    for (dataset, metric), (source, read) in _PER_TRIAL.items():
+        for epochs, seed, trial in trials.get(source, []):
+            yield Number(dataset, metric, epochs, seed, float(read(trial, epochs)))
+    for dataset, source in _SOURCES.items():
+        recorded = [trial for _, _, trial in trials.get(source, [])]
+        # The official API counts only positive latencies: 0 means that none was measured.
+        latencies = [value for trial in recorded for value in trial["latency"] if value > 0]
+        for metric, values in (
+            ("latency_seconds", latencies),
+            ("params_M", [trial["params"] for trial in recorded]),
+            ("flops_M", [trial["flop"] for trial in recorded]),
+        ):
+            if values:
+                yield Number(dataset, metric, 0, "mean", fmean(values))

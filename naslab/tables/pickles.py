@@ -1,0 +1,93 @@
+"""Reading foreign pickles without running anything that is in them.
+
+A pickle is a program that may call any importable object. :func:`load_pickle` resolves only the names of an
+allow-list; everything else is refused before it is imported. NumPy's two names are not NumPy's functions but
+small stand-ins that build a float from its bytes, so that nothing of NumPy's own unpickling is reachable.
+"""
+
+from __future__ import annotations
+
+import bz2
+import copyreg
+import io
+import pickle
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from naslab.errors import InvalidTable
+
+Allowed = Mapping[tuple[str, str], object]
+
+
+class _Dtype:
+    """Stands for ``numpy.dtype``: remembers a plain number's code and byte order, knows nothing else."""
+
+    def __init__(self, code: str) -> None:
+        if code not in ("f4", "f8", "i4", "i8"):
+            raise pickle.UnpicklingError(f"dtype {code!r}")
+        self.code, self.order = code, "<"
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = {"<": "<", ">": ">"}[state[1]]
+
+
+def _dtype(code: str, *_: object) -> _Dtype:
+    return _Dtype(code)
+
+
+def _scalar(dtype: _Dtype, data: bytes) -> float:
+    (value,) = np.frombuffer(data, dtype.order + dtype.code).tolist()
+    return float(value)
+
+
+NUMPY_SCALARS: Allowed = {
+    ("numpy", "dtype"): _dtype,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy._core.multiarray", "scalar"): _scalar,  # NumPy 2 moved it
+    ("collections", "OrderedDict"): OrderedDict,
+}
+"""What NATS-Bench records name: NumPy scalars (read as floats) and ordered dictionaries."""
+
+
+class RestrictedUnpickler(pickle.Unpickler):
+    """Resolves the names of an allow-list and nothing else. Persistent ids are refused by the base class."""
+
+    def __init__(self, stream: io.BytesIO, allowed: Allowed) -> None:
+        super().__init__(stream)
+        self._allowed = allowed
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The allow-list's object for a name; raises InvalidTable for any other."""
+        try:
+            return self._allowed[module, name]
+        except KeyError:
+            raise InvalidTable(f"names {module}.{name}") from None
+
+
+def load_pickle(file: Path, allowed: Allowed) -> Any:
+    """Load a pickle, bz2-compressed where the name ends in ``.pbz2``, resolving only ``allowed`` names.
+
+    Raises InvalidTable, naming the file, where it names anything else (nothing of it has run then) or is
+    truncated or damaged.
+    """
+    # Extension opcodes look into this cache before they ask find_class: empty, they always ask.
+    copyreg.clear_extension_cache()
+    try:
+        data = file.read_bytes()
+        if file.suffix == ".pbz2":
+            data = bz2.decompress(data)
+        return RestrictedUnpickler(io.BytesIO(data), allowed).load()
+    except InvalidTable as refused:
+        raise InvalidTable(
+            f"'{file}' is refused: it {refused}, which data has no need of; nothing in it was run. "
+            "Fix: get the file from its official source"
+        ) from None
+    except OSError as error:
+        raise InvalidTable(f"'{file}' can't be read ({error.strerror or error}). Fix: get the file again") from None
+    except Exception as error:  # a damaged pickle may raise anything
+        kind, said = type(error).__name__, " ".join(str(error).split())
+        raise InvalidTable(f"'{file}' is truncated or damaged ({kind}: {said}). Fix: get the file again") from None

@@ -1,0 +1,171 @@
+"""The TOML schema that says what the columns of a CSV mean.
+
+::
+
+    space = "nasbench201"
+    architecture = "arch"                      # the CSV column with the space's official strings
+    provenance = "where the numbers come from, and their licence"
+
+    [[columns]]
+    column = "cifar10/valid12"                 # the CSV column
+    dataset = "cifar10"
+    metric = "accuracy"
+    split = "valid"                            # train, valid or test; left out where there is none
+    role = "reward"                            # reward, truth, cost or context
+    unit = "percent"
+    direction = "max"                          # or min
+    epochs = 12                                # left out for a metric that has none
+    seed = "777"                               # left out for a mean over seeds
+
+    [tasks.cifar10]
+    reward = "cifar10/valid12"
+    truth = "cifar10/test200"
+    space_options = {num_classes = 10, input_shape = [3, 32, 32]}
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, model_validator
+
+from naslab.errors import InvalidTable
+from naslab.tables.header import (
+    ColumnSpec,
+    Direction,
+    Reading,
+    Role,
+    SpaceOption,
+    Split,
+    Strict,
+    TableTask,
+    Word,
+    check_reading,
+)
+from naslab.tables.messages import explain, nearest
+
+
+class CsvColumn(Strict):
+    """What one column of the CSV holds."""
+
+    column: str
+    dataset: Word
+    metric: Word
+    split: Split | None = None
+    role: Role
+    unit: str
+    direction: Direction
+    epochs: Annotated[int, Field(gt=0)] | None = None
+    seed: str = "mean"
+
+    @property
+    def target(self) -> str:
+        """Name of the table column that it becomes a part of."""
+        return "/".join(filter(None, (self.dataset, self.metric, self.split)))
+
+
+class CsvTask(Strict):
+    """A task on one dataset; ``reward`` and ``truth`` are CSV columns."""
+
+    reward: str
+    truth: str
+    space_options: dict[str, SpaceOption] = Field(default_factory=dict)
+
+
+class CsvSchema(Strict):
+    """A whole schema; see the module for an example."""
+
+    space: str
+    architecture: str
+    provenance: str
+    columns: Annotated[tuple[CsvColumn, ...], Field(min_length=1)]
+    tasks: Annotated[dict[Word, CsvTask], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CsvSchema:
+        columns: dict[str, CsvColumn] = {}
+        for column in self.columns:
+            if column.column in columns or column.column == self.architecture:
+                raise InvalidTable(f"the CSV column {column.column!r} is described twice")
+            columns[column.column] = column
+        for members in self.groups().values():
+            _check_group(members)
+        for dataset, task in self.tasks.items():
+            for use, name in (("reward", task.reward), ("truth", task.truth)):
+                if name not in columns:
+                    hint = nearest(name, columns)
+                    raise InvalidTable(f"tasks.{dataset}.{use} = {name!r} is under no [[columns]].{hint}")
+                check_reading(use, name, dataset, columns[name])
+        return self
+
+    def groups(self) -> dict[str, list[CsvColumn]]:
+        """Table column -> the CSV columns that it is made of, in the order of the file."""
+        groups: dict[str, list[CsvColumn]] = {}
+        for column in self.columns:
+            groups.setdefault(column.target, []).append(column)
+        return groups
+
+    def table_columns(self) -> tuple[ColumnSpec, ...]:
+        """The columns of the table: epochs ascending, seeds in the order of the file."""
+        return tuple(
+            ColumnSpec(
+                dataset=members[0].dataset,
+                metric=members[0].metric,
+                split=members[0].split,
+                role=members[0].role,
+                unit=members[0].unit,
+                direction=members[0].direction,
+                epochs=tuple(sorted({member.epochs for member in members if member.epochs is not None})),
+                seeds=tuple(dict.fromkeys(member.seed for member in members)),
+            )
+            for members in self.groups().values()
+        )
+
+    def table_tasks(self) -> dict[str, TableTask]:
+        """The tasks in terms of the table's columns."""
+        columns = {column.column: column for column in self.columns}
+
+        def reading(name: str) -> Reading:
+            return Reading(column=columns[name].target, epochs=columns[name].epochs)
+
+        return {
+            dataset: TableTask(reward=reading(task.reward), truth=reading(task.truth), space_options=task.space_options)
+            for dataset, task in self.tasks.items()
+        }
+
+
+def _check_group(members: list[CsvColumn]) -> None:
+    """CSV columns that become one table column agree on everything but epochs and seed."""
+    first, seen = members[0], set()
+    for member in members:
+        for key in ("role", "unit", "direction"):
+            if getattr(member, key) != getattr(first, key):
+                raise InvalidTable(
+                    f"{member.column!r} and {first.column!r} are both {first.target} but differ in {key}: "
+                    f"{getattr(member, key)!r} and {getattr(first, key)!r}"
+                )
+        if (member.epochs is None) != (first.epochs is None):
+            raise InvalidTable(f"{member.column!r} and {first.column!r}: one has epochs, the other none")
+        if (member.epochs, member.seed) in seen:
+            raise InvalidTable(
+                f"{member.column!r} repeats the dataset, metric, split, epochs and seed of another column"
+            )
+        seen.add((member.epochs, member.seed))
+
+
+def read_schema(path: Path | str) -> CsvSchema:
+    """Read and check a schema. Raises InvalidTable: one line with the file, the key and what is allowed.
+
+    A reward that is test data, or whose role is not ``reward``, is refused here.
+    """
+    path = Path(path)
+    try:
+        return CsvSchema.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InvalidTable(f"the schema '{path}' can't be read ({error.strerror})") from None
+    except ValidationError as error:
+        raise InvalidTable(f"schema '{path}': {explain(error, CsvSchema)}") from None
+    except ValueError as error:  # not TOML, or not text
+        raise InvalidTable(f"the schema '{path}' is not TOML: {error}") from None

@@ -1,0 +1,330 @@
+"""Problems, tasks, constraints and budgets.
+
+A *problem* is what an optimizer may see. A *task* adds what it may not: its reward and how the outcome is judged.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from naslab.choice import Architecture
+from naslab.cost import METRICS
+from naslab.errors import InvalidTable, InvalidValue, UnknownMetric, UnknownTask
+from naslab.evaluators.base import Evaluator, Fidelity
+from naslab.evaluators.table import TableReward, TableTruth
+from naslab.feasibility import ENUMERABLE, FeasibleSet
+from naslab.registry import entries, search_space
+from naslab.space import SearchSpace
+from naslab.tables.format import Table
+from naslab.tables.store import find_table, table_names
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a run may spend.
+
+    Attributes:
+        amount: More than zero.
+        unit: ``"s"`` for seconds on the common clock, ``"evaluations"`` for a number of queries.
+    """
+
+    amount: float
+    unit: str
+
+    @classmethod
+    def parse(cls, text: str | int | float | Budget) -> Budget:
+        """``"12000s"`` or ``12000.0``-seconds strings are seconds; ``100`` or ``"100"`` are evaluations.
+
+        Raises:
+            InvalidValue: Anything else, or nothing to spend.
+        """
+        if isinstance(text, Budget):
+            return text
+        written = str(text).strip()
+        unit = "s" if written.endswith("s") else "evaluations"
+        try:
+            amount = float(written.removesuffix("s"))
+        except ValueError:
+            amount = math.nan
+        whole = unit == "s" or amount == int(amount if math.isfinite(amount) else 0)
+        if not (math.isfinite(amount) and amount > 0 and whole):
+            raise InvalidValue(
+                f"budget {written!r}: give evaluations (such as 100) or seconds (such as 12000s), above 0"
+            )
+        return cls(amount, unit)
+
+    def __str__(self) -> str:
+        return f"{self.amount:g}s" if self.unit == "s" else f"{self.amount:g}"
+
+
+class TabulatedCost(Mapping[Architecture, float]):
+    """A cost that was measured for every architecture, such as latency."""
+
+    def __init__(self, sizes: tuple[int, ...], architectures: npt.ArrayLike, values: npt.ArrayLike) -> None:
+        self._table = np.full(sizes, np.nan)
+        self._table[tuple(np.asarray(architectures).T)] = values
+
+    def __getitem__(self, architecture: Architecture) -> float:
+        return float(self._table[architecture])
+
+    def __iter__(self) -> Any:
+        return iter(np.ndindex(self._table.shape))
+
+    def __len__(self) -> int:
+        return self._table.size
+
+
+@dataclass(frozen=True)
+class Limit:
+    """An upper bound on one cost.
+
+    Attributes:
+        metric: ``"params"``, ``"macs"``... of the cost model, or a cost the task measured: ``"latency_seconds"``.
+        maximum: The largest value allowed, inclusive.
+    """
+
+    metric: str
+    maximum: float
+
+    def __str__(self) -> str:
+        return f"{self.metric} <= {self.maximum:,.10g}"
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """Limits that an architecture must meet, all of them."""
+
+    limits: tuple[Limit, ...] = ()
+
+    @classmethod
+    def parse(cls, texts: Iterable[str] | Mapping[str, float]) -> Constraint:
+        """``["params=41153", "macs=1e6"]`` or a mapping.
+
+        Raises:
+            InvalidValue: Not of that form, not a positive number, or a cost limited twice.
+        """
+        if not isinstance(texts, Mapping):
+            pairs = [(metric, number) for metric, _, number in (text.partition("=") for text in texts)]
+            twice = [metric for metric, times in Counter(metric for metric, _ in pairs).items() if times > 1]
+            if twice:
+                raise InvalidValue(f"{twice[0]} is limited twice; give each cost once")
+        else:
+            pairs = [(metric, str(number)) for metric, number in texts.items()]
+        limits = []
+        for metric, number in pairs:
+            try:
+                maximum = float(number)
+            except ValueError:
+                maximum = math.nan
+            if not maximum > 0:
+                raise InvalidValue(f"limit {metric}={number}: give a cost and a positive number, such as params=41153")
+            limits.append(Limit(metric, maximum))
+        return cls(tuple(sorted(limits, key=lambda limit: limit.metric)))
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.limits))
+
+    def as_dict(self) -> dict[str, float]:
+        return {limit.metric: limit.maximum for limit in self.limits}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What an optimizer may see.
+
+    Attributes:
+        space: The search space.
+        constraint: Limits on costs.
+        fidelities: What :class:`~naslab.optimizers.base.Query` may ask for, least thorough first; empty where there
+            is no choice.
+        fidelity: What is meant where a query states none.
+        measured: Costs that were measured rather than computed, by name.
+        train: Training rows, where the task has any.
+        validation: Validation rows, where the task has any.
+    """
+
+    space: SearchSpace
+    constraint: Constraint = Constraint()
+    fidelities: tuple[Fidelity, ...] = ()
+    fidelity: Fidelity | None = None
+    measured: Mapping[str, Mapping[Architecture, float]] = field(default_factory=dict)
+    train: Any = None
+    validation: Any = None
+
+    def __post_init__(self) -> None:
+        for limit in self.constraint.limits:
+            if limit.metric not in self.costs:
+                raise UnknownMetric(limit.metric, self.costs)
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """Names of the costs that an architecture has here."""
+        return (*METRICS, *self.measured)
+
+    def cost(self, metric: str, architecture: Architecture) -> float:
+        """One cost of an architecture, computed or measured."""
+        if metric in self.measured:
+            return self.measured[metric][architecture]
+        return self.space.cost_model.value(metric, architecture)
+
+    def is_feasible(self, architecture: Architecture) -> bool:
+        """Whether an architecture meets every limit."""
+        return all(self.cost(limit.metric, architecture) <= limit.maximum for limit in self.constraint.limits)
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """A uniform draw from the feasible architectures."""
+        return self._feasible.sample(rng) if self.constraint.limits else self.space.sample(rng)
+
+    def neighbors(self, architecture: Architecture) -> list[Architecture]:
+        """The feasible architectures one move away."""
+        return self._feasible.neighbors(architecture)
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """A uniform draw from the feasible neighbours."""
+        return (
+            self._feasible.mutate(architecture, rng) if self.constraint.limits else self.space.mutate(architecture, rng)
+        )
+
+    @cached_property
+    def _feasible(self) -> FeasibleSet:
+        return FeasibleSet(self.space, self.is_feasible, str(self.constraint))
+
+
+@dataclass(frozen=True)
+class Task:
+    """A problem, how a search on it is rewarded, and what its outcome is judged by.
+
+    Attributes:
+        id: Such as ``"nasbench201/cifar10"``.
+        problem: What an optimizer sees.
+        reward: Makes the evaluator that a search may query and pays for; a fresh one for every run.
+        truth: Judges the outcome. Never shown to a search.
+        metric: What the truth measures, such as ``"test accuracy"``.
+        unit: Its unit, such as ``"%"``.
+        direction: ``"max"`` where a higher truth is better, ``"min"`` where a lower one is.
+        source: What identifies the data, for the header of a trace (a table's hash).
+    """
+
+    id: str
+    problem: Problem
+    reward: Callable[[], Evaluator]
+    truth: Evaluator
+    metric: str = "score"
+    unit: str = ""
+    direction: str = "max"
+    source: Mapping[str, str] = field(default_factory=dict)
+
+    def constrained(self, constraint: Constraint) -> Task:
+        """The same task under a constraint.
+
+        Raises:
+            UnknownMetric: A cost that the task does not have.
+            InvalidValue: A limit that no architecture meets (found out where the space can be enumerated).
+        """
+        problem = dataclasses.replace(self.problem, constraint=constraint)
+        if constraint.limits and problem.space.size <= ENUMERABLE:
+            try:
+                problem.sample(np.random.default_rng(0))
+            except InvalidValue as error:
+                smallest = ", ".join(
+                    f"{limit.metric}={min(problem.cost(limit.metric, a) for a in problem.space.architectures()):,.10g}"
+                    for limit in constraint.limits
+                )
+                raise InvalidValue(f"{error}; the smallest there is: {smallest}") from None
+        return dataclasses.replace(self, problem=problem)
+
+    def true_value(self, architecture: Architecture) -> float:
+        """The truth about one architecture, in :attr:`unit`."""
+        return self.truth.evaluate(architecture, rng=np.random.default_rng(0)).score
+
+    @cached_property
+    def optimum(self) -> float | None:
+        """The best truth of any feasible architecture, where the truth is a table."""
+        values = getattr(self.truth, "values", None)
+        if not isinstance(values, Mapping):
+            return None
+        feasible = (v for a, v in values.items() if v == v and self.problem.is_feasible(a))
+        return (max if self.direction == "max" else min)(feasible, default=None)
+
+
+def table_task(table: Table, dataset: str) -> Task:
+    """The task that a table defines for one of its datasets.
+
+    Its space is built with the options that the table states; costs that the table measured (``latency_seconds``) can
+    be limited.
+
+    Raises:
+        UnknownTask: The table has no task for this dataset.
+    """
+    if dataset not in table.tasks:
+        raise UnknownTask(f"{table.name}/{dataset}", [f"{table.name}/{name}" for name in table.tasks])
+    entry = table.tasks[dataset]
+    space = search_space(table.space, **entry.space_options)
+    reward, truth = table.columns[entry.reward.column], table.columns[entry.truth.column]
+    rows = [tuple(options) for options in table.architectures.tolist()]
+    values = dict(zip(rows, table.mean(entry.truth.column, entry.truth.epochs).tolist(), strict=True))
+    latency = f"{dataset}/latency_seconds"
+    measured = {}
+    if latency in table.columns:
+        measured["latency_seconds"] = TabulatedCost(space.sizes, table.architectures, table.mean(latency))
+    shared: list[Evaluator] = []
+
+    def make_reward() -> Evaluator:
+        # A table's reward keeps no state, so one serves every run.
+        if not shared:
+            shared.append(TableReward(table, entry.reward.column, dataset, entry.reward.epochs))
+        return shared[0]
+
+    split = {"valid": "validation ", "test": "test ", "train": "training ", None: ""}[truth.split]
+    return Task(
+        id=f"{table.name}/{dataset}",
+        problem=Problem(space, fidelities=reward.epochs, fidelity=entry.reward.epochs, measured=measured),
+        reward=make_reward,
+        truth=TableTruth(values),
+        metric=split + truth.metric,
+        unit=truth.unit,
+        direction=truth.direction,
+        source={"table": table.name, "table_sha256": table.sha256},
+    )
+
+
+def task(task_id: str) -> Task:
+    """The task of this id, such as ``"nasbench201/cifar10"``: a registered one, or one of a stored table.
+
+    Raises:
+        UnknownTask: There is none of this id.
+    """
+    registered = entries("tasks")
+    if task_id in registered:
+        found: Task = registered[task_id].load()(task_id)
+        return found
+    name, _, dataset = task_id.partition("/")
+    if name in table_names():
+        return table_task(find_table(name), dataset)
+    known = {*registered, *stored_task_ids()}
+    raise UnknownTask(task_id, known, see="naslab list tasks; further tables: naslab table import --help")
+
+
+def packaged_task(task_id: str) -> Task:
+    """A task of the packaged NAS-Bench-201."""
+    name, _, dataset = task_id.partition("/")
+    return table_task(find_table(name), dataset)
+
+
+def stored_task_ids() -> list[str]:
+    """Ids of the tasks of every stored table that can be opened."""
+    ids = []
+    for name in table_names():
+        with suppress(InvalidTable):  # a damaged table is refused, by name, when it is asked for
+            ids += [f"{name}/{dataset}" for dataset in find_table(name).tasks]
+    return ids

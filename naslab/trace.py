@@ -1,0 +1,242 @@
+"""Traces: one append-only JSONL file per run.
+
+The first line is the header (the run's whole specification), then one line per evaluation, then a closing line with the
+result. Every line is written by one unbuffered call, so that a kill at any moment loses at most the line under way. A
+trace holds nothing that differs between two runs of one specification: measured times go into ``<trace>.seconds``
+beside it, one number per evaluation.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import math
+import os
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from naslab.choice import Architecture
+from naslab.errors import OutputError
+from naslab.evaluators.base import Evaluation
+from naslab.locking import lock
+from naslab.optimizers.base import Query
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """One evaluation as recorded."""
+
+    query: Query
+    evaluation: Evaluation
+    feasible: bool
+    incumbent: bool
+
+
+@dataclass
+class Recorded:
+    """A trace as read.
+
+    Attributes:
+        header: The run's specification.
+        steps: Its evaluations.
+        end: The closing line, or None while the run is unfinished.
+    """
+
+    header: dict[str, Any]
+    steps: list[Step] = field(default_factory=list)
+    end: dict[str, Any] | None = None
+
+
+class Trace:
+    """Writes a run's trace, to a file or (without a path) to memory only.
+
+    Args:
+        header: The run's specification.
+        path: The file; it may hold the beginning of the same run.
+        measured: Whether seconds are measured and therefore kept in the side file.
+
+    Attributes:
+        recorded: What the file held when it was opened.
+
+    Raises:
+        OutputError: The file belongs to another run or is damaged, or can't be written.
+    """
+
+    def __init__(self, header: dict[str, Any], path: Path | None = None, *, measured: bool = False) -> None:
+        self.recorded = Recorded(header)
+        self.path, self._measured = path, measured
+        self._file = self._side = -1
+        if path is not None:
+            try:
+                self._open(header, path)
+            except OSError as error:
+                self.close()
+                raise OutputError(f"{path}: {_reason(error)}") from None
+            except BaseException:
+                self.close()
+                raise
+
+    def step(self, query: Query, evaluation: Evaluation, feasible: bool, incumbent: bool) -> None:
+        """Record one evaluation."""
+        if self._file < 0:
+            self.recorded.steps.append(Step(query, evaluation, feasible, incumbent))
+            return
+        seconds = "" if self._measured else f',"seconds":{_number(evaluation.seconds)}'
+        line = f'{{"architecture":{list(query.architecture)},"score":{_number(evaluation.score)}{seconds}'
+        if query.fidelity is not None:
+            line += f',"fidelity":{json.dumps(query.fidelity)}'
+        if evaluation.metrics:
+            metrics = {name: float(value) for name, value in evaluation.metrics.items()}
+            line += f',"metrics":{{{",".join(f"{json.dumps(k)}:{_number(v)}" for k, v in metrics.items())}}}'
+        if not feasible:
+            line += ',"feasible":false'
+        if incumbent:
+            line += ',"incumbent":true'
+        if self._measured:
+            self._write(self._side, f"{evaluation.seconds!r}\n")
+        self._write(self._file, line + "}\n")
+
+    def finish(self, end: dict[str, Any]) -> None:
+        """Record the result."""
+        self.recorded.end = end
+        if self._file >= 0:
+            self._write(self._file, _line({"end": end}))
+
+    def close(self) -> None:
+        for descriptor in (self._file, self._side):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._file = self._side = -1
+
+    def __enter__(self) -> Trace:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self, header: dict[str, Any], path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        lock(self._file, wait=True)  # an orphaned worker of a killed comparison may still be writing
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        seconds = self._open_side(path) if self._measured else None
+        if whole:
+            found = parse(whole, path, seconds)
+            if found.header != header:
+                raise OutputError(f"{path} belongs to another run: {differences(found.header, header)}")
+            if seconds is not None and found.end is None and len(seconds) < len(found.steps):
+                raise OutputError(f"{path}.seconds is shorter than its trace; delete both to start the run again")
+            self.recorded = found
+        if len(whole) < len(content):
+            os.ftruncate(self._file, len(whole))
+        if not whole:
+            self._write(self._file, _line(header))
+        if seconds is not None and len(seconds) > len(self.recorded.steps):
+            kept = "".join(f"{s!r}\n" for s in seconds[: len(self.recorded.steps)])
+            os.ftruncate(self._side, 0)
+            self._write(self._side, kept)
+
+    def _open_side(self, path: Path) -> list[float]:
+        side = path.with_name(path.name + ".seconds")
+        self._side = os.open(side, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        text = side.read_text()
+        return [float(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    def _write(self, descriptor: int, text: str) -> None:
+        data = text.encode()
+        try:
+            # A line cut short by a full disk is dropped when the trace is opened again.
+            if os.write(descriptor, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise OutputError(
+                f"{self.path}: {_reason(error)}; everything before this line is kept: make room and give the same "
+                "command again"
+            ) from None
+
+
+def read(path: Path) -> Recorded:
+    """Read a trace, finished or not; an incomplete last line is left out.
+
+    Raises:
+        OutputError: The file is not a trace.
+    """
+    content = path.read_bytes()
+    side = path.with_name(path.name + ".seconds")
+    seconds = [float(line) for line in side.read_text().splitlines()] if side.exists() else None
+    return parse(content[: content.rfind(b"\n") + 1], path, seconds)
+
+
+def parse(content: bytes, path: Path, seconds: list[float] | None = None) -> Recorded:
+    """The whole lines of a trace."""
+    lines = content.split(b"\n")[:-1]
+    try:
+        found = Recorded(json.loads(lines[0]))
+        for number, line in enumerate(lines[1:]):
+            entry = json.loads(line)
+            if "end" in entry:
+                found.end = entry["end"]
+            else:
+                found.steps.append(_step(entry, seconds[number] if seconds else None))
+    except (ValueError, KeyError, IndexError, TypeError):
+        raise OutputError(f"{path} is damaged or no naslab trace; delete it to run it again") from None
+    return found
+
+
+def trace_path(folder: Path, task_id: str, label: str, seed: int) -> Path:
+    """Where a run's trace lies. Names stay readable; one that no file can bear gets a hash."""
+    return folder / "runs" / _file_name(task_id) / _file_name(label) / f"{seed}.jsonl"
+
+
+@cache
+def _file_name(name: str) -> str:
+    readable = re.sub(r"[^\w.=,\[\]-]+", "-", name.replace("/", "--")).strip(".")
+    if name == readable.replace("--", "/") and len(readable) < 100:
+        return readable
+    return f"{readable[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """In words, the first thing in which two specifications differ."""
+    for key in (*wanted, *found):
+        if found.get(key) != wanted.get(key):
+            before, now = found.get(key), wanted.get(key)
+            if isinstance(before, dict) and isinstance(now, dict):
+                return f"{key}: {differences(before, now)}"
+            return f"{key} was {json.dumps(before)} there and is {json.dumps(now)} now"
+    return "nothing"
+
+
+def _step(entry: dict[str, Any], seconds: float | None) -> Step:
+    architecture: Architecture = tuple(entry["architecture"])
+    metrics = {name: float(value) for name, value in entry.get("metrics", {}).items()}
+    charged = float(entry["seconds"]) if seconds is None else seconds
+    return Step(
+        Query(architecture, entry.get("fidelity")),
+        Evaluation(float(entry["score"]), charged, metrics),
+        entry.get("feasible", True),
+        entry.get("incumbent", False),
+    )
+
+
+def _number(value: float) -> str:
+    # JSON has no infinities: they are written as strings, which float() reads back.
+    return repr(float(value)) if math.isfinite(value) else f'"{float(value)!r}"'
+
+
+def _line(entry: dict[str, Any]) -> str:
+    return json.dumps(entry, separators=(",", ":")) + "\n"
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
