@@ -12,23 +12,25 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from naslab.choice import Architecture, Choice
-    from naslab.comparison import compare, search
+    from naslab.comparison import compare
     from naslab.errors import NaslabError
     from naslab.evaluators.base import Evaluation, Evaluator
     from naslab.optimizers.base import AskTell, Optimizer, Query
     from naslab.registry import search_space
     from naslab.results import Results
+    from naslab.runs import search
     from naslab.space import Rule, SearchSpace
     from naslab.tasks import Budget, Constraint, Problem, Task, task
 
 _HOMES = {
     "naslab.choice": ("Architecture", "Choice"),
-    "naslab.comparison": ("compare", "search"),
+    "naslab.comparison": ("compare",),
     "naslab.errors": ("NaslabError",),
     "naslab.evaluators.base": ("Evaluation", "Evaluator"),
     "naslab.optimizers.base": ("AskTell", "Optimizer", "Query"),
     "naslab.registry": ("search_space",),
     "naslab.results": ("Results",),
+    "naslab.runs": ("search",),
     "naslab.space": ("Rule", "SearchSpace"),
     "naslab.tasks": ("Budget", "Constraint", "Problem", "Task", "task"),
 }

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from naslab.errors import InvalidSpace
+
 Architecture = tuple[int, ...]
 """One option index per choice, in the space's order: immutable, hashable, JSON."""
 
@@ -26,6 +28,9 @@ class Choice:
     Args:
         name: Shared by every place that is decided together.
         options: Operations, numbers or strings; an option may contain further choices.
+
+    Raises:
+        InvalidSpace: There are no options.
     """
 
     name: str
@@ -34,7 +39,7 @@ class Choice:
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", tuple(self.options))
         if not self.options:
-            raise ValueError(f"choice {self.name!r} has no options")
+            raise InvalidSpace(f"choice {self.name!r} has no options")
 
 
 def choices_in(value: Any) -> Iterator[Choice]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,6 +39,7 @@ def run_command(arguments: list[str]) -> int:
     """Run a command line; returns its exit code."""
     try:
         code = app(arguments, prog_name="naslab", standalone_mode=False)
+        sys.stdout.flush()
     except NaslabError as error:
         details = getattr(error, "details", "")
         if details:
@@ -45,6 +47,13 @@ def run_command(arguments: list[str]) -> int:
         return _fail(f"{type(error).__name__}: {error}")
     except typer.Exit as error:
         return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output (head, less) is gone; nor may Python complain of it when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"OutputError: {where}{(error.strerror or str(error)).lower()}")
     except (KeyboardInterrupt, typer.Abort):
         print("\nInterrupted. What is done is kept: the same command again continues.", file=sys.stderr)
         return 130
@@ -138,7 +147,7 @@ def search(
     maximum: Limits = [],  # noqa: B006
 ) -> None:
     """Run one search and print what it found."""
-    from naslab.comparison import search as run_search
+    from naslab.runs import search as run_search
     from naslab.trace import trace_path
 
     result = run_search(task, optimizer, budget=budget, seed=seed, max=maximum, out=out)

@@ -11,32 +11,31 @@ The same call again finishes what is missing and changes nothing that is there.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import multiprocessing
 import os
-import platform
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from naslab import __version__
-from naslab.choice import Architecture
-from naslab.errors import InvalidValue, NaslabError, OutputError
+from naslab.errors import InvalidValue, OutputError, WorkerDied
 from naslab.locking import lock
-from naslab.loop import run, seed_sequence
 from naslab.optimizers.base import Optimizer
-from naslab.optimizers.spec import OptimizerSpec, optimizer_spec, plugin_error
+from naslab.optimizers.spec import OptimizerSpec, optimizer_spec
 from naslab.results import SPEC, Results
-from naslab.tasks import Budget, Constraint, Task, task
-from naslab.trace import FORMAT, Recorded, Trace, differences, read, trace_path
+from naslab.runs import constrained_task, run_one
+from naslab.tasks import Budget, Constraint, Task
+from naslab.trace import FORMAT, differences, trace_path
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Called after every run with the number of runs done, their total, and the name of the last one."""
@@ -65,7 +64,7 @@ class Comparison:
         """Build everything once, so that whatever is wrong is said before anything is written."""
         if self.seeds < 1:
             raise InvalidValue(f"seeds {self.seeds}: at least 1")
-        tasks = {_id(t): _task(t, self.constraint) for t in self.tasks}
+        tasks = {_id(t): constrained_task(t, self.constraint) for t in self.tasks}
         specs = {spec.label: spec for spec in map(optimizer_spec, self.optimizers)}
         if not tasks or not specs:
             raise InvalidValue("nothing to compare: give at least one task and one optimizer")
@@ -76,7 +75,8 @@ class Comparison:
                 spec.build(one.problem, np.random.default_rng(0))
         return tasks, specs
 
-    def describe(self, specs: Mapping[str, OptimizerSpec]) -> dict[str, Any]:
+    def describe(self, tasks: Mapping[str, Task], specs: Mapping[str, OptimizerSpec]) -> dict[str, Any]:
+        """What ``comparison.json`` says; a folder serves only one comparison, on one version of its data."""
         return {
             "naslab": __version__,
             "format": FORMAT,
@@ -85,28 +85,8 @@ class Comparison:
             "seeds": self.seeds,
             "budget": str(self.budget),
             "constraint": self.constraint.as_dict(),
+            "sources": {name: dict(one.source) for name, one in tasks.items()},
         }
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What one search found.
-
-    Attributes:
-        task: Its task id.
-        architecture: The best feasible architecture, or None if there was none.
-        name: The architecture in the space's official notation.
-        score: The reward it was chosen for (None without an architecture).
-        truth: What the task's truth says about it.
-        trace: Everything that was evaluated.
-    """
-
-    task: str
-    architecture: Architecture | None
-    name: str
-    score: float | None
-    truth: float | None
-    trace: Recorded
 
 
 def compare(
@@ -143,9 +123,10 @@ def compare(
         raise InvalidValue(f"workers {workers}: at least 1")
     comparison = Comparison(tuple(tasks), tuple(optimizers), seeds, Budget.parse(budget), Constraint.parse(max))
     prepared, specs = comparison.prepare()
-    folder = Path(out)
+    folder, description = Path(out), comparison.describe(prepared, specs)
+    _holds(folder, description)  # before the lock, so that a folder of somebody else's is not touched
     with _exclusive(folder):
-        _claim(folder, comparison.describe(specs))
+        _claim(folder, description)
         jobs = _jobs(comparison, folder, workers)
         total = len(prepared) * len(specs) * seeds
         done = total - sum(len(job.seeds) for job in jobs)
@@ -153,48 +134,10 @@ def compare(
             progress(done, total, "")
         for finished in _execute(jobs, workers, executor):
             done += 1
-            with (folder / "times.jsonl").open("a") as times:
-                times.write(json.dumps(finished) + "\n")
+            _note_time(folder, finished)
             if progress:
                 progress(done, total, f"{finished['task']} {finished['optimizer']} {finished['seed']}")
     return Results(folder, {_id(t): one for t, one in zip(comparison.tasks, prepared.values(), strict=True)})
-
-
-def search(
-    task: str | Task,
-    optimizer: str | type[Optimizer],
-    *,
-    budget: str | int | float | Budget,
-    seed: int = 0,
-    max: Mapping[str, float] | Iterable[str] = (),
-    out: str | Path | None = None,
-) -> SearchResult:
-    """Run one search; the same run as with this seed in a comparison.
-
-    Args:
-        task: A task id, or a task of one's own.
-        optimizer: As in :func:`compare`.
-        budget: As in :func:`compare`.
-        seed: 0 or more.
-        max: Limits on costs.
-        out: A folder for the trace ``<task>/<optimizer>/<seed>.jsonl``; resumed where it holds the beginning of this
-            run.
-    """
-    if seed < 0:
-        raise InvalidValue(f"seed {seed}: at least 0")
-    constraint, spec = Constraint.parse(max), optimizer_spec(optimizer)
-    prepared = _task(task, constraint)
-    path = None if out is None else trace_path(Path(out), prepared.id, spec.label, seed)
-    recorded = _run_one(prepared, spec, seed, Budget.parse(budget), path)
-    if path is not None:
-        recorded = read(path)
-    assert recorded.end is not None
-    if recorded.end["best"] is None:
-        return SearchResult(prepared.id, None, "", None, None, recorded)
-    best = tuple(recorded.end["best"])
-    score = next((s.evaluation.score for s in reversed(recorded.steps) if s.incumbent), None)
-    name = prepared.problem.space.to_string(best)
-    return SearchResult(prepared.id, best, name, score, prepared.true_value(best), recorded)
 
 
 @dataclass(frozen=True)
@@ -207,43 +150,16 @@ class _Job:
     optimizer: str | type[Optimizer]
     budget: Budget
     seeds: tuple[int, ...]
-    parent: int
-
-
-def _run_one(task: Task, spec: OptimizerSpec, seed: int, budget: Budget, path: Path | None) -> Recorded:
-    header = {
-        "naslab": __version__,
-        "format": FORMAT,
-        "task": task.id,
-        "source": dict(task.source),
-        "constraint": task.problem.constraint.as_dict(),
-        "optimizer": spec.describe(),
-        "seed": seed,
-        "budget": str(budget),
-        "versions": _versions(),
-    }
-    key = (task.id, spec.label, seed)
-    measured = task.reward().clock == "measured"
-    with Trace(header, path, measured=measured) as trace:
-        optimizer = spec.build(task.problem, np.random.default_rng(seed_sequence(*key, "optimizer")))
-        try:
-            return run(task, optimizer, budget, trace, seed_sequence(*key, "evaluations"))
-        except NaslabError:
-            raise
-        except Exception as error:
-            raise plugin_error(f"{spec.label!r} failed on {task.id}, seed {seed}", error, spec.factory) from error
 
 
 def _run_job(job: _Job) -> list[dict[str, Any]]:
     """In a worker: the runs of a job, one after the other."""
     spec = optimizer_spec(job.optimizer)
-    one = _task(job.task, job.constraint)
+    one = constrained_task(job.task, job.constraint)
     finished = []
     for seed in job.seeds:
-        if os.getpid() != job.parent and os.getppid() == 1:
-            break  # the comparison was killed: leave the rest to the next one
         started = time.perf_counter()
-        _run_one(one, spec, seed, job.budget, trace_path(job.folder, one.id, spec.label, seed))
+        run_one(one, spec, seed, job.budget, trace_path(job.folder, one.id, spec.label, seed))
         seconds = round(time.perf_counter() - started, 6)
         finished.append({"task": one.id, "optimizer": spec.label, "seed": seed, "wall_seconds": seconds})
     return finished
@@ -267,7 +183,6 @@ def _jobs(comparison: Comparison, folder: Path, workers: int) -> list[_Job]:
                     optimizer,
                     comparison.budget,
                     tuple(chunk),
-                    os.getpid(),
                 )
                 for chunk in (missing[i : i + size] for i in range(0, len(missing), size))
             ]
@@ -280,14 +195,45 @@ def _execute(jobs: Sequence[_Job], workers: int, executor: Executor | None) -> I
             yield from _run_job(job)
         return
     # Fresh processes: a forked one would inherit threads and locks of torch and of the caller.
-    pool = executor or ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    pool = executor or ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
+    )
     try:
         futures = [pool.submit(_run_job, job) for job in jobs]
         for future in as_completed(futures):
             yield from future.result()
+    except BrokenProcessPool:
+        raise WorkerDied(
+            "a worker process ended unexpectedly (out of memory? a script that calls naslab.compare outside "
+            '`if __name__ == "__main__":`?); what is done is kept: the same call again continues'
+        ) from None
     finally:
         if executor is None:
             pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """In a worker: leave Ctrl-C to the comparison, and end when that ends, however it ends.
+
+    A worker of a killed comparison would otherwise wait for work for ever. Ending at any moment is safe: traces resume.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _note_time(folder: Path, finished: dict[str, Any]) -> None:
+    try:
+        with (folder / "times.jsonl").open("a") as times:
+            times.write(json.dumps(finished) + "\n")
+    except OSError as error:
+        raise _unwritable(folder, error) from None
 
 
 def _finished(path: Path) -> bool:
@@ -308,7 +254,7 @@ def _exclusive(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise OutputError(f"{folder} can't be written: {(error.strerror or str(error)).lower()}") from None
+        raise _unwritable(folder, error) from None
     try:
         if not lock(descriptor, wait=False):
             raise OutputError(f"{folder} is in use by another naslab process; wait for it or give another --out")
@@ -317,51 +263,48 @@ def _exclusive(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _claim(folder: Path, description: dict[str, Any]) -> None:
-    """Write what is compared, or check that the folder holds the same comparison."""
+def _holds(folder: Path, description: dict[str, Any]) -> bool:
+    """Whether the folder already holds this comparison; refuses one that holds anything else. Writes nothing."""
     path = folder / SPEC
     try:
         if path.exists():
-            found = json.loads(path.read_text())
+            found = json.loads(path.read_bytes())
+            if not isinstance(found, dict):
+                raise OutputError(f"{path} is damaged; give another --out")
             if found != description:
                 raise OutputError(
                     f"{folder} holds another comparison: {differences(found, description)}; give another --out"
                 )
-            return
+            return True
+        if not folder.exists():
+            return False
         others = sorted(p.name for p in folder.iterdir() if p.name != ".lock" and not p.name.startswith(f".{SPEC}"))
         if others:
             raise OutputError(
                 f"{folder} is not empty ({others[0]}) and holds no comparison; give a new folder as --out"
             )
-        draft = folder / f".{SPEC}.{os.getpid()}"
-        draft.write_text(json.dumps(description, indent=1) + "\n")
-        draft.rename(path)
-    except json.JSONDecodeError:
+        return False
+    except (json.JSONDecodeError, UnicodeDecodeError):
         raise OutputError(f"{path} is damaged; give another --out") from None
     except OSError as error:
-        raise OutputError(f"{folder} can't be written: {(error.strerror or str(error)).lower()}") from None
+        raise _unwritable(folder, error) from None
+
+
+def _claim(folder: Path, description: dict[str, Any]) -> None:
+    """Write what is compared, or check that the folder holds the same comparison."""
+    if _holds(folder, description):
+        return
+    try:
+        draft = folder / f".{SPEC}.{os.getpid()}"
+        draft.write_text(json.dumps(description, indent=1) + "\n")
+        draft.rename(folder / SPEC)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> OutputError:
+    return OutputError(f"{folder} can't be written: {(error.strerror or str(error)).lower()}")
 
 
 def _id(task_or_id: str | Task) -> str:
     return task_or_id if isinstance(task_or_id, str) else task_or_id.id
-
-
-def _task(task_or_id: str | Task, constraint: Constraint) -> Task:
-    if isinstance(task_or_id, str):
-        return _named_task(task_or_id, constraint)
-    return task_or_id.constrained(constraint) if constraint.limits else task_or_id
-
-
-@cache
-def _named_task(task_id: str, constraint: Constraint) -> Task:
-    found = task(task_id)
-    return found.constrained(constraint) if constraint.limits else found
-
-
-@cache
-def _versions() -> dict[str, str]:
-    packages = ("numpy", "networkx", "optuna", "torch")
-    return {
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in packages},
-    }

@@ -144,6 +144,8 @@ def build_cost_model(
             if "shape" not in graph.nodes[node]:
                 raise InvalidSpace(f"node {node!r} has no incoming edge and no shape; an input needs shape=(...)")
             shape = tuple(graph.nodes[node]["shape"])
+            if not shape or not all(_is_size(side) for side in shape):
+                raise InvalidSpace(f"node {node!r}: shape {shape} is not made of positive numbers")
             shapes[node] = Features((), np.asarray(shape[0], dtype=np.int64), shape[1:])
             continue
         arriving: list[Features] = []
@@ -177,16 +179,21 @@ def _edge(
     tables = {metric: np.zeros([sizes[n] for n in names], dtype=np.int64) for metric in (*METRICS, "width")}
     pixels: set[tuple[int, ...]] = set()
     for index, decisions in combinations(names, sizes):
-        chosen: Operation = resolve(op, decisions)
+        chosen = resolve(op, decisions)
+        if not isinstance(chosen, Operation):
+            raise InvalidSpace(f"edge {source!r} -> {node!r}: {chosen!r} is not an operation{_where(decisions)}")
         shape = features.at(decisions)
         wanted = resolve(width, decisions)
+        if wanted is not None and not _is_size(wanted):
+            raise InvalidSpace(f"node {node!r}: width {wanted!r} is not a positive number{_where(decisions)}")
         out = chosen.output_shape(shape, wanted)
         if wanted is not None and out[0] != wanted and not chosen.is_zero:
             raise InvalidSpace(
                 f"edge {source!r} -> {node!r}: {chosen} keeps {out[0]} features, but node {node!r} states "
                 f"width {wanted}{_where(decisions)}; give the node no width or use an operation that sets it"
             )
-        pixels.add(out[1:])
+        if not chosen.is_zero:  # nothing fits everywhere
+            pixels.add(out[1:])
         tables["width"][index] = out[0] if wanted is None else wanted
         tables["params"][index] = chosen.params(shape, out)
         tables["macs"][index] = chosen.macs(shape, out)
@@ -195,9 +202,10 @@ def _edge(
             tables["peak_bytes"][index] = BYTES_PER_NUMBER * (prod(shape) + prod(out))
     if len(pixels) > 1:
         raise InvalidSpace(
-            f"edge {source!r} -> {node!r}: the image size depends on a choice ({sorted(pixels)}); only widths may"
+            f"edge {source!r} -> {node!r}: the image size depends on {' and '.join(map(repr, names))} "
+            f"({sorted(pixels)}); only widths may depend on a choice"
         )
-    outgoing = Features(*_reduced(names, tables.pop("width")), pixels.pop())
+    outgoing = Features(*_reduced(names, tables.pop("width")), pixels.pop() if pixels else features.space)
     return outgoing, {metric: _reduced(names, table) for metric, table in tables.items()}
 
 
@@ -210,7 +218,8 @@ def _combined(
 ) -> Features:
     """The shape of a node from the shapes of what arrives."""
     concatenates = graph.nodes[node].get("combine", "sum") == "concat"
-    names = _in_order({name for features in arriving for name in features.scope}, sizes)
+    stated = graph.nodes[node].get("width") if concatenates else None
+    names = _in_order({*scope(stated), *(name for features in arriving for name in features.scope)}, sizes)
     widths = np.zeros([sizes[n] for n in names], dtype=np.int64)
     for index, decisions in combinations(names, sizes):
         shapes = [features.at(decisions) for features in arriving]
@@ -221,6 +230,11 @@ def _combined(
                     f"{source!r}{_where(decisions)}"
                 )
         widths[index] = sum(s[0] for s in shapes) if concatenates else shapes[0][0]
+        if stated is not None and resolve(stated, decisions) != widths[index]:
+            raise InvalidSpace(
+                f"node {node!r} states width {resolve(stated, decisions)}, but what it concatenates has "
+                f"{widths[index]} features{_where(decisions)}"
+            )
     return Features(*_reduced(names, widths), arriving[0].space)
 
 
@@ -241,6 +255,10 @@ def _reduced(names: tuple[str, ...], table: npt.NDArray[np.int64]) -> tuple[tupl
         if (table == first).all():
             names, table = names[:axis] + names[axis + 1 :], first.squeeze(axis)
     return names, table
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int | np.integer) and int(value) > 0
 
 
 def _where(decisions: Mapping[str, int]) -> str:

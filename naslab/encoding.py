@@ -6,7 +6,7 @@ The last two look at the space's cells (for a space without cells, at its whole 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import networkx as nx
 import numpy as np
 import numpy.typing as npt
 
-from naslab.choice import choices_in, resolve
+from naslab.choice import resolve, scope
 from naslab.errors import InvalidValue
 
 MOST_PATHS = 100_000
@@ -41,10 +41,16 @@ class CellEncoder:
     Args:
         cells: Acyclic graphs whose edges carry ``op``.
         edges: The edges of each cell, in the order in which operations are listed.
+        sizes: Number of options of each choice.
     """
 
-    def __init__(self, cells: Sequence[nx.DiGraph[Any]], edges: Sequence[Sequence[tuple[Any, Any]]]) -> None:
-        self.cells, self.edges = cells, edges
+    def __init__(
+        self,
+        cells: Sequence[nx.DiGraph[Any]],
+        edges: Sequence[Sequence[tuple[Any, Any]]],
+        sizes: Mapping[str, int],
+    ) -> None:
+        self.cells, self.edges, self.sizes = cells, edges, sizes
 
     def paths(self, decisions: Mapping[str, int]) -> npt.NDArray[np.uint8]:
         """Which sequences of operations lead from an input to the output: ``(features,)`` zeros and ones.
@@ -55,21 +61,21 @@ class CellEncoder:
         """
         features = np.zeros(len(self._features), dtype=np.uint8)
         for which, path in self._paths:
-            ops = [resolve(self.cells[which].edges[edge]["op"], decisions) for edge in path]
-            if not any(op.is_zero for op in ops):
-                features[self._features[(which, path[0][0], *map(repr, ops))]] = 1
+            if not any(resolve(self.cells[which].edges[edge]["op"], decisions).is_zero for edge in path):
+                labels = (label(self.cells[which], edge, decisions) for edge in path)
+                features[self._features[(which, path[0][0], *labels)]] = 1
         return features
 
     def operation_graph(self, decisions: Mapping[str, int]) -> OperationGraph:
         """Every edge becomes a node, between one node for each input and one for the output."""
         adjacency, vocabulary = self._adjacency
         index = {label: i for i, label in enumerate(vocabulary)}
-        labels: list[str] = []
+        names: list[str] = []
         for cell, edges in zip(self.cells, self.edges, strict=True):
-            labels += ["input"] * len(_sources(cell))
-            labels += [repr(resolve(cell.edges[edge]["op"], decisions)) for edge in edges]
-            labels += ["output"]
-        return OperationGraph(adjacency, np.asarray([index[label] for label in labels]), vocabulary)
+            names += ["input"] * len(_sources(cell))
+            names += [label(cell, edge, decisions) for edge in edges]
+            names += ["output"]
+        return OperationGraph(adjacency, np.asarray([index[name] for name in names]), vocabulary)
 
     @cached_property
     def _adjacency(self) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
@@ -83,7 +89,7 @@ class CellEncoder:
             for (i, (_, head)), (j, (tail, _)) in itertools.permutations(enumerate(ends), 2):
                 adjacency[start + i, start + j] = head is not None and head == tail
             for edge in edges:
-                vocabulary.update(dict.fromkeys(repr(op) for op in operations(cell.edges[edge]["op"])))
+                vocabulary.update(dict.fromkeys(labels(cell, edge, self.sizes)))
             start += len(ends)
         adjacency.setflags(write=False)
         return adjacency, tuple(vocabulary)
@@ -101,25 +107,31 @@ class CellEncoder:
     def _features(self) -> dict[tuple[Any, ...], int]:
         features: dict[tuple[Any, ...], int] = {}
         for which, path in self._paths:
-            options = [[repr(op) for op in operations(self.cells[which].edges[edge]["op"])] for edge in path]
+            options = [labels(self.cells[which], edge, self.sizes) for edge in path]
             total = int(np.prod([len(o) for o in options], dtype=float)) + len(features)
             if total > MOST_PATHS:
                 raise InvalidValue(
                     f"the path encoding would have {total:,} features or more; at most {MOST_PATHS:,} are allowed: "
                     "use 'one-hot'"
                 )
-            for labels in itertools.product(*options):
-                features.setdefault((which, path[0][0], *labels), len(features))
+            for written in itertools.product(*options):
+                features.setdefault((which, path[0][0], *written), len(features))
         return features
 
 
-def operations(op: Any) -> Iterator[Any]:
-    """Every operation that an edge can carry, in the order of its options."""
-    names = {choice.name: len(choice.options) for choice in choices_in(op)}
-    seen: dict[Any, None] = {}
-    for index in itertools.product(*map(range, names.values())):
-        seen.setdefault(resolve(op, dict(zip(names, index, strict=True))))
-    return iter(seen)
+def label(cell: nx.DiGraph[Any], edge: tuple[Any, Any], decisions: Mapping[str, int]) -> str:
+    """The operation of an edge in words, with the width it leads to where it sets one."""
+    op = resolve(cell.edges[edge]["op"], decisions)
+    width = resolve(cell.nodes[edge[1]].get("width"), decisions) if op.sets_width else None
+    return repr(op) if width is None else f"{op!r} to {width}"
+
+
+def labels(cell: nx.DiGraph[Any], edge: tuple[Any, Any], sizes: Mapping[str, int]) -> list[str]:
+    """Every label that an edge can carry, each once, in the order of its options."""
+    op, width = cell.edges[edge]["op"], cell.nodes[edge[1]].get("width")
+    names = dict.fromkeys((*scope(op), *scope(width)))
+    every = itertools.product(*(range(sizes[name]) for name in names))
+    return list(dict.fromkeys(label(cell, edge, dict(zip(names, index, strict=True))) for index in every))
 
 
 def _sources(cell: nx.DiGraph[Any]) -> list[Any]:

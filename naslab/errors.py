@@ -105,3 +105,7 @@ class PluginError(NaslabError):
 
 class OutputError(NaslabError):
     """An output folder that can't be used; nothing in it was changed."""
+
+
+class WorkerDied(NaslabError):
+    """A worker process of a comparison ended unexpectedly; what was done is kept."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from naslab.choice import Architecture
 from naslab.errors import OutputError, PluginError
 from naslab.optimizers.base import AskTell, Query
 from naslab.tasks import Budget, Task
@@ -61,9 +62,9 @@ def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.
         seeds: For the evaluations.
 
     Raises:
-        PluginError: The optimizer asks for something that is no architecture of the space, or does not repeat what is
-            recorded; or the evaluator charges a time that is no time.
-        OutputError: The trace can't be written.
+        PluginError: The optimizer asks for (or returns) something that is no architecture of the space, or returns
+            one that exceeds a limit; or the evaluator charges a time that is no time.
+        OutputError: The trace can't be written, or the optimizer does not repeat what is recorded in it.
     """
     recorded = trace.recorded
     if recorded.end is not None:
@@ -76,22 +77,18 @@ def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.
         generator.next()
     limit_steps = budget.amount if budget.unit == "evaluations" else float("inf")
     limit_seconds = budget.amount if budget.unit == "s" else float("inf")
-    is_valid, unconstrained = task.problem.space.is_valid, not task.problem.constraint.limits
+    unconstrained = not task.problem.constraint.limits
     reason = "budget"
     while steps < limit_steps:
         asked = optimizer.ask()
         if asked is None:
             reason = "finished"
             break
-        query = asked if isinstance(asked, Query) else Query(asked)
-        architecture = query.architecture
-        if type(architecture) is not tuple or not is_valid(architecture):
-            raise PluginError(
-                f"{type(optimizer).__name__}.ask() returned {asked!r}, which is no architecture of "
-                f"{task.problem.space.name!r}; example: {next(task.problem.space.architectures())}"
-            )
+        given, fidelity = asked if isinstance(asked, Query) else (asked, None)
+        architecture = _architecture(given, task, optimizer, "ask")
+        query = Query(architecture, fidelity)
         started = time.process_time() if measured else 0.0
-        evaluation = evaluator.evaluate(architecture, fidelity=query.fidelity, rng=generator.next())
+        evaluation = evaluator.evaluate(architecture, fidelity=fidelity, rng=generator.next())
         if measured:
             evaluation = evaluation._replace(seconds=time.process_time() - started)
         if not evaluation.seconds >= 0:
@@ -106,8 +103,27 @@ def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.
         incumbent = optimizer.receive(query, evaluation, feasible)
         trace.step(query, evaluation, feasible, incumbent)
     best = optimizer.best()
+    if best is not None:
+        best = _architecture(best, task, optimizer, "best")
+        if not task.problem.is_feasible(best):
+            raise PluginError(
+                f"{type(optimizer).__name__}.best() returned {best}, which does not keep {task.problem.constraint}"
+            )
     trace.finish({"reason": reason, "best": None if best is None else list(best), "evaluations": steps})
     return trace.recorded
+
+
+def _architecture(given: object, task: Task, optimizer: AskTell, method: str) -> Architecture:
+    """What an optimizer returned, in Python's own integers (NumPy's are no JSON), if it is an architecture."""
+    space = task.problem.space
+    if type(given) is tuple and space.is_valid(given):
+        whole = tuple(map(int, given))
+        if whole == given:
+            return whole
+    raise PluginError(
+        f"{type(optimizer).__name__}.{method}() returned {given!r}, which is no architecture of {space.name!r}; "
+        f"example: {next(space.architectures())}"
+    )
 
 
 def _replay(optimizer: AskTell, recorded: Recorded) -> tuple[int, float]:

@@ -146,6 +146,7 @@ def run_experiment(
             f"the packaged table: naslab reproduce {wanted.name} --table {wanted.alternative}"
         )
     stored = find_table(name)
+    _published(wanted)  # refused before anything runs
     optimizers = [row.optimizer for row in wanted.rows]
     results = compare(
         [f"{name}/{wanted.dataset}"],
@@ -174,7 +175,7 @@ def run_experiment(
 
 def beside_published(wanted: Experiment, results: Results, table: Table) -> pd.DataFrame:
     """A row for every published row and column: ours, theirs, the difference and its standard errors."""
-    published = pd.read_csv(wanted.folder / "published" / wanted.published.file)
+    published = _published(wanted)
     ours = {row.published: row.optimizer for row in wanted.rows}
     space = next(iter(results.tasks.values())).problem.space
     found = results.frame[results.frame["status"] == "complete"]
@@ -186,6 +187,19 @@ def beside_published(wanted: Experiment, results: Results, table: Table) -> pd.D
         for column in wanted.columns:
             rows.append(_compared(method, column, line, picked, table, wanted.published.runs_behind(method)))
     return pd.DataFrame(rows)
+
+
+def _published(wanted: Experiment) -> pd.DataFrame:
+    path = wanted.folder / "published" / wanted.published.file
+    try:
+        frame = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InvalidValue(f"{path}, the published numbers of {wanted.name}, can't be read: {error}") from None
+    needed = [wanted.published.method, *(f"{c.published}{end}" for c in wanted.columns for end in ("", "_std"))]
+    missing = [name for name in needed if name not in frame]
+    if missing:
+        raise InvalidValue(f"{path} lacks the column {missing[0]!r}, which {wanted.name} reports")
+    return frame
 
 
 def _compared(

@@ -9,6 +9,7 @@ whole network: repeated cells are tied by using the same choice names again.
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from math import prod
@@ -23,7 +24,7 @@ from naslab.choice import Architecture, Choice, choices_in, resolve
 from naslab.cost import Cost, CostModel, build_cost_model
 from naslab.encoding import CellEncoder, OperationGraph
 from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue, UnknownName
-from naslab.validity import Elimination, Rule
+from naslab.validity import Elimination, Rule, enumerate_valid
 
 __all__ = ["Architecture", "Choice", "Rule", "SearchSpace"]
 
@@ -93,7 +94,12 @@ class SearchSpace:
         Raises:
             InvalidArchitecture: Wrong length, an option that does not exist, or a combination that a rule forbids.
         """
-        architecture = tuple(int(option) for option in options)
+        try:
+            architecture = tuple(operator.index(option) for option in options)
+        except TypeError:
+            raise InvalidArchitecture(
+                f"{options!r} is not a list of {len(self.sizes)} option numbers, one per choice of space {self.name!r}"
+            ) from None
         if self.is_valid(architecture):
             return architecture
         if len(architecture) != len(self.sizes):
@@ -114,8 +120,9 @@ class SearchSpace:
 
     def architectures(self) -> Iterator[Architecture]:
         """All valid architectures, the last choice fastest."""
-        every = itertools.product(*(range(size) for size in self.sizes))
-        return filter(self.is_valid, every) if self.rules else every
+        if self.rules:
+            return enumerate_valid(self.sizes, self._rules)
+        return itertools.product(*(range(size) for size in self.sizes))
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """A valid architecture, each with the same probability."""
@@ -128,16 +135,17 @@ class SearchSpace:
         """The valid architectures one move away: one choice changed, or two changed together where rules forbid both
         changes alone (moving an input of a DARTS node, for instance).
         """
-        singles = [
-            (*architecture[:i], option, *architecture[i + 1 :])
+        singles = {
+            (i, option): (*architecture[:i], option, *architecture[i + 1 :])
             for i, size in enumerate(self.sizes)
             for option in range(size)
             if option != architecture[i]
-        ]
+        }
         if not self.rules:
-            return singles
-        valid = [a for a in singles if self.is_valid(a)]
-        return valid + [a for a in self._double_moves(architecture) if self.is_valid(a)]
+            return list(singles.values())
+        refused = {move for move, a in singles.items() if not self.is_valid(a)}
+        valid = [a for move, a in singles.items() if move not in refused]
+        return valid + [a for a in self._double_moves(architecture, refused) if self.is_valid(a)]
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """A uniform draw from the neighbours; the architecture itself where it has none."""
@@ -176,7 +184,10 @@ class SearchSpace:
         Raises:
             InvalidArchitecture: The string is not in that notation.
         """
-        parts = dict(part.partition("=")[::2] for part in string.split(";"))
+        pairs = [part.partition("=")[::2] for part in string.split(";")] if string else []
+        parts = dict(pairs)
+        if len(parts) < len(pairs):
+            raise InvalidArchitecture(f"{string!r} states a choice twice; example: {self._example!r}")
         options = []
         for choice in self.choices:
             labels = _labels(choice)
@@ -208,7 +219,9 @@ class SearchSpace:
         """
         if kind == "one-hot":
             code = np.zeros(sum(self.sizes), dtype=np.uint8)
-            code[np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(int) + np.asarray(architecture)] = 1
+            ends = itertools.accumulate(self.sizes)
+            options = zip(ends, self.sizes, self.architecture(architecture), strict=True)
+            code[[end - size + option for end, size, option in options]] = 1
             return code
         if kind == "path":
             return self._encoder.paths(self.decisions(architecture))
@@ -221,23 +234,30 @@ class SearchSpace:
     @cached_property
     def cost_model(self) -> CostModel:
         """Costs of every architecture, as tables over the choices."""
-        sizes = {choice.name: len(choice.options) for choice in self.choices}
-        return build_cost_model(self.graph, self._order, self._inputs, sizes)
+        return build_cost_model(self.graph, self._order, self._inputs, self._options)
 
     def cost(self, architecture: Architecture) -> Cost:
         """Parameters, MACs and memory of one architecture, nothing cut: dead branches count."""
-        return self.cost_model.cost(architecture)
+        try:
+            return self.cost_model.cost(architecture)
+        except LookupError:
+            self.architecture(architecture)
+            raise
 
     def decisions(self, architecture: Architecture) -> dict[str, int]:
-        """Option index by choice name."""
-        return {choice.name: i for choice, i in zip(self.choices, architecture, strict=True)}
+        """Option index by choice name.
+
+        Raises:
+            InvalidArchitecture: See :meth:`architecture`.
+        """
+        return {choice.name: i for choice, i in zip(self.choices, self.architecture(architecture), strict=True)}
 
     def resolve(self, architecture: Architecture) -> nx.DiGraph[Any]:
         """The graph of one architecture: the same nodes and edges, no choices.
 
         Nodes keep their order and carry ``inputs``, the order in which they combine what arrives.
         """
-        return self._resolved(self.graph, self.decisions(self.architecture(architecture)))
+        return self._resolved(self.graph, self.decisions(architecture))
 
     # ---- inside --------------------------------------------------------------------------------------------------
 
@@ -249,12 +269,17 @@ class SearchSpace:
             resolved.add_node(node, **{**attributes, "inputs": tuple(inputs[node])})
         for node in order:
             for source in inputs[node]:
-                resolved.add_edge(source, node, op=resolve(graph.edges[source, node]["op"], decisions))
+                attributes = graph.edges[source, node]
+                resolved.add_edge(source, node, **{**attributes, "op": resolve(attributes["op"], decisions)})
         return resolved
 
     def _flow(self, graph: nx.DiGraph[Any], decisions: dict[str, int]) -> dataflow.DataFlow:
         resolved = self._resolved(graph, decisions)
         return dataflow.data_flow(resolved, list(resolved), nx.get_node_attributes(resolved, "inputs"))
+
+    @cached_property
+    def _options(self) -> dict[str, int]:
+        return {choice.name: len(choice.options) for choice in self.choices}
 
     @cached_property
     def _elimination(self) -> Elimination:
@@ -266,7 +291,7 @@ class SearchSpace:
         for cell in self.cells:
             order, inputs = _ordered(cell)
             edges.append([(source, node) for node in order for source in inputs[node]])
-        return CellEncoder(self.cells, edges)
+        return CellEncoder(self.cells, edges, self._options)
 
     @cached_property
     def _moves(self) -> list[tuple[int, int]]:
@@ -276,22 +301,20 @@ class SearchSpace:
     def _example(self) -> str:
         return self.to_string(next(self.architectures()))
 
-    def _double_moves(self, architecture: Architecture) -> Iterator[Architecture]:
+    def _double_moves(self, architecture: Architecture, refused: set[tuple[int, int]]) -> Iterator[Architecture]:
         pairs = sorted({pair for scope, _ in self._rules for pair in itertools.combinations(sorted(scope), 2)})
         for i, j in pairs:
             for first, second in itertools.product(range(self.sizes[i]), range(self.sizes[j])):
-                if first == architecture[i] or second == architecture[j]:
-                    continue
-                one = (*architecture[:i], first, *architecture[i + 1 :])
-                other = (*architecture[:j], second, *architecture[j + 1 :])
-                if not self.is_valid(one) and not self.is_valid(other):
-                    yield (*one[:j], second, *one[j + 1 :])
+                if (i, first) in refused and (j, second) in refused:
+                    yield (*architecture[:i], first, *architecture[i + 1 : j], second, *architecture[j + 1 :])
 
     def _found_choices(self) -> dict[str, Choice]:
         found: dict[str, Choice] = {}
         for node in self._order:
             ops = [self.graph.edges[source, node]["op"] for source in self._inputs[node]]
             for choice in itertools.chain(choices_in(self.graph.nodes[node].get("width")), *map(choices_in, ops)):
+                if "=" in choice.name or ";" in choice.name:
+                    raise InvalidSpace(f"choice {choice.name!r}: a name may not contain '=' or ';'")
                 first = found.setdefault(choice.name, choice)
                 if len(first.options) != len(choice.options):
                     raise InvalidSpace(
@@ -304,6 +327,8 @@ class SearchSpace:
         for name in rule.scope:
             if name not in self._position:
                 raise InvalidSpace(f"a rule speaks of choice {UnknownName(name, self._position)}")
+        if len(set(rule.scope)) < len(rule.scope):
+            raise InvalidSpace(f"a rule names a choice twice: {', '.join(rule.scope)}")
         scope = tuple(self._position[name] for name in rule.scope)
         for combination in rule.allowed:
             if len(combination) != len(scope) or not all(
@@ -328,6 +353,8 @@ def _ordered(graph: nx.DiGraph[Any]) -> tuple[list[Any], dict[Any, list[Any]]]:
         stated = graph.nodes[node].get("inputs")
         if stated is not None and sorted(map(str, stated)) != sorted(map(str, sources)):
             raise InvalidSpace(f"node {node!r} states inputs {list(stated)}, but its predecessors are {sources}")
+        if graph.nodes[node].get("combine", "sum") not in ("sum", "concat"):
+            raise InvalidSpace(f"node {node!r}: combine={graph.nodes[node]['combine']!r} is neither 'sum' nor 'concat'")
         inputs[node] = list(stated) if stated is not None else sources
         for source in sources:
             if "op" not in graph.edges[source, node]:

@@ -64,7 +64,9 @@ class Budget:
         return cls(amount, unit)
 
     def __str__(self) -> str:
-        return f"{self.amount:g}s" if self.unit == "s" else f"{self.amount:g}"
+        # Exact: what is written is what a resumed comparison is compared with.
+        amount = int(self.amount) if self.amount == int(self.amount) else self.amount
+        return f"{amount}s" if self.unit == "s" else f"{amount}"
 
 
 class TabulatedCost(Mapping[Architecture, float]):
@@ -126,7 +128,7 @@ class Constraint:
                 maximum = float(number)
             except ValueError:
                 maximum = math.nan
-            if not maximum > 0:
+            if not (math.isfinite(maximum) and maximum > 0):
                 raise InvalidValue(f"limit {metric}={number}: give a cost and a positive number, such as params=41153")
             limits.append(Limit(metric, maximum))
         return cls(tuple(sorted(limits, key=lambda limit: limit.metric)))
@@ -257,6 +259,26 @@ class Task:
         return (max if self.direction == "max" else min)(feasible, default=None)
 
 
+@dataclass(frozen=True)
+class _Reward:
+    """Makes a table's reward. It keeps no state, so one serves every run; workers make their own."""
+
+    table: Table
+    column: str
+    dataset: str
+    epochs: int | None
+
+    def __call__(self) -> Evaluator:
+        return self._shared
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Reward, (self.table, self.column, self.dataset, self.epochs)
+
+    @cached_property
+    def _shared(self) -> TableReward:
+        return TableReward(self.table, self.column, self.dataset, self.epochs)
+
+
 def table_task(table: Table, dataset: str) -> Task:
     """The task that a table defines for one of its datasets.
 
@@ -277,19 +299,11 @@ def table_task(table: Table, dataset: str) -> Task:
     measured = {}
     if latency in table.columns:
         measured["latency_seconds"] = TabulatedCost(space.sizes, table.architectures, table.mean(latency))
-    shared: list[Evaluator] = []
-
-    def make_reward() -> Evaluator:
-        # A table's reward keeps no state, so one serves every run.
-        if not shared:
-            shared.append(TableReward(table, entry.reward.column, dataset, entry.reward.epochs))
-        return shared[0]
-
     split = {"valid": "validation ", "test": "test ", "train": "training ", None: ""}[truth.split]
     return Task(
         id=f"{table.name}/{dataset}",
         problem=Problem(space, fidelities=reward.epochs, fidelity=entry.reward.epochs, measured=measured),
-        reward=make_reward,
+        reward=_Reward(table, entry.reward.column, dataset, entry.reward.epochs),
         truth=TableTruth(values),
         metric=split + truth.metric,
         unit=truth.unit,

@@ -134,23 +134,19 @@ class Trace:
             found = parse(whole, path, seconds)
             if found.header != header:
                 raise OutputError(f"{path} belongs to another run: {differences(found.header, header)}")
-            if seconds is not None and found.end is None and len(seconds) < len(found.steps):
-                raise OutputError(f"{path}.seconds is shorter than its trace; delete both to start the run again")
             self.recorded = found
         if len(whole) < len(content):
             os.ftruncate(self._file, len(whole))
         if not whole:
             self._write(self._file, _line(header))
-        if seconds is not None and len(seconds) > len(self.recorded.steps):
-            kept = "".join(f"{s!r}\n" for s in seconds[: len(self.recorded.steps)])
-            os.ftruncate(self._side, 0)
-            self._write(self._side, kept)
+        if self._measured:
+            # Seconds of an evaluation whose own line was lost, or a line cut short.
+            lines = _side(path).read_bytes().splitlines(keepends=True)[: len(self.recorded.steps)]
+            os.ftruncate(self._side, sum(map(len, lines)))
 
     def _open_side(self, path: Path) -> list[float]:
-        side = path.with_name(path.name + ".seconds")
-        self._side = os.open(side, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        text = side.read_text()
-        return [float(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        self._side = os.open(_side(path), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        return _read_side(path)
 
     def _write(self, descriptor: int, text: str) -> None:
         data = text.encode()
@@ -172,14 +168,15 @@ def read(path: Path) -> Recorded:
         OutputError: The file is not a trace.
     """
     content = path.read_bytes()
-    side = path.with_name(path.name + ".seconds")
-    seconds = [float(line) for line in side.read_text().splitlines()] if side.exists() else None
+    seconds = _read_side(path) if _side(path).exists() else None
     return parse(content[: content.rfind(b"\n") + 1], path, seconds)
 
 
 def parse(content: bytes, path: Path, seconds: list[float] | None = None) -> Recorded:
     """The whole lines of a trace."""
     lines = content.split(b"\n")[:-1]
+    if seconds is not None and len(seconds) < sum(b'"architecture"' in line for line in lines[1:]):
+        raise OutputError(f"{_side(path)} is shorter than its trace; delete both to run it again")
     try:
         found = Recorded(json.loads(lines[0]))
         for number, line in enumerate(lines[1:]):
@@ -187,7 +184,7 @@ def parse(content: bytes, path: Path, seconds: list[float] | None = None) -> Rec
             if "end" in entry:
                 found.end = entry["end"]
             else:
-                found.steps.append(_step(entry, seconds[number] if seconds else None))
+                found.steps.append(_step(entry, None if seconds is None else seconds[number]))
     except (ValueError, KeyError, IndexError, TypeError):
         raise OutputError(f"{path} is damaged or no naslab trace; delete it to run it again") from None
     return found
@@ -213,8 +210,30 @@ def differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
             before, now = found.get(key), wanted.get(key)
             if isinstance(before, dict) and isinstance(now, dict):
                 return f"{key}: {differences(before, now)}"
+            if isinstance(before, list) and isinstance(now, list):
+                for old, new in zip(before, now, strict=False):
+                    if old != new and _name(old) == _name(new):  # one optimizer, otherwise defined
+                        return f"{key}: {_name(old)}: {differences(old, new)}"
+                before, now = [*map(_name, before)], [*map(_name, now)]
             return f"{key} was {json.dumps(before)} there and is {json.dumps(now)} now"
     return "nothing"
+
+
+def _name(entry: Any) -> Any:
+    return entry["name"] if isinstance(entry, dict) and "name" in entry else entry
+
+
+def _side(path: Path) -> Path:
+    """The file beside a trace that holds measured seconds."""
+    return path.with_name(path.name + ".seconds")
+
+
+def _read_side(path: Path) -> list[float]:
+    text = _side(path).read_text()
+    try:
+        return [float(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+    except ValueError:
+        raise OutputError(f"{_side(path)} is damaged; delete it and its trace to run it again") from None
 
 
 def _step(entry: dict[str, Any], seconds: float | None) -> Step:

@@ -7,7 +7,7 @@ gives the exact number of valid architectures and exactly uniform samples.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,36 @@ class Elimination:
             axes = [self.sizes[v] if v in table.scope else 1 for v in scope]
             product = product * table.counts.reshape(axes)
         return _Table(scope, product)
+
+
+def enumerate_valid(
+    sizes: Sequence[int], rules: Sequence[tuple[tuple[int, ...], frozenset[tuple[int, ...]]]]
+) -> Iterator[Architecture]:
+    """All valid architectures, the last choice fastest.
+
+    A combination is given up as soon as its first options satisfy no combination of some rule.
+
+    Args:
+        sizes: Number of options of each choice.
+        rules: Scopes as positions, with the allowed combinations.
+    """
+    checks: list[list[tuple[tuple[int, ...], set[tuple[int, ...]]]]] = [[] for _ in sizes]
+    for scope, allowed in rules:
+        for position in scope:
+            kept = [i for i, other in enumerate(scope) if other <= position]
+            begun = {tuple(combination[i] for i in kept) for combination in allowed}
+            checks[position].append((tuple(scope[i] for i in kept), begun))
+
+    def extended(prefix: Architecture) -> Iterator[Architecture]:
+        if len(prefix) == len(checks):
+            yield prefix
+            return
+        for option in range(sizes[len(prefix)]):
+            longer = (*prefix, option)
+            if all(tuple(longer[i] for i in scope) in begun for scope, begun in checks[len(prefix)]):
+                yield from extended(longer)
+
+    return extended(())
 
 
 def _neighbourhood(variable: int, tables: list[_Table]) -> set[int]:

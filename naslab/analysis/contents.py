@@ -63,12 +63,13 @@ def sections(
     extra_tables: Sequence[tuple[str, pd.DataFrame, str]] = (),
 ) -> list[Section]:
     """The sections of the report on these runs, in order."""
-    made = [_final(data, rng)]
+    tests = tables.significance(data, rng)
+    made = [_final(data, tests, rng)]
     if extra_tables:
         made.append(Section("Further tables"))
         for number, (title, frame, caption) in enumerate(extra_tables, start=1):
             made[-1].items.append(Table(f"further-{number}-{title}", title, frame, caption))
-    return [*made, _anytime(data, rng), _targets(data), _significance(data, rng), _tradeoff(data)]
+    return [*made, _anytime(data, rng), _targets(data), _significance(data, tests, rng), _tradeoff(data)]
 
 
 def runs_section(data: ResultsData) -> Section:
@@ -98,10 +99,12 @@ def runs_section(data: ResultsData) -> Section:
     return section
 
 
-def _final(data: ResultsData, rng: np.random.Generator) -> Section:
+def _final(data: ResultsData, tests: pd.DataFrame, rng: np.random.Generator) -> Section:
     section = Section("Final quality")
-    quality, tests = tables.final_quality(data, rng), tables.significance(data, rng)
+    quality = tables.final_quality(data, rng)
     section.says += tables.conclusions(data, tests)
+    if empty := int((data.runs["status"] != COMPLETE).sum()):
+        section.says.append(f"{empty:,} of {len(data.runs):,} runs have no result; they are named under Runs.")
     section.add(
         "final-quality",
         "Truth of the architecture that each run ended with",
@@ -187,7 +190,7 @@ def _targets(data: ResultsData) -> Section:
     return section
 
 
-def _significance(data: ResultsData, rng: np.random.Generator) -> Section:
+def _significance(data: ResultsData, tests: pd.DataFrame, rng: np.random.Generator) -> Section:
     section = Section("Significance")
     if len(data.optimizers) == 1:
         section.says.append("No test: there is one optimizer and nothing to compare it with.")
@@ -196,7 +199,7 @@ def _significance(data: ResultsData, rng: np.random.Generator) -> Section:
     section.add(
         "pairs",
         "Pairs of optimizers on each task",
-        tables.significance(data, rng),
+        tests,
         "P(a > b): probability that a run of a is better than one of b (ties count one half) with its "
         f"{INTERVAL}; p: two-sided Mann-Whitney U; p Holm: adjusted for the pairs of one task. "
         "Better: the winner at p Holm < 0.05. A dash: not tested, fewer than two runs on a side.",
@@ -227,23 +230,23 @@ def _significance(data: ResultsData, rng: np.random.Generator) -> Section:
     if left_out := [str(task) for task, row in tables.mean_scores(data).iterrows() if row.isna().any()]:
         section.says.append(f"Not every optimizer has runs on {', '.join(left_out)}: left out of the ranks.")
     ranks = tables.ranks(data)
-    if len(data.tasks) > 1:
+    if len(data.tasks) > 1 and len(ranks):
         section.add("ranks", "Ranks", ranks, "Rank of the mean truth on each task, 1 = best; ties share a rank.")
-        if len(ranks):
-            section.draw(
-                "ranks",
-                "Ranks",
-                rank_plots.plot_ranks(ranks, styles=styles),
-                f"Rank by mean truth on each task (dots; larger for several tasks) and on average (bar). {_runs(data)}",
+        if isinstance(result, FriedmanNemenyi):
+            section.add(
+                "nemenyi",
+                "Nemenyi's test",
+                result.pairs,
+                f"Post-hoc test of average ranks over {result.tasks} tasks; differences above "
+                f"{result.critical_difference:.2f} are significant at {result.alpha:g}.",
             )
-    if isinstance(result, FriedmanNemenyi):
-        section.add(
-            "nemenyi",
-            "Nemenyi's test",
-            result.pairs,
-            f"Post-hoc test of average ranks over {result.tasks} tasks; differences above "
-            f"{result.critical_difference:.2f} are significant at {result.alpha:g}.",
+        section.draw(
+            "ranks",
+            "Ranks",
+            rank_plots.plot_ranks(ranks, styles=styles),
+            f"Rank by mean truth on each task (dots; larger for several tasks) and on average (bar). {_runs(data)}",
         )
+    if isinstance(result, FriedmanNemenyi):
         section.draw(
             "critical-difference",
             "Critical-difference diagram",

@@ -6,6 +6,7 @@ Every function draws on `ax`, or on new axes of column width where it is None, a
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -106,17 +107,17 @@ def plot_final(
                 alpha=0.55,
                 gid=look.gid("points"),
             )
-            ax.boxplot(
+            box = ax.boxplot(
                 truths,
                 positions=[row - 0.12],
                 widths=0.2,
                 orientation="horizontal",
                 showfliers=False,
                 manage_ticks=False,
-                boxprops={"color": look.colour, "linewidth": 0.8, "gid": look.gid("box")},
-                whiskerprops={"color": look.colour, "linewidth": 0.8, "gid": look.gid("whisker")},
+                boxprops={"color": look.colour, "linewidth": 0.8},
+                whiskerprops={"color": look.colour, "linewidth": 0.8},
                 capprops={"linewidth": 0},
-                medianprops={"color": look.colour, "linewidth": 1.8, "gid": look.gid("median")},
+                medianprops={"color": look.colour, "linewidth": 1.8},
             )
             interval = [[value - low], [high - value]] if np.isfinite(low) else None
             bars = ax.errorbar(
@@ -127,10 +128,9 @@ def plot_final(
                 color=INK,
                 markersize=2.6,
                 elinewidth=1.0,
-                gid=look.gid("interval"),
             )
-            for part in bars.get_children():
-                part.set_gid(look.gid("interval"))
+            for number, part in enumerate([*chain.from_iterable(box.values()), *bars.get_children()]):
+                part.set_gid(look.gid(f"summary{number}"))
         name_rows(ax, names, styles)
         _optimum_line(ax, info, vertical=True)
         ax.xaxis.set_major_locator(MaxNLocator(5))
@@ -286,9 +286,9 @@ def _optimum_line(ax: Axes, info: TaskInfo, *, vertical: bool = False) -> None:
             "optimum",
             (0, info.optimum),
             xycoords=ax.get_yaxis_transform(),
-            xytext=(3, 1.5),
+            xytext=(3, -1.5 * info.sign),  # on the side where there is something to see
             textcoords="offset points",
-            va="bottom",
+            va="top" if info.sign > 0 else "bottom",
             **words,
         )
 

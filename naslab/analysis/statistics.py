@@ -69,7 +69,7 @@ def bootstrap_interval(
     def resampled(*samples: FloatArray, axis: int) -> FloatArray:
         return statistic(np.concatenate(samples, axis=axis), axis)
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         interval = stats.bootstrap(
             tuple(strata),

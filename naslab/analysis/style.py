@@ -120,12 +120,14 @@ def literal(text: str) -> str:
 
 
 def wrap(name: str, width: int = 18) -> str:
-    """A long name on several lines, broken where words of a name end (``-``, ``[``, ``,``, ``/``, ``:``)."""
+    """A long name on several lines, broken where words of a name end (``-``, ``[``, ``,``, ``/``, ``:``), and
+    inside a word that is longer than a line."""
     lines = [""]
-    for word in re.split(r"(?<=[-,/:])|(?=\[)", name):
-        if lines[-1] and len(lines[-1]) + len(word) > width:
+    words = re.split(r"(?<=[-,/:])|(?=\[)", name)
+    for part in (word[start : start + width] for word in words for start in range(0, len(word), width)):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
             lines.append("")
-        lines[-1] += word
+        lines[-1] += part
     return literal("\n".join(lines))
 
 

@@ -21,7 +21,7 @@ def inline(svg: str, prefix: str, description: str) -> str:
     # HTML knows these namespaces, and a page without addresses is plainly one that fetches nothing.
     body = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", body)
     body = body.replace("xlink:href", "href")
-    body = re.sub(r'<g id="(series-(\d+)-[^"]*)"', r'<g id="\1" data-series="\2"', body)
+    body = re.sub(r'<g id="series-(\d+)-[^"]*"', r'<g data-series="\1"', body)
     body = _REFERENCE.sub(rf"\g<1>{prefix}-", body)
     body = body.replace(INK, "var(--ink)").replace("'DejaVu Sans'", "var(--type)")
     label = f'<svg role="img" aria-label="{escape(description)}"'

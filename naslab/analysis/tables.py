@@ -81,13 +81,14 @@ def significance(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
     counts as worse than any other; missing runs are left out. Not tested (p is NaN): pairs with fewer than
     two runs on a side. Empty for one optimizer.
     """
+    seed = int(rng.integers(2**32))
     parts = []
     for task in data.tasks:
         scores = {optimizer: data.scores(task, optimizer) for optimizer in data.optimizers}
         tests = mann_whitney_holm(scores)
         tests.insert(0, "task", task)
         intervals = [
-            probability_of_improvement([scores[a]], [scores[b]], rng)
+            probability_of_improvement([scores[a]], [scores[b]], np.random.default_rng(seed))
             for a, b in zip(tests["a"], tests["b"], strict=True)
         ]
         probable = pd.DataFrame(intervals, columns=["P(a > b)", "P(a > b) low", "P(a > b) high"])
@@ -105,11 +106,14 @@ def improvement(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
     Returns ``a, b, tasks, P(a > b)``, and ``P(a > b) low``, ``P(a > b) high`` of its 95 % bootstrap interval,
     stratified by task and optimizer. Empty for one optimizer.
     """
+    seed = int(rng.integers(2**32))
     rows = []
     for a, b in combinations(data.optimizers, 2):
         scores = [(data.scores(task, a), data.scores(task, b)) for task in data.tasks]
         scores = [(x, y) for x, y in scores if len(x) and len(y)]
-        interval = probability_of_improvement([x for x, _ in scores], [y for _, y in scores], rng)
+        interval = probability_of_improvement(
+            [x for x, _ in scores], [y for _, y in scores], np.random.default_rng(seed)
+        )
         rows.append((a, b, len(scores), *interval))
     name = "P(a > b)"
     return pd.DataFrame(rows, columns=["a", "b", "tasks", name, f"{name} low", f"{name} high"])

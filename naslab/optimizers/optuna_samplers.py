@@ -20,7 +20,7 @@ from naslab.optimizers.base import AskTell
 from naslab.tasks import Problem
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # or every run of a comparison announces its study
-VALID_TRIES = 100
+VALID_TRIES = 10
 
 
 class OptunaOptimizer(AskTell):

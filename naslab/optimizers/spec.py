@@ -104,6 +104,8 @@ def optimizer_spec(name: str | type[Optimizer]) -> OptimizerSpec:
         key, equals, value = part.partition("=")
         if not equals:
             raise InvalidValue(f"optimizer {name!r}: hyperparameters are written key=value, not {part!r}")
+        if key.strip() in options:
+            raise InvalidValue(f"optimizer {name!r}: {key.strip()} is given twice; give each hyperparameter once")
         options[key.strip()] = _literal(value.strip())
     return _checked(name, factory, options)
 
@@ -169,7 +171,7 @@ def _module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name and name.startswith(error.name):
+        if error.name and f"{name}.".startswith(f"{error.name}."):
             raise PluginError(f"module {name!r} can't be found; for a file write ./file.py:Class") from None
         raise plugin_error(f"module {name!r} can't be imported", error, _origin(name)) from error
     except Exception as error:
@@ -177,7 +179,10 @@ def _module(name: str) -> ModuleType:
 
 
 def _origin(name: str) -> str:
-    spec = importlib.util.find_spec(name)
+    try:
+        spec = importlib.util.find_spec(name)
+    except Exception:  # finding a submodule imports its package, which may be what raises
+        return _origin(name.rpartition(".")[0]) if "." in name else name
     return str(spec.origin) if spec else name
 
 
@@ -197,7 +202,7 @@ def _module_from_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except BaseException as error:
         del sys.modules[name]
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception | SystemExit):
             raise
         raise plugin_error(f"plug-in {str(path)!r} raises on import", error, str(path.resolve())) from error
     return module

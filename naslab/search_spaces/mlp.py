@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import networkx as nx
+import numpy as np
 
 from naslab.choice import Architecture, Choice
 from naslab.errors import InvalidArchitecture, InvalidValue
@@ -29,18 +30,28 @@ def mlp(
         out_features: Number of outputs.
         depth: Number of hidden layers; ignored where ``widths`` lists the widths of each layer.
         widths: Widths to choose from, the same for every layer; or one sequence per layer.
+
+    Raises:
+        InvalidValue: No layer, or widths that are not distinct positive integers.
     """
-    layers = [tuple(w) if isinstance(w, Sequence) else None for w in widths]
-    if not layers or (None in layers and any(layers)):
+    given: list[Any] = list(widths)
+    layers = [tuple(w) if isinstance(w, Sequence) and not isinstance(w, str) else w for w in given]
+    nested = [isinstance(w, tuple) for w in layers]
+    if not layers or any(nested) != all(nested):
         raise InvalidValue(f"widths={widths!r}: give numbers, or one sequence of numbers per layer")
-    per_layer = [w for w in layers if w] or [tuple(int(str(w)) for w in widths)] * depth
-    if not per_layer or min((min(w) for w in per_layer), default=0) < 1:
-        raise InvalidValue(f"depth={depth}, widths={widths!r}: at least one layer, and widths of at least 1")
+    per_layer: list[tuple[Any, ...]] = [tuple(w) for w in layers] if all(nested) else [tuple(layers)] * depth
+    if not per_layer:
+        raise InvalidValue(f"depth={depth}: a perceptron has at least one hidden layer")
+    for options in per_layer:
+        if not options or not all(isinstance(w, int | np.integer) and int(w) > 0 for w in options):
+            raise InvalidValue(f"widths={widths!r}: every layer needs widths, integers of at least 1")
+        if len(set(options)) < len(options):
+            raise InvalidValue(f"widths={widths!r}: a layer lists a width twice")
     graph: nx.DiGraph[Any] = nx.DiGraph()
     graph.add_node("x", shape=(in_features,))
     last = "x"
     for i, options in enumerate(per_layer, start=1):
-        graph.add_node(f"hidden{i}", width=Choice(f"width{i}", options))
+        graph.add_node(f"hidden{i}", width=Choice(f"width{i}", tuple(int(w) for w in options)))
         graph.add_edge(last, f"hidden{i}", op=Linear())
         last = f"hidden{i}/relu"
         graph.add_edge(f"hidden{i}", last, op=ReLU())
@@ -59,7 +70,7 @@ class MLP(SearchSpace):
 
     def from_string(self, string: str) -> Architecture:
         parts = string.split("-")
-        if len(parts) != len(self.choices) or not all(part.isdecimal() for part in parts):
+        if len(parts) != len(self.choices) or not all(part.isdecimal() and part == str(int(part)) for part in parts):
             example = "-".join(str(choice.options[0]) for choice in self.choices)
             raise InvalidArchitecture(f"{string!r} is not a list of {len(self.choices)} widths such as {example!r}")
         options = []

@@ -118,5 +118,5 @@ def _add_cell(graph: nx.DiGraph[Any], name: str, last: str, width: int) -> str:
     """Append one cell whose node 0 is the tensor ``last``; returns its node 3."""
     nodes = [last, *(f"{name}/{i}" for i in (1, 2, 3))]
     graph.add_nodes_from(nodes[1:], width=width)
-    graph.add_edges_from((nodes[u], nodes[v], {"op": _choice(u, v)}) for u, v in EDGES)
+    graph.add_edges_from((nodes[u], nodes[v], {"op": _choice(u, v), "name": f"{name}/{u}->{v}"}) for u, v in EDGES)
     return nodes[3]

@@ -13,7 +13,7 @@ SPACE_OPTIONS: dict[str, dict[str, SpaceOption]] = {
 }
 """Dataset -> options of the search space."""
 
-_ACCURACY = {"metric": "accuracy", "unit": "percent", "direction": "max"}
+_ACCURACY = {"metric": "accuracy", "unit": "%", "direction": "max"}
 _COST = {"split": None, "direction": "min"}
 _COLUMNS: dict[str, dict[str, Any]] = {
     "train": {**_ACCURACY, "split": "train", "role": "context"},

@@ -12,7 +12,7 @@
     metric = "accuracy"
     split = "valid"                            # train, valid or test; left out where there is none
     role = "reward"                            # reward, truth, cost or context
-    unit = "percent"
+    unit = "%"
     direction = "max"                          # or min
     epochs = 12                                # left out for a metric that has none
     seed = "777"                               # left out for a mean over seeds

@@ -27,7 +27,7 @@ dataset = "cifar10"
 metric = "accuracy"
 split = "valid"
 role = "reward"
-unit = "percent"
+unit = "%"
 direction = "max"
 epochs = 12
 [tasks.cifar10]

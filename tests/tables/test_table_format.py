@@ -42,7 +42,7 @@ def test_a_table_answers(toy: Table) -> None:
     assert toy.row((1, 2)) == 0
     assert toy.row((0, 1)) == 2
     assert toy.columns["toy/accuracy/valid"].epochs == (1, 4)
-    assert toy.columns["toy/accuracy/valid"].unit == "percent"
+    assert toy.columns["toy/accuracy/valid"].unit == "%"
     assert toy.tasks["toy"].reward.epochs == 1
     assert toy.provenance["source"] == "invented"
     assert "naslab" in toy.provenance

@@ -21,7 +21,7 @@ dataset = "toy"
 metric = "accuracy"
 split = "valid"
 role = "reward"
-unit = "percent"
+unit = "%"
 direction = "max"
 epochs = 12
 seed = "1"
@@ -32,7 +32,7 @@ dataset = "toy"
 metric = "accuracy"
 split = "valid"
 role = "reward"
-unit = "percent"
+unit = "%"
 direction = "max"
 epochs = 200
 seed = "2"
@@ -43,7 +43,7 @@ dataset = "toy"
 metric = "accuracy"
 split = "test"
 role = "truth"
-unit = "percent"
+unit = "%"
 direction = "max"
 epochs = 200
 
@@ -60,7 +60,7 @@ reward = "short"
 truth = "judged"
 space_options = {num_classes = 10, input_shape = [3, 32, 32]}
 """
-FIRST = 'split = "valid"\nrole = "reward"\nunit = "percent"\ndirection = "max"\nepochs = 12\nseed = "1"'
+FIRST = 'split = "valid"\nrole = "reward"\nunit = "%"\ndirection = "max"\nepochs = 12\nseed = "1"'
 
 
 def write(folder: Path, text: str) -> Path:
@@ -97,8 +97,8 @@ def test_columns_of_one_metric_become_one(tmp_path: Path) -> None:
         (FIRST, FIRST.replace("epochs = 12", "epochs = 0"), r"columns\[1\].epochs = 0: .* greater than 0"),
         (FIRST, FIRST.replace("epochs = 12\n", ""), "one has epochs, the other none"),
         (FIRST, FIRST.replace("12", "200").replace('"1"', '"2"'), "'long' repeats the dataset"),
-        (FIRST, FIRST.replace("percent", "fraction"), "both toy/accuracy/valid but differ in unit"),
-        (FIRST, FIRST.replace('unit = "percent"\n', ""), r"key 'columns\[1\].unit' is missing"),
+        (FIRST, FIRST.replace("%", "fraction"), "both toy/accuracy/valid but differ in unit"),
+        (FIRST, FIRST.replace('unit = "%"\n', ""), r"key 'columns\[1\].unit' is missing"),
         ('column = "long"', 'column = "short"', "'short' is described twice"),
         ('column = "long"', 'column = "arch"', "'arch' is described twice"),
         ('dataset = "toy"', 'dataset = "t/y"', r"dataset = 't/y': string should match"),

@@ -14,7 +14,7 @@ def toy_spec(**changes: object) -> TableSpec:
         metric="accuracy",
         split="valid",
         role="reward",
-        unit="percent",
+        unit="%",
         direction="max",
         epochs=(1, 4),
         seeds=("7", "8"),

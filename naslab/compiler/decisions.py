@@ -1,0 +1,117 @@
+"""How a choice is decided when a supernet runs: one option, a mixture of all, or a mixture of a few."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from typing import Literal, NamedTuple, TypeAlias
+
+from torch import Tensor
+
+from naslab.choice import Choice
+from naslab.errors import InvalidValue, UnknownName
+
+
+class Sparse(NamedTuple):
+    """A mixture of which only some options run.
+
+    Attributes:
+        weights: ``(K,)``, one per option; they need not sum to one.
+        active: The options that run.
+        inactive: What becomes of the others: ``"drop"`` ignores them; ``"scalar"`` adds their weight as a number, so that a
+            hard decision whose value is zero there passes a gradient (GDAS; Dong & Yang 2019, equation 7).
+    """
+
+    weights: Tensor
+    active: tuple[int, ...]
+    inactive: Literal["drop", "scalar"] = "drop"
+
+
+Decision: TypeAlias = int | Tensor | Sparse
+"""An option index; ``(K,)`` weights, every option running; or a :class:`Sparse` mixture."""
+
+
+class Term(NamedTuple):
+    """One summand of a mixture over a site's options.
+
+    Attributes:
+        option: Position among the options (the last choice of the site's scope fastest).
+        weight: Its weight; None is one.
+        runs: Whether the option runs; otherwise its weight is added as a number.
+    """
+
+    option: int
+    weight: Tensor | None
+    runs: bool
+
+
+def terms(decisions: Sequence[Decision], sizes: Sequence[int]) -> Iterator[Term]:
+    """The summands of a site that depends on several choices: weights multiply, an option runs if all its parts do."""
+    for index in itertools.product(*(_relevant(d, size) for d, size in zip(decisions, sizes, strict=True))):
+        weight: Tensor | None = None
+        runs = True
+        for decision, k in zip(decisions, index, strict=True):
+            if isinstance(decision, int):
+                continue
+            factor = decision.weights[k] if isinstance(decision, Sparse) else decision[k]
+            weight = factor if weight is None else weight * factor
+            runs = runs and not (isinstance(decision, Sparse) and k not in decision.active)
+        yield Term(_position(index, sizes), weight, runs)
+
+
+def checked(decisions: Mapping[str, Decision] | Sequence[Decision], choices: Sequence[Choice]) -> dict[str, Decision]:
+    """Decisions by choice name.
+
+    Args:
+        decisions: By name, or one per choice in the space's order.
+        choices: The space's choices.
+
+    Raises:
+        InvalidValue: A choice lacks its decision, or a decision has the wrong shape or names no option.
+    """
+    names = [choice.name for choice in choices]
+    if not isinstance(decisions, Mapping):
+        if len(decisions) != len(names):
+            raise InvalidValue(f"{len(decisions)} decisions for {len(names)} choices: {', '.join(names)}")
+        decisions = dict(zip(names, decisions, strict=True))
+    for name in decisions:
+        if name not in names:
+            raise InvalidValue(f"a decision for choice {UnknownName(name, names)}")
+    found: dict[str, Decision] = {}
+    for choice in choices:
+        if choice.name not in decisions:
+            raise InvalidValue(f"no decision for choice {choice.name!r}; needed: {', '.join(names)}")
+        found[choice.name] = _checked(choice, decisions[choice.name])
+    return found
+
+
+def _checked(choice: Choice, decision: Decision) -> Decision:
+    size = len(choice.options)
+    if isinstance(decision, int):
+        if not 0 <= decision < size:
+            raise InvalidValue(f"choice {choice.name!r} has options 0 to {size - 1}, not {decision}")
+        return decision
+    weights = decision.weights if isinstance(decision, Sparse) else decision
+    if not isinstance(weights, Tensor):
+        raise InvalidValue(f"choice {choice.name!r}: {decision!r} is no index, weight vector or Sparse decision")
+    if tuple(weights.shape) != (size,):
+        raise InvalidValue(f"choice {choice.name!r} takes weights of shape ({size},), not {tuple(weights.shape)}")
+    if isinstance(decision, Sparse):
+        if not decision.active or not all(0 <= k < size for k in decision.active):
+            raise InvalidValue(f"choice {choice.name!r}: active={decision.active}; options are 0 to {size - 1}")
+        if decision.inactive not in ("drop", "scalar"):
+            raise InvalidValue(f"choice {choice.name!r}: inactive={decision.inactive!r}; allowed: 'drop', 'scalar'")
+    return decision
+
+
+def _relevant(decision: Decision, size: int) -> Sequence[int]:
+    if isinstance(decision, int):
+        return (decision,)
+    if isinstance(decision, Sparse) and decision.inactive == "drop":
+        return decision.active
+    return range(size)
+
+
+def _position(index: Sequence[int], sizes: Sequence[int]) -> int:
+    return sum(k * prod(sizes[i + 1 :]) for i, k in enumerate(index))

@@ -1,0 +1,210 @@
+"""One architecture as a lean ``torch.fx.GraphModule``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import networkx as nx
+import torch
+from torch import Tensor, fx, nn
+
+from naslab.choice import Architecture
+from naslab.compiler.primitives import Norm, build, initialised
+from naslab.errors import InvalidSpace
+from naslab.ops import Shape
+from naslab.space import SearchSpace
+
+
+def compile_network(
+    space: SearchSpace,
+    architecture: Architecture,
+    *,
+    generator: torch.Generator | None = None,
+    affine: bool = True,
+    track_running_stats: bool = True,
+    cut: bool = True,
+) -> fx.GraphModule:
+    """The network of one architecture, widths real.
+
+    What cannot reach the output is cut. What the input cannot reach is cut only where that is exactly zero: an affine
+    normalisation of zeros is its bias, which is learnt; a disconnected network computes its constant. Identities leave
+    no trace. Modules are named after their edges.
+
+    Args:
+        space: The search space.
+        architecture: Of this space.
+        generator: For the initial parameters (PyTorch's default distributions); a fresh one with its default seed
+            where None.
+        affine: Whether batch normalisations have a weight and a bias.
+        track_running_stats: Whether they keep running statistics for evaluation.
+        cut: Whether dead branches are cut. Published parameter counts include them.
+
+    Raises:
+        InvalidArchitecture: The architecture is not of this space.
+        InvalidSpace: An operation has no builder, or its module does not fit the shapes it states.
+    """
+    graph = space.resolve(architecture)
+    order, shapes = list(graph), node_shapes(graph)
+    lowering = Lowering(graph, shapes, generator or torch.Generator(), Norm(affine, track_running_stats))
+    wanted = _reaching_output(graph) if cut else set(order)
+    values: dict[Any, fx.Node | None] = {}  # None: exactly zero
+    for node in order:
+        sources = graph.nodes[node]["inputs"]
+        if not sources:
+            values[node] = lowering.graph.placeholder(identifier(str(node)))
+        elif node in wanted:
+            terms = [lowering.edge(source, node, values.get(source), keep=not cut) for source in sources]
+            values[node] = lowering.combined(node, terms)
+    output = values[order[-1]]
+    if output is None:
+        output = lowering.zeros(shapes[order[-1]])
+    return lowering.finish(output, type(space).__name__)
+
+
+def node_shapes(graph: nx.DiGraph[Any]) -> dict[Any, Shape]:
+    """Shape of every node of a graph without choices, without the batch axis."""
+    shapes: dict[Any, Shape] = {}
+    for node, attributes in graph.nodes(data=True):
+        sources = attributes["inputs"]
+        if not sources:
+            shapes[node] = tuple(attributes["shape"])
+            continue
+        concatenates = attributes.get("combine", "sum") == "concat"
+        width = None if concatenates else attributes.get("width")
+        arriving = [edge_shape(graph, source, node, shapes[source], width) for source in sources]
+        shapes[node] = (sum(s[0] for s in arriving), *arriving[0][1:]) if concatenates else arriving[0]
+    return shapes
+
+
+def edge_shape(graph: nx.DiGraph[Any], source: Any, node: Any, shape: Shape, width: int | None) -> Shape:
+    """Shape of what one edge of a graph without choices delivers."""
+    op = graph.edges[source, node]["op"]
+    out: Shape = op.output_shape(shape, width)
+    return (width, *out[1:]) if op.is_zero and width is not None else out
+
+
+def edge_name(graph: nx.DiGraph[Any], source: Any, node: Any) -> str:
+    """The stated name of an edge, or ``source->node``. It names modules, which must not contain dots."""
+    return str(graph.edges[source, node].get("name", f"{source}->{node}")).replace(".", "_")
+
+
+def identifier(name: str) -> str:
+    """A name as a Python identifier."""
+    plain = re.sub(r"\W+", "_", name).strip("_")
+    return plain if plain.isidentifier() else f"_{plain}"
+
+
+def maps_zero_to_zero(module: nn.Module) -> bool:
+    """Whether a module without biases gives exactly zero for zeros."""
+    return not any(name.rpartition(".")[2] == "bias" for name, _ in module.named_parameters())
+
+
+def add_all(terms: Sequence[Tensor]) -> Tensor:
+    """The sum of tensors."""
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+class Lowering:
+    """Writes an fx graph edge by edge."""
+
+    def __init__(
+        self, source: nx.DiGraph[Any], shapes: Mapping[Any, Shape], generator: torch.Generator, norm: Norm
+    ) -> None:
+        self.source, self.shapes, self.generator, self.norm = source, shapes, generator, norm
+        self.graph = fx.Graph()
+        self.modules: dict[str, nn.Module] = {}
+
+    def edge(self, source: Any, node: Any, value: fx.Node | None, *, keep: bool) -> fx.Node | None:
+        """What an edge delivers; None where it is exactly zero and need not be kept."""
+        op = self.source.edges[source, node]["op"]
+        if op.is_zero:
+            return None
+        if op.is_identity:
+            return value
+        width = self.source.nodes[node].get("width")
+        concatenates = self.source.nodes[node].get("combine", "sum") == "concat"
+        out = edge_shape(self.source, source, node, self.shapes[source], None if concatenates else width)
+        name = edge_name(self.source, source, node)
+        module = made(op, self.shapes[source], out, self.norm, self.generator, name)
+        if value is None:
+            if maps_zero_to_zero(module) and not keep:
+                return None
+            value = self.zeros(self.shapes[source])
+        self.modules[name] = module
+        return self.named(self.graph.call_module(name, (value,)), name)
+
+    def combined(self, node: Any, terms: Sequence[fx.Node | None]) -> fx.Node | None:
+        """The sum or the concatenation of what arrives."""
+        if self.source.nodes[node].get("combine", "sum") == "concat":
+            if not any(term is not None for term in terms):
+                return None
+            sources = self.source.nodes[node]["inputs"]
+            parts = [
+                self.zeros(edge_shape(self.source, s, node, self.shapes[s], None)) if term is None else term
+                for s, term in zip(sources, terms, strict=True)
+            ]
+            return self.named(self.graph.call_function(torch.cat, (parts, 1)), str(node))
+        present = [term for term in terms if term is not None]
+        if not present:
+            return None
+        total = present[0]
+        for term in present[1:]:
+            total = self.named(self.graph.call_function(torch.add, (total, term)), str(node))
+        return total
+
+    def zeros(self, shape: Shape) -> fx.Node:
+        """Zeros for as many examples as the input has."""
+        x = next(iter(self.graph.nodes))
+        batch = self.graph.call_method("size", (x, 0))
+        return self.graph.call_method("new_zeros", (x, (batch, *shape)))
+
+    def named(self, node: fx.Node, name: str) -> fx.Node:
+        node.name = self.graph._graph_namespace.create_name(identifier(name), node)
+        return node
+
+    def finish(self, output: fx.Node, name: str) -> fx.GraphModule:
+        self.graph.output(output)
+        self.graph.lint()
+        return fx.GraphModule(self.modules, self.graph, name)
+
+
+def made(op: Any, shape: Shape, out: Shape, norm: Norm, generator: torch.Generator, name: str) -> nn.Module:
+    """Build and initialise the module of an edge.
+
+    Raises:
+        InvalidSpace: It has no builder, or does not deliver the shape that its operation states.
+    """
+    try:
+        delivered = _delivered(op, shape, out, norm)
+        with torch.device("meta"):
+            module = build(op, shape, out, norm)
+    except InvalidSpace as error:
+        raise InvalidSpace(f"edge {name!r}: {error}") from None
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise InvalidSpace(f"edge {name!r}: the module of {op!r} refuses an input of shape {shape}: {error}") from None
+    if delivered != out:
+        raise InvalidSpace(f"edge {name!r}: the module of {op!r} delivers {delivered}, the operation states {out}")
+    return initialised(module, generator)
+
+
+@cache
+def _delivered(op: Any, shape: Shape, out: Shape, norm: Norm) -> Shape:
+    """Shape of what the module of an operation delivers, found out on the meta device once per kind."""
+    with torch.device("meta"):
+        return tuple(build(op, shape, out, norm).eval()(torch.empty(2, *shape)).shape[1:])
+
+
+def _reaching_output(graph: nx.DiGraph[Any]) -> set[Any]:
+    """Nodes from which data flows to the output."""
+    output = list(graph)[-1]
+    reached = {output}
+    for node in reversed(list(graph)):
+        if node in reached:
+            reached |= {s for s in graph.nodes[node]["inputs"] if not graph.edges[s, node]["op"].is_zero}
+    return reached

@@ -1,0 +1,295 @@
+"""One builder per operation: from the dataclass in :mod:`naslab.ops` to a PyTorch module.
+
+A third party adds an operation with one dataclass and one builder::
+
+    @build.register
+    def _(op: MyOperation, shape, out, norm): return MyModule(...)
+
+Builders run on the meta device, because constructors draw from PyTorch's global generator; :func:`initialised` then gives
+the parameters their values from an explicit one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from naslab import ops
+from naslab.errors import InvalidSpace
+from naslab.ops import Shape
+
+
+@dataclass(frozen=True)
+class Norm:
+    """How batch normalisations behave.
+
+    Attributes:
+        affine: Whether they have a weight and a bias.
+        track_running_stats: Whether they keep running statistics for evaluation; otherwise they always use the batch's.
+    """
+
+    affine: bool = True
+    track_running_stats: bool = True
+
+    def __call__(self, channels: int) -> BatchNorm:
+        return BatchNorm(channels, affine=self.affine, track_running_stats=self.track_running_stats)
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that can be scaled by a number on the way: a mixture's weight costs nothing then."""
+
+    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        """``scale * normalise(x)``; ``scale`` is a single number, 1 where None."""
+        if scale is None:
+            return super().forward(x)
+        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+        weight = scale.expand(self.num_features) if self.weight is None else self.weight * scale
+        return functional.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            weight,
+            None if self.bias is None else self.bias * scale,
+            self.training or self.running_mean is None,
+            self.momentum or 0.0,
+            self.eps,
+        )
+
+
+@singledispatch
+def build(op: Any, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    """The module of an operation without choices.
+
+    Args:
+        op: The operation.
+        shape: Of its input, without the batch axis.
+        out: Of its output.
+        norm: How batch normalisations behave.
+    """
+    raise InvalidSpace(
+        f"operation {op!r} has no builder; register one: @naslab.compiler.primitives.build.register for its class"
+    )
+
+
+def initialised(module: nn.Module, generator: torch.Generator) -> nn.Module:
+    """Give a module on the meta device real parameters, with PyTorch's default distributions.
+
+    Raises:
+        InvalidSpace: A module with parameters of its own that is neither a standard layer nor has a method
+            ``initialise(generator)``.
+    """
+    for part in module.modules():
+        _allocate(part, generator.device)
+        if isinstance(part, nn.Conv2d | nn.Linear):
+            fan_in = part.weight[0].numel()
+            nn.init.kaiming_uniform_(part.weight, a=5**0.5, generator=generator)
+            if part.bias is not None:
+                nn.init.uniform_(part.bias, -(fan_in**-0.5), fan_in**-0.5, generator=generator)
+        elif isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
+            part.reset_parameters()
+        elif hasattr(part, "initialise"):
+            part.initialise(generator)
+        elif any(True for _ in part.parameters(recurse=False)):
+            raise InvalidSpace(
+                f"{type(part).__name__} has parameters: give it a method initialise(generator) that sets them"
+            )
+    return module
+
+
+def _allocate(part: nn.Module, device: torch.device) -> None:
+    """Real memory for a module's own tensors (what ``Module.to_empty`` does, at a tenth of its cost)."""
+    for name, parameter in part._parameters.items():
+        if parameter is not None:
+            empty = torch.empty(parameter.shape, dtype=parameter.dtype, device=device)
+            part._parameters[name] = nn.Parameter(empty, parameter.requires_grad)
+    for name, buffer in part._buffers.items():
+        if buffer is not None:
+            part._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype, device=device)
+
+
+def conv(shape: Shape, out: Shape, kernel: int, stride: int = 1, **options: Any) -> nn.Conv2d:
+    """A convolution without bias, padded so that stride 1 keeps height and width."""
+    padding = options.get("dilation", 1) * (kernel // 2)
+    return nn.Conv2d(shape[0], out[0], kernel, stride, padding, bias=False, **options)
+
+
+def sequence(**parts: nn.Module) -> nn.Sequential:
+    """Modules one after the other, by name."""
+    whole = nn.Sequential()
+    for name, part in parts.items():
+        whole.add_module(name, part)
+    return whole
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions beside a pooled 1x1 convolution."""
+
+    def __init__(self, first: nn.Module, second: nn.Module, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second, self.shortcut = first, second, shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut: Tensor = self.shortcut(x)
+        return shortcut + self.second(self.first(x))
+
+
+class ShiftedReduction(nn.Module):
+    """Halves an image by two strided 1x1 convolutions, one of them shifted by a pixel."""
+
+    def __init__(self, shape: Shape, out: Shape, norm: Norm) -> None:
+        super().__init__()
+        half = (out[0] // 2, *out[1:])
+        self.even = conv(shape, half, 1, 2)
+        self.odd = conv(shape, (out[0] - half[0], *out[1:]), 1, 2)
+        self.norm = norm(out[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(x)
+        # The last row and column have no neighbour: the shifted image is padded, which matters for odd sizes only.
+        shifted = functional.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
+        normalised: Tensor = self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
+        return normalised
+
+
+class SqueezeExcitation(nn.Module):
+    """Channel-wise gates from the pooled image (Hu et al. 2018)."""
+
+    def __init__(self, channels: int, squeezed: int) -> None:
+        super().__init__()
+        self.squeeze, self.excite = nn.Linear(channels, squeezed), nn.Linear(squeezed, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gates = torch.sigmoid(self.excite(functional.relu(self.squeeze(x.mean(dim=(2, 3))))))
+        return x * gates[:, :, None, None]
+
+
+class InvertedBottleneck(nn.Module):
+    """MobileNetV2's block: its residual connection exists where input and output have one shape."""
+
+    def __init__(self, body: nn.Module, residual: bool) -> None:
+        super().__init__()
+        self.body, self.residual = body, residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.body(x)
+        return x + y if self.residual else y
+
+
+class ImageClassifier(nn.Module):
+    """Batch normalisation, ReLU, global average pooling, linear layer."""
+
+    def __init__(self, channels: int, classes: int, norm: Norm) -> None:
+        super().__init__()
+        self.norm, self.linear = norm(channels), nn.Linear(channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear(functional.relu(self.norm(x)).mean(dim=(2, 3)))
+        return logits
+
+
+@build.register
+def _(op: ops.Identity, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    return nn.Identity()
+
+
+@build.register
+def _(op: ops.ReLU, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    return nn.ReLU()
+
+
+@build.register
+def _(op: ops.Linear, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    return nn.Linear(shape[0], out[0])
+
+
+@build.register
+def _(op: ops.AvgPool, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    return nn.AvgPool2d(op.kernel, op.stride, op.kernel // 2, count_include_pad=False)
+
+
+@build.register
+def _(op: ops.MaxPool, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    return nn.MaxPool2d(op.kernel, op.stride, op.kernel // 2)
+
+
+@build.register
+def _(op: ops.Conv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    made = {
+        "relu": nn.ReLU,
+        "conv": lambda: conv(shape, out, op.kernel, op.stride),
+        "bn": lambda: norm(out[0]),
+    }
+    parts = op.order.split("-")
+    unknown = [part for part in parts if part not in made]
+    if unknown or parts.index("conv") > parts.index("bn"):
+        raise InvalidSpace(f"{op!r}: order {op.order!r}; allowed: relu-conv-bn, conv-bn, conv-bn-relu")
+    return sequence(**{part: made[part]() for part in parts})
+
+
+@build.register
+def _(op: ops.DilatedConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    inner = (shape[0], *out[1:])
+    return sequence(
+        relu=nn.ReLU(),
+        depthwise=conv(shape, inner, op.kernel, op.stride, dilation=op.dilation, groups=shape[0]),
+        pointwise=conv(inner, out, 1),
+        bn=norm(out[0]),
+    )
+
+
+@build.register
+def _(op: ops.SeparableConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    inner = (shape[0], *out[1:])
+    return sequence(
+        relu1=nn.ReLU(),
+        depthwise1=conv(shape, inner, op.kernel, op.stride, groups=shape[0]),
+        pointwise1=conv(inner, inner, 1),
+        bn1=norm(shape[0]),
+        relu2=nn.ReLU(),
+        depthwise2=conv(inner, inner, op.kernel, groups=shape[0]),
+        pointwise2=conv(inner, out, 1),
+        bn2=norm(out[0]),
+    )
+
+
+@build.register
+def _(op: ops.FactorizedReduction, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    return ShiftedReduction(shape, out, norm)
+
+
+@build.register
+def _(op: ops.ResidualReduction, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    return ResidualBlock(
+        sequence(relu=nn.ReLU(), conv=conv(shape, out, op.kernel, op.stride), bn=norm(out[0])),
+        sequence(relu=nn.ReLU(), conv=conv(out, out, op.kernel), bn=norm(out[0])),
+        sequence(pool=nn.AvgPool2d(2, op.stride, ceil_mode=True), conv=conv(shape, out, 1)),
+    )
+
+
+@build.register
+def _(op: ops.MBConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    hidden = (shape[0] * op.expansion, *shape[1:])
+    inner = (hidden[0], *out[1:])
+    parts: dict[str, nn.Module] = {}
+    if op.expansion != 1:
+        parts |= {"expand": conv(shape, hidden, 1), "bn1": norm(hidden[0]), "relu1": nn.ReLU()}
+    parts |= {
+        "depthwise": conv(hidden, inner, op.kernel, op.stride, groups=hidden[0]),
+        "bn2": norm(hidden[0]),
+        "relu2": nn.ReLU(),
+    }
+    if op.squeeze_excitation:
+        parts["excitation"] = SqueezeExcitation(hidden[0], max(1, shape[0] // 4))
+    parts |= {"project": conv(inner, out, 1), "bn3": norm(out[0])}
+    return InvertedBottleneck(sequence(**parts), residual=op.stride == 1 and shape == out)
+
+
+@build.register
+def _(op: ops.Classifier, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    return ImageClassifier(shape[0], out[0], norm)

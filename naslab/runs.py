@@ -1,0 +1,135 @@
+"""One run: its seeds, its trace, its result. A comparison is many of these."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from naslab import __version__
+from naslab.choice import Architecture
+from naslab.errors import InvalidValue, NaslabError
+from naslab.loop import run, seed_sequence
+from naslab.optimizers.base import Optimizer
+from naslab.optimizers.spec import OptimizerSpec, optimizer_spec, plugin_error
+from naslab.tasks import Budget, Constraint, Task, task
+from naslab.trace import FORMAT, Recorded, Trace, read, trace_path
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What one search found.
+
+    Attributes:
+        task: Its task id.
+        architecture: The best feasible architecture, or None if there was none.
+        name: The architecture in the space's official notation.
+        score: The reward it was chosen for (None without an architecture).
+        truth: What the task's truth says about it.
+        trace: Everything that was evaluated.
+    """
+
+    task: str
+    architecture: Architecture | None
+    name: str
+    score: float | None
+    truth: float | None
+    trace: Recorded
+
+
+def search(
+    task: str | Task,
+    optimizer: str | type[Optimizer],
+    *,
+    budget: str | int | float | Budget,
+    seed: int = 0,
+    max: Mapping[str, float] | Iterable[str] = (),
+    out: str | Path | None = None,
+) -> SearchResult:
+    """Run one search; the same run as with this seed in a comparison.
+
+    Args:
+        task: A task id, or a task of one's own.
+        optimizer: As in :func:`naslab.compare`.
+        budget: As in :func:`naslab.compare`.
+        seed: 0 or more.
+        max: Limits on costs.
+        out: A folder for the trace ``<task>/<optimizer>/<seed>.jsonl``; resumed where it holds the beginning of this
+            run.
+    """
+    if seed < 0:
+        raise InvalidValue(f"seed {seed}: at least 0")
+    constraint, spec = Constraint.parse(max), optimizer_spec(optimizer)
+    prepared = constrained_task(task, constraint)
+    spec.build(prepared.problem, np.random.default_rng(0))  # refuses bad hyperparameters before anything is written
+    path = None if out is None else trace_path(Path(out), prepared.id, spec.label, seed)
+    recorded = run_one(prepared, spec, seed, Budget.parse(budget), path)
+    if path is not None:
+        recorded = read(path)
+    assert recorded.end is not None
+    if recorded.end["best"] is None:
+        return SearchResult(prepared.id, None, "", None, None, recorded)
+    best = tuple(recorded.end["best"])
+    score = next((s.evaluation.score for s in reversed(recorded.steps) if s.incumbent), None)
+    name = prepared.problem.space.to_string(best)
+    return SearchResult(prepared.id, best, name, score, prepared.true_value(best), recorded)
+
+
+def run_one(task: Task, spec: OptimizerSpec, seed: int, budget: Budget, path: Path | None) -> Recorded:
+    """Run, or finish, one run.
+
+    Args:
+        task: The task, under its constraint.
+        spec: The optimizer.
+        seed: Which of the optimizer's runs.
+        budget: What it may spend.
+        path: Where its trace is; None keeps it in memory.
+    """
+    header = {
+        "naslab": __version__,
+        "format": FORMAT,
+        "task": task.id,
+        "source": dict(task.source),
+        "constraint": task.problem.constraint.as_dict(),
+        "optimizer": spec.describe(),
+        "seed": seed,
+        "budget": str(budget),
+        "versions": _versions(),
+    }
+    key = (task.id, spec.label, seed)
+    measured = task.reward().clock == "measured"
+    with Trace(header, path, measured=measured) as trace:
+        optimizer = spec.build(task.problem, np.random.default_rng(seed_sequence(*key, "optimizer")))
+        try:
+            return run(task, optimizer, budget, trace, seed_sequence(*key, "evaluations"))
+        except NaslabError:
+            raise
+        except Exception as error:
+            raise plugin_error(f"{spec.label!r} failed on {task.id}, seed {seed}", error, spec.factory) from error
+
+
+def constrained_task(task_or_id: str | Task, constraint: Constraint) -> Task:
+    """A task under a constraint; tasks named by id are built once per process."""
+    if isinstance(task_or_id, str):
+        return _named_task(task_or_id, constraint)
+    return task_or_id.constrained(constraint) if constraint.limits else task_or_id
+
+
+@cache
+def _named_task(task_id: str, constraint: Constraint) -> Task:
+    found = task(task_id)
+    return found.constrained(constraint) if constraint.limits else found
+
+
+@cache
+def _versions() -> dict[str, str]:
+    packages = ("numpy", "networkx", "optuna", "torch")
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
+    }

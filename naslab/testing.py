@@ -1,0 +1,286 @@
+"""Checks that the author of a plug-in runs on their own class::
+
+    from naslab.testing import check_optimizer
+
+    def test_my_optimizer():
+        check_optimizer("my_package.my_module:MyOptimizer")
+
+Each check raises :class:`ConformanceError`, which says what was expected and what happened.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import pickle
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from naslab.choice import Architecture, Choice
+from naslab.errors import NaslabError
+from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
+from naslab.ops import Conv, Identity, Linear, ReLU, Zero
+from naslab.optimizers.base import Optimizer
+from naslab.optimizers.spec import optimizer_spec
+from naslab.runs import search
+from naslab.space import Rule, SearchSpace
+from naslab.tasks import Constraint, Problem, Task
+from naslab.trace import trace_path
+
+EVALUATIONS = 40
+SEED = 11
+
+
+class ConformanceError(AssertionError):
+    """A class breaks the interface; says which check failed and how."""
+
+
+class ToyReward(Evaluator):
+    """Rewards high option indices, with noise; every seventh evaluation or so is not finite if ``broken``."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.broken = broken
+
+    def evaluate(
+        self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
+    ) -> Evaluation:
+        score = sum(option * (i + 1) for i, option in enumerate(architecture)) + rng.normal()
+        if self.broken and rng.random() < 0.15:
+            score = float(rng.choice([math.nan, math.inf, -math.inf]))
+        epochs = fidelity if isinstance(fidelity, int) else 9
+        return Evaluation(float(score), float(epochs))
+
+
+def toy_tasks() -> dict[str, Task]:
+    """Small tasks of every kind that an optimizer may meet; they need no data.
+
+    ``plain``: mixed operations and widths. ``rules``: few combinations are valid. ``constrained``: a limit on
+    parameters. ``fidelities``: 1, 3 or 9 epochs. ``broken``: scores that are often not finite.
+    """
+    layers, cell = _layers(), _cell()
+    truth = ToyReward()
+    plain = Task("toy/plain", Problem(layers), ToyReward, truth)
+    return {
+        "plain": plain,
+        "rules": Task("toy/rules", Problem(cell), ToyReward, truth),
+        "constrained": Task("toy/constrained", Problem(layers), ToyReward, truth).constrained(
+            Constraint.parse({"params": 400})
+        ),
+        "fidelities": Task("toy/fidelities", Problem(layers, fidelities=(1, 3, 9), fidelity=9), ToyReward, truth),
+        "broken": Task("toy/broken", Problem(layers), lambda: ToyReward(broken=True), truth),
+    }
+
+
+def check_optimizer(optimizer: str | type[Optimizer]) -> None:
+    """Check a black-box optimizer on every toy task.
+
+    It must ask for valid architectures only, keep within the budget, survive scores that are not finite, give the same
+    trace for the same seed (in a fresh process with another hash seed, too), resume to the same trace, return a
+    feasible architecture that it evaluated, leave the problem and the global random states alone.
+
+    Args:
+        optimizer: A name as on the command line (``module:Class``, ``./file.py:Class``), or a class at module level.
+
+    Raises:
+        ConformanceError: A check fails.
+    """
+    label = optimizer_spec(optimizer).label
+    with tempfile.TemporaryDirectory() as folder:
+        traces = {name: _checked_trace(optimizer, task, Path(folder)) for name, task in toy_tasks().items()}
+    for name, content in _traces_elsewhere(label).items():
+        _expect(traces[name].decode() == content, f"{label} on toy/{name}: a fresh process gave another trace")
+
+
+def check_search_space(space: SearchSpace, *, samples: int = 50) -> None:
+    """Check that a search space is consistent with itself.
+
+    Samples and neighbours must be valid, neighbourhoods symmetric, mutations neighbours; strings, JSON and pickles must
+    come back as the same architecture; keys and costs must not depend on how the space was made; nothing may touch the
+    global random states.
+
+    Args:
+        space: The space.
+        samples: Number of random architectures to look at.
+
+    Raises:
+        ConformanceError: A check fails.
+    """
+    rng = np.random.default_rng(SEED)
+    twin: SearchSpace = pickle.loads(pickle.dumps(space))
+    with _global_randomness_untouched():
+        for _ in range(samples):
+            a = space.sample(rng)
+            _expect(space.is_valid(a), f"sample() gave {a}, which is_valid() refuses")
+            _expect(space.architecture(json.loads(json.dumps(a))) == a, f"{a} does not come back from JSON")
+            written = space.to_string(a)
+            _expect(space.from_string(written) == a, f"from_string({written!r}) is not {a}, which it was written from")
+            _expect(twin.to_string(a) == written, f"a pickled copy writes {a} differently")
+            _expect(twin.canonical(a) == space.canonical(a), f"a pickled copy has another canonical key for {a}")
+            _expect(twin.cost(a) == space.cost(a), f"a pickled copy has other costs for {a}")
+            neighbors = space.neighbors(a)
+            _expect(len(set(neighbors)) == len(neighbors), f"neighbors({a}) lists an architecture twice")
+            _expect(a not in neighbors, f"neighbors({a}) lists the architecture itself")
+            for b in neighbors[:20]:
+                _expect(space.is_valid(b), f"neighbors({a}) lists {b}, which is_valid() refuses")
+                _expect(a in space.neighbors(b), f"{b} is a neighbour of {a}, but not the other way round")
+            child = space.mutate(a, rng)
+            _expect(child in neighbors or (not neighbors and child == a), f"mutate({a}) gave {child}: no neighbour")
+            code = space.encode(a, "one-hot")
+            _expect(int(code.sum()) == len(space.choices), f"the one-hot code of {a} marks {int(code.sum())} options")
+
+
+def check_evaluator(evaluator: Evaluator, space: SearchSpace, *, samples: int = 10) -> None:
+    """Check that an evaluator keeps to the interface.
+
+    It must return an :class:`~naslab.evaluators.base.Evaluation` with plain numbers, charge a time of at least zero,
+    draw all its randomness from the generator it is given, leave the architecture and the global random states alone,
+    and answer ``evaluate_many`` with one evaluation per architecture.
+
+    Args:
+        evaluator: The evaluator.
+        space: A space whose architectures it evaluates.
+        samples: Number of random architectures to evaluate.
+
+    Raises:
+        ConformanceError: A check fails.
+    """
+    rng = np.random.default_rng(SEED)
+    architectures = [space.sample(rng) for _ in range(samples)]
+    with _global_randomness_untouched():
+        for a in architectures:
+            found = evaluator.evaluate(a, rng=np.random.default_rng(SEED))
+            _expect(isinstance(found, Evaluation), f"evaluate({a}) returned {found!r}, not an Evaluation")
+            _expect(isinstance(found.score, float), f"the score of {a} is {found.score!r}, not a float")
+            _expect(found.seconds >= 0, f"the evaluation of {a} charges {found.seconds} seconds")
+            again = evaluator.evaluate(a, rng=np.random.default_rng(SEED))
+            same = again.score == found.score or (math.isnan(again.score) and math.isnan(found.score))
+            _expect(same, f"the same generator gave {a} the scores {found.score} and {again.score}")
+    many = evaluator.evaluate_many(architectures, rng=np.random.default_rng(SEED))
+    _expect(len(many) == len(architectures), f"evaluate_many() answered {len(architectures)} with {len(many)}")
+
+
+def _checked_trace(optimizer: str | type[Optimizer], task: Task, folder: Path) -> bytes:
+    """Check one task; returns the trace."""
+    label = optimizer_spec(optimizer).label
+    before = _fingerprint(task.problem)
+    with _context(f"{label} on {task.id}"), _global_randomness_untouched():
+        content = _trace(optimizer, task, folder / "first")
+        result = search(task, optimizer, budget=EVALUATIONS, seed=SEED, out=folder / "first")
+        _expect(_fingerprint(task.problem) == before, "the problem was changed")
+        evaluated = {step.query.architecture for step in result.trace.steps}
+        _expect(len(result.trace.steps) <= EVALUATIONS, f"{len(result.trace.steps)} evaluations were made")
+        if result.architecture is not None:
+            _expect(result.architecture in evaluated, f"best() is {result.architecture}, which was never evaluated")
+            feasible = task.problem.is_feasible(result.architecture)
+            _expect(feasible, f"best() is {result.architecture}, which breaks {task.problem.constraint}")
+        _expect(_trace(optimizer, task, folder / "second") == content, "the same seed gave another trace")
+        lines = content.splitlines(keepends=True)
+        for kept in (1, len(lines) // 2, len(lines) - 1):
+            third = folder / f"resumed{kept}"
+            path = trace_path(third, task.id, label, SEED)
+            path.parent.mkdir(parents=True)
+            path.write_bytes(b"".join(lines[:kept]) + lines[min(kept, len(lines) - 1)][:5])
+            _expect(_trace(optimizer, task, third) == content, f"a run cut after line {kept} resumed to another trace")
+        seconds = search(task, optimizer, budget="50s", seed=SEED).trace.steps
+        _expect(math.fsum(s.evaluation.seconds for s in seconds) <= 50, "a budget of 50 s was exceeded")
+    return content
+
+
+def _trace(optimizer: str | type[Optimizer], task: Task, folder: Path) -> bytes:
+    search(task, optimizer, budget=EVALUATIONS, seed=SEED, out=folder)
+    return trace_path(folder, task.id, optimizer_spec(optimizer).label, SEED).read_bytes()
+
+
+def _traces_elsewhere(label: str) -> dict[str, str]:
+    """The same runs in a process of its own, with another order of hashes."""
+    environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path)}
+    command = [sys.executable, "-m", "naslab.testing", label]
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    complaint = done.stderr.decode().strip()[-300:]
+    _expect(done.returncode == 0, f"{label} fails in a fresh process (is it at module level?): {complaint}")
+    traces: dict[str, str] = json.loads(done.stdout)
+    return traces
+
+
+def _print_traces(label: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        traces = {name: _trace(label, task, Path(folder)).decode() for name, task in toy_tasks().items()}
+    print(json.dumps(traces))
+
+
+def _layers() -> SearchSpace:
+    graph: nx.DiGraph[Any] = nx.DiGraph()
+    graph.add_node("x", shape=(6,))
+    graph.add_node("h1", width=Choice("width1", (4, 8, 16, 32)))
+    graph.add_node("h2", width=Choice("width2", (4, 8, 16)))
+    graph.add_node("y", width=3)
+    graph.add_edge("x", "h1", op=Linear())
+    graph.add_edge("h1", "a1", op=Choice("activation", (ReLU(), Identity())))
+    graph.add_edge("a1", "h2", op=Linear())
+    graph.add_edge("h2", "y", op=Linear())
+    return SearchSpace(graph, name="toy-layers")
+
+
+def _cell() -> SearchSpace:
+    graph: nx.DiGraph[Any] = nx.DiGraph()
+    graph.add_node("x", shape=(4, 8, 8))
+    options = (Zero(), Identity(), Conv(kernel=1), Conv(kernel=3))
+    for v in (1, 2, 3):
+        graph.add_node(v, width=4)
+        for u in range(v):
+            graph.add_edge(u or "x", v, op=Choice(f"{u}->{v}", options))
+    exactly_two = [c for c in np.ndindex(4, 4, 4) if sum(o > 0 for o in c) == 2]
+    return SearchSpace(graph, name="toy-cell", rules=[Rule(("0->3", "1->3", "2->3"), frozenset(exactly_two))])
+
+
+def _fingerprint(problem: Problem) -> str:
+    space = problem.space
+    graph = repr(list(space.graph.nodes(data=True))), repr(list(space.graph.edges(data=True)))
+    return repr((graph, space.choices, space.rules, problem.constraint, problem.fidelities, problem.fidelity))
+
+
+def _expect(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise ConformanceError(otherwise)
+
+
+@contextmanager
+def _context(where: str) -> Iterator[None]:
+    try:
+        yield
+    except ConformanceError as error:
+        raise ConformanceError(f"{where}: {error}") from None
+    except NaslabError as error:
+        raise ConformanceError(f"{where}: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _global_randomness_untouched() -> Iterator[None]:
+    before = copy.deepcopy(_global_states())
+    yield
+    for name, state in _global_states().items():
+        if name in before:
+            _expect(repr(state) == repr(before[name]), f"it draws from {name}: use the generator it is given")
+
+
+def _global_states() -> dict[str, Any]:
+    states: dict[str, Callable[[], Any]] = {"random": random.getstate, "np.random": np.random.get_state}
+    found = {name: state() for name, state in states.items()}
+    if "torch" in sys.modules:
+        found["torch"] = sys.modules["torch"].get_rng_state().tolist()
+    return found
+
+
+if __name__ == "__main__":
+    _print_traces(sys.argv[1])

@@ -1,0 +1,145 @@
+import numpy as np
+import pandas as pd
+import pytest
+from toy_runs import CHANGES, COLUMNS, comparison, info
+
+from naslab.analysis import anytime
+from naslab.analysis.data import ResultsData
+
+
+def made(steps, *, task=None, status=None):
+    """One optimizer; `steps` per seed: [(time, truth), ...]."""
+    task = task or info()
+    status = status or {}
+    runs = [
+        (task.id, "o", seed, status.get(seed, "complete"), "x", 0.0, truth[-1][1] if truth else np.nan, 0.0, 9, 99.0)
+        for seed, truth in enumerate(steps)
+    ]
+    changes = [
+        (task.id, "o", seed, int(time), float(time), 0.0, truth)
+        for seed, run in enumerate(steps)
+        for time, truth in run
+    ]
+    frames = pd.DataFrame(runs, columns=COLUMNS), pd.DataFrame(changes, columns=CHANGES)
+    return ResultsData(*frames, {task.id: task}, ["o"], list(range(len(steps))))
+
+
+def at(frame, clock):
+    return frame[frame["clock"] <= clock * (1 + 1e-12)].iloc[-1]
+
+
+def test_curves_are_step_functions_until_the_budget(rng):
+    data = made([[(10, 50.0), (40, 90.0)], [(20, 60.0)], [(10, 70.0), (80, 80.0)]])
+    frame = anytime.curves(data, "toy/a", rng)
+    assert frame["clock"].iloc[0] == 10
+    assert frame["clock"].iloc[-1] == pytest.approx(100)
+    assert at(frame, 30)["mean"] == pytest.approx(60)
+    assert at(frame, 30)["median"] == 60
+    end = at(frame, 100)
+    assert (end["mean"], end["median"], end["q25"], end["q75"], end["n"]) == pytest.approx((230 / 3, 80, 70, 85, 3))
+    assert end["low"] < end["mean"] < end["high"]
+    assert np.isnan(at(frame, 15)["mean"])  # one run has no incumbent yet
+    assert at(frame, 15)["median"] == 50  # worst, 50, 70
+
+
+@pytest.mark.parametrize(("direction", "median"), [("max", 50.0), ("min", 70.0)])
+def test_a_run_without_an_incumbent_counts_as_worst(rng, direction, median):
+    data = made([[(1, 50.0)], [(1, 70.0)], []], task=info(direction=direction), status={2: "no-feasible"})
+    end = anytime.curves(data, "toy/a", rng).iloc[-1]
+    assert end["median"] == median
+    assert end["mean"] == 60
+    assert end["n"] == 3
+    assert np.isnan(end["q25" if direction == "max" else "q75"])
+
+
+def test_missing_runs_are_left_out(rng):
+    data = made([[(1, 50.0)], [(1, 70.0)], [(1, 0.0)]], status={2: "missing"})
+    end = anytime.curves(data, "toy/a", rng).iloc[-1]
+    assert (end["mean"], end["n"]) == (60, 2)
+
+
+def test_one_run_has_no_interval_and_none_no_curve(rng):
+    end = anytime.curves(made([[(1, 50.0)]]), "toy/a", rng).iloc[-1]
+    assert end["mean"] == end["median"] == 50
+    assert np.isnan([end["low"], end["high"]]).all()
+    nothing = anytime.curves(made([[]], status={0: "no-feasible"}), "toy/a", rng)
+    assert nothing[["median", "mean", "low"]].isna().all(axis=None)
+
+
+def test_curves_of_a_budget_in_evaluations(rng):
+    data = made([[(1, 50.0), (3, 80.0)]], task=info(budget=5, budget_unit="evaluations"))
+    frame = anytime.curves(data, "toy/a", rng)
+    assert frame["clock"].tolist() == [1, 2, 3, 4, 5]
+    assert frame["mean"].tolist() == [50, 50, 80, 80, 80]
+
+
+def test_mean_interval_is_a_bootstrap_of_the_runs(rng):
+    data = comparison([info()], ["o"], 30)
+    end = anytime.curves(data, "toy/a", rng).iloc[-1]
+    truths = data.truths("toy/a", "o")
+    error = truths.std(ddof=1) / np.sqrt(30)
+    assert end["high"] - end["low"] == pytest.approx(2 * 1.96 * error, rel=0.1)
+
+
+def test_another_optimizer_changes_nobodys_interval():
+    alone, both = comparison([info()], ["a"], 9), comparison([info()], ["a", "b"], 9)
+    for function in (anytime.area, lambda data, rng: anytime.curves(data, "toy/a", rng)):
+        one, two = (function(data, np.random.default_rng(4)) for data in (alone, both))
+        pd.testing.assert_frame_equal(one, two[two["optimizer"] == "a"].reset_index(drop=True))
+
+
+def test_area_is_the_exact_integral(rng):
+    data = made([[(10, 50.0), (60, 90.0)], [(20, 80.0)]])
+    row = anytime.area(data, rng).iloc[0]
+    worst = 50  # the largest regret that any incumbent had: charged until a run has one
+    first = (10 * worst + 50 * 50 + 40 * 10) / 100
+    second = (20 * worst + 80 * 20) / 100
+    assert row["mean regret over time"] == pytest.approx((first + second) / 2)
+    assert row["regret from"] == "optimum"
+
+
+def test_area_over_evaluations_averages_the_incumbents(rng):
+    data = made([[(1, 50.0), (3, 90.0)]], task=info(budget=4, budget_unit="evaluations"))
+    assert anytime.area(data, rng)["mean regret over time"].item() == (50 + 50 + 10 + 10) / 4
+
+
+def test_area_of_a_run_that_found_nothing_is_the_worst(rng):
+    data = made([[(50, 60.0)], []], status={1: "no-feasible"})
+    assert anytime.area(data, rng)["mean regret over time"].item() == 40
+
+
+def test_reference_is_the_best_seen_where_the_optimum_is_unknown():
+    steps = [[(1, 50.0), (2, 95.0), (3, 90.0)]]
+    assert anytime.reference(made(steps), "toy/a") == (100, "optimum")
+    assert anytime.reference(made(steps, task=info(optimum=None)), "toy/a") == (95, "best seen")
+    assert anytime.reference(made(steps, task=info(optimum=None, direction="min")), "toy/a") == (50, "best seen")
+    nothing = made([[]], task=info(optimum=None), status={0: "no-feasible"})
+    assert np.isnan(anytime.reference(nothing, "toy/a")[0])
+
+
+def test_ecdf_counts_first_hits():
+    data = made([[(10, 99.0), (50, 99.95)], [(30, 99.5)], []], status={2: "no-feasible"})
+    frame = anytime.ecdf(data, "toy/a")
+    one = frame[frame["target"] == 1.0]
+    assert one["clock"].tolist() == [10, 30, 100]
+    assert one["share"].tolist() == pytest.approx([1 / 3, 2 / 3, 2 / 3])
+    tenth = frame[frame["target"] == 0.1]
+    assert tenth["clock"].tolist() == [50, 100]
+    assert (frame["n"] == 3).all()
+
+
+def test_a_target_is_met_when_decimals_say_so():
+    task = info(optimum=94.37)
+    hits = anytime.first_hits(made([[(5, 93.87)]], task=task), "toy/a", [0.5])
+    assert hits["clock"].tolist() == [5]
+
+
+def test_time_to_target_has_no_median_where_most_runs_failed():
+    frame = anytime.time_to_target(made([[(10, 99.95)], [(30, 99.5)], [(20, 99.0)]])).set_index("within")
+    assert frame["reached"].to_dict() == {"0.1": 1, "0.5": 2, "1": 3}
+    assert frame["median time"].to_dict() == pytest.approx({"0.1": np.nan, "0.5": 30, "1": 20}, nan_ok=True)
+
+
+def test_targets_of_other_units_follow_the_reference():
+    data = made([[(1, 0.5)]], task=info(optimum=0.8, unit=""))
+    assert anytime.default_targets(data, "toy/a") == pytest.approx((0.0008, 0.004, 0.008))

@@ -1,0 +1,216 @@
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from toy_runs import comparison, info
+
+from naslab.analysis.report import write_report
+from naslab.analysis.style import render
+from naslab.errors import OutputError
+
+HOSTILE = ["./file.py:Class[a=$x$]", "<b>&\"'</b>", "a_b%{}\\"]
+CHROMIUM = shutil.which("chromium")
+
+
+def write(data, folder, extra=()):
+    return write_report(
+        data, folder, "A <title>", "naslab compare 'x' && y", {"python": "3.11"}, ["Note & more"], extra
+    )
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    data = comparison([info("toy/a"), info("toy/b"), info("toy/c")], HOSTILE, 4, missing=[("toy/a", HOSTILE[0], 2)])
+    extra = [("Published", pd.DataFrame({"method": ["RS", "REA"], "accuracy": [93.7, np.nan]}), "From the paper.")]
+    return write(data, folder, extra)
+
+
+class Page(HTMLParser):
+    """Collects tags, ids, headings and where links point."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.links, self.headings, self.text = [], [], [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.open.append(tag)
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        self.links += [attributes[key] for key in ("href", "src") if key in attributes]
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("script", "style") and "{" in data:
+            return
+        self.text += data
+        if self.open and self.open[-1] == "h2" and data.strip():
+            self.headings.append(data)
+            self.open.append("")
+
+
+def test_page_is_self_contained(report):
+    text = report.read_text()
+    page = Page(text)
+    assert "http:" not in text
+    assert "https:" not in text
+    assert "@import" not in text
+    assert not {"link", "iframe", "img"} & set(page.open)
+    outside = [link for link in page.links if not link.startswith(("#", "data:"))]
+    assert outside
+    assert all((report.parent / link).is_file() for link in outside)
+    assert all(link[1:] in page.ids for link in page.links if link.startswith("#"))
+    assert len(page.ids) == len(set(page.ids))
+    assert all(reference in page.ids for reference in re.findall(r"url\(#([^)]*)\)", text))
+
+
+def test_sections_come_in_the_agreed_order(report):
+    assert Page(report.read_text()).headings == [
+        "Final quality",
+        "Further tables",
+        "Quality over time",
+        "Time to a target",
+        "Significance",
+        "Quality against cost",
+        "Runs",
+        "Reproduce",
+    ]
+
+
+def test_page_shows_names_as_they_are_and_runs_no_markup_of_theirs(report):
+    page = Page(report.read_text())
+    for name in HOSTILE:
+        assert name in page.text
+    assert "b" not in page.open
+    assert "naslab compare 'x' && y" in page.text
+    assert "Note & more" in page.text
+
+
+def test_missing_runs_are_named(report):
+    page = Page(report.read_text())
+    assert "1 of 36 runs have no result" in page.text
+    frame = pd.read_csv(report.parent / "tables" / "runs-without-result.csv")
+    assert frame.to_numpy().tolist() == [["toy/a", HOSTILE[0], "missing", 1, 2]]
+
+
+def test_every_table_and_figure_has_its_files(report):
+    tables = {path.suffix for path in (report.parent / "tables").iterdir()}
+    figures = {path.suffix for path in (report.parent / "figures").iterdir()}
+    assert tables == {".csv", ".md", ".tex"}
+    assert figures == {".svg", ".pdf", ".png"}
+    stems = {path.stem for path in (report.parent / "figures").iterdir()}
+    kinds = ("final", "anytime-median", "anytime-mean", "ecdf", "tradeoff-params", "tradeoff-latency-seconds")
+    for kind in (*kinds, "improvement", "pairwise", "ranks", "critical-difference"):
+        assert any(stem.startswith(kind) for stem in stems), kind
+    assert (report.parent / "tables" / "further-1-published.tex").is_file()
+    assert not list(report.parent.rglob(".*"))
+
+
+def test_same_runs_same_report(tmp_path, monkeypatch):
+    monkeypatch.setattr("naslab.analysis.report.render", only_svg)
+    data = comparison([info()], ["a", "b"], 3)
+    first, second = write(data, tmp_path / "1"), write(data, tmp_path / "2")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def only_svg(figure, kind):
+    """One drawing of three, to save time."""
+    return render(figure, kind) if kind == "svg" else b""
+
+
+MISSING_B = [("toy/a", "b", seed) for seed in range(3)]
+TASKS = [info("toy/a"), info("toy/b")]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (lambda: comparison([info()], ["a"], 3), "No test: there is one optimizer"),
+        (lambda: comparison(TASKS, ["a", "b"], 3), "No Friedman test: it compares three or more"),
+        (lambda: comparison(TASKS, ["a", "b", "c"], 3), "No Friedman test: it needs three or more tasks"),
+        (lambda: comparison([info()], ["a", "b"], 1), "One run: no interval."),
+        (lambda: comparison([info()], ["a", "b", "c"], 3, missing=MISSING_B), "3 of 9 runs have no result"),
+        (lambda: comparison([info()], ["a", "b"], 3, infeasible=MISSING_B), "no-feasible"),
+        (lambda: comparison([info()], ["a", "b"], 3, truth=lambda *_: 100.0), "no difference shown from b"),
+        (lambda: comparison([info(optimum=None)], ["a", "b"], 3), "best seen"),
+        (lambda: comparison([info(budget=10, budget_unit="evaluations")], ["a", "b"], 3), "budget 10 evaluations"),
+        (lambda: comparison([info()], ["a"], 2, missing=[("toy/a", "a", 0), ("toy/a", "a", 1)]), "no run ended"),
+        (lambda: comparison([info()], ["a"], 2, infeasible=[("toy/a", "a", 0), ("toy/a", "a", 1)]), "no run ended"),
+        (lambda: comparison([info(direction="min", optimum=9.0, unit="")], ["a", "b"], 3), "lower is better"),
+        (lambda: comparison([info()], ["a", "b"], 3, costs=False), "No cost is known"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_degenerate_comparisons_have_an_answer(data, said, tmp_path, monkeypatch):
+    monkeypatch.setattr("naslab.analysis.report.render", only_svg)
+    text = Page(write(data(), tmp_path).read_text()).text
+    assert said in text
+    assert "nan" not in text.lower()
+
+
+def test_unwritable_folder_is_one_clear_line(tmp_path):
+    (tmp_path / "tables").write_text("in the way")
+    with pytest.raises(OutputError, match="can't write") as caught:
+        write(comparison([info()], ["a"], 2), tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch):
+    monkeypatch.setattr("naslab.analysis.report.render", only_svg)
+    page = write(comparison([info()], ["a"], 1), tmp_path)
+    before = page.read_bytes()
+
+    def full(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        write(comparison([info()], ["a"], 2), tmp_path)
+    assert page.read_bytes() == before
+    assert not list(tmp_path.rglob(".*"))
+
+
+CLICKS = """<script>
+const out = [];
+const header = [...document.querySelectorAll("th button")].find((b) => b.textContent === "mean");
+const column = header.closest("th").cellIndex;
+const read = () => [...header.closest("table").tBodies[0].rows].map((r) => r.cells[column].textContent).join(" ");
+header.click(); out.push(read(), header.closest("th").getAttribute("aria-sort"));
+header.click(); out.push(read(), header.closest("th").getAttribute("aria-sort"));
+const legend = document.querySelectorAll(".legend button");
+const line = (n) => document.querySelector(`figure g[data-series="${n}"]`);
+const shade = (n) => { line(n).style.transition = "none"; return getComputedStyle(line(n)).opacity; };
+shade(0); shade(1);
+out.push(shade(0), shade(1));
+legend[1].click(); out.push(shade(0), shade(1), legend[1].getAttribute("aria-pressed"));
+document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" })); out.push(shade(0), shade(1));
+document.body.innerHTML = `<p id="result">${out.join("|")}</p>`;
+</script></body>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_in_a_browser_headers_sort_and_the_legend_highlights(tmp_path, monkeypatch):
+    monkeypatch.setattr("naslab.analysis.report.render", only_svg)
+    data = comparison([info()], ["b", "a", "c"], 3, truth=lambda place, seed, _: [100.0, 9.0, 50.0][place] + seed)
+    page = write(data, tmp_path)
+    page.write_text(page.read_text().replace("</body>", CLICKS))
+    arguments = [
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run([CHROMIUM, *arguments], capture_output=True, text=True, timeout=60, check=True)
+    found = re.search(r'<p id="result">(.*?)</p>', done.stdout)
+    assert found, done.stdout[-500:]
+    assert found[1].split("|") == [
+        *("10.00 51.00 101.00", "ascending", "101.00 51.00 10.00", "descending"),
+        *("1", "1"),
+        *("0.1", "1", "true"),
+        *("1", "1"),
+    ]

@@ -1,0 +1,44 @@
+"""A cache of the test session's own, and the tables in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import toy_tasks
+
+
+@pytest.fixture(scope="session", autouse=True)
+def naslab_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """NASLAB_CACHE for this process and those it starts; the packaged table is built in it at most once."""
+    folder = tmp_path_factory.mktemp("naslab-cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NASLAB_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    folder = os.environ.get("NASLAB_SHARED_DATA")
+    if not folder:
+        pytest.skip("NASLAB_SHARED_DATA is not set: the real benchmark files are not here")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def stored_task(naslab_cache: Path) -> str:
+    """Id of a task on a small stored table: 27 perceptrons, three fidelities, two seeds, a latency."""
+    toy_tasks.store_table(naslab_cache / "tables" / toy_tasks.TABLE)
+    return toy_tasks.TASK
+
+
+@pytest.fixture(scope="session")
+def nats_tss(naslab_cache: Path, shared_data: Path) -> str:
+    """The name of a table imported from the shared CSV, with 12-epoch validation and 200-epoch test."""
+    from naslab.reproduce import experiment_folder
+    from naslab.tables.from_csv import import_csv
+
+    import_csv(shared_data / "nasbench201.csv.gz", experiment_folder() / "tables" / "nasbench201.toml", "nats-tss")
+    return "nats-tss"

@@ -1,0 +1,488 @@
+"""Comparisons: killed and resumed, in several processes, on folders that can't be used."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import toy_tasks
+from toy_tasks import ToyReward, contents, run_naslab, toy_task, traces
+
+import naslab
+from naslab import comparison as module
+from naslab.errors import InvalidValue, NaslabError, OutputError
+
+QUICK = ["random", "regularized-evolution", "local-search", "reinforce"]
+MIXED = ["random", "regularized-evolution", "optuna-tpe[startup=5]", "optuna-nsgaii[population=6]"]
+
+
+def compare(task: str, out: Path, optimizers: list[Any] = QUICK, **changes: Any) -> naslab.Results:
+    return naslab.compare([task], optimizers, **{"budget": 25, "seeds": 3, "out": out, **changes})
+
+
+# ---- seeds -----------------------------------------------------------------------------------------------------------
+
+
+def test_adding_anything_changes_nobody_elses_traces(stored_task: str, tmp_path: Path) -> None:
+    alone, joined = tmp_path / "alone", tmp_path / "joined"
+    compare(stored_task, alone, ["regularized-evolution"], seeds=2)
+    more = ["optuna-tpe", "random", "regularized-evolution", "regularized-evolution[population=5]"]
+    naslab.compare(["nasbench201/cifar10", stored_task], more, budget=25, seeds=4, out=joined)
+    expected = traces(alone)
+    assert len(expected) == 2
+    assert len(traces(joined)) == 2 * 4 * 4
+    assert expected == {name: traces(joined)[name] for name in expected}
+
+
+def test_a_search_is_a_run_of_the_comparison(stored_task: str, tmp_path: Path) -> None:
+    compare(stored_task, tmp_path / "all", ["reinforce"])
+    naslab.search(stored_task, "reinforce", budget=25, seed=2, out=tmp_path / "one")
+    (name,) = traces(tmp_path / "one")
+    assert traces(tmp_path / "one")[name] == traces(tmp_path / "all")[name]
+
+
+def test_a_trace_holds_what_is_needed_to_repeat_it_and_no_truth(stored_task: str, tmp_path: Path) -> None:
+    compare(stored_task, tmp_path, ["regularized-evolution[population=5]"], seeds=1, max=["params=30"])
+    (content,) = traces(tmp_path).values()
+    header = json.loads(content.splitlines()[0])
+    assert header["task"] == stored_task
+    assert header["seed"] == 0
+    assert header["budget"] == "25"
+    assert header["constraint"] == {"params": 30.0}
+    assert header["optimizer"] == {
+        "name": "regularized-evolution[population=5]",
+        "hyperparameters": {"population": 5, "sample": 3, "replacement": True},
+    }
+    assert len(header["source"]["table_sha256"]) == 64
+    assert {"python", "numpy", "networkx", "optuna"} <= set(header["versions"])
+    assert not any(repr(x).encode() in content for x in toy_tasks.distinctive_truth().tolist())
+
+
+# ---- processes -------------------------------------------------------------------------------------------------------
+
+
+def test_workers_change_no_trace(stored_task: str, tmp_path: Path) -> None:
+    compare(stored_task, tmp_path / "one", MIXED, seeds=4)
+    seen: list[tuple[int, int, str]] = []
+    compare(stored_task, tmp_path / "two", MIXED, seeds=4, workers=2, progress=lambda *p: seen.append(p))
+    assert traces(tmp_path / "one") == traces(tmp_path / "two")
+    assert len(traces(tmp_path / "one")) == 16
+    assert [(done, total) for done, total, _ in seen] == [(done, 16) for done in range(17)]
+    assert len({last for _, _, last in seen}) == 17
+    assert len((tmp_path / "two" / "times.jsonl").read_text().splitlines()) == 16
+
+
+def test_any_executor_will_do_and_a_task_of_ones_own(stored_task: str, tmp_path: Path) -> None:
+    compare(stored_task, tmp_path / "one", ["random", "reinforce"])
+    with ThreadPoolExecutor(3) as threads:
+        compare(stored_task, tmp_path / "threads", ["random", "reinforce"], executor=threads)
+    compare(naslab.task(stored_task), tmp_path / "task", ["random", "reinforce"], workers=2)  # type: ignore[arg-type]
+    assert traces(tmp_path / "one") == traces(tmp_path / "threads") == traces(tmp_path / "task")
+
+
+DYING = """
+import os, naslab
+class Dying(naslab.AskTell):
+    def ask(self):
+        os._exit(9)
+    def tell(self, architecture, evaluation):
+        pass
+"""
+
+
+def test_a_worker_that_dies_is_reported_in_one_line(stored_task: str, tmp_path: Path) -> None:
+    (tmp_path / "dying.py").write_text(DYING)
+    done = run_naslab(
+        "compare", stored_task, "--optimizers", f"random,{tmp_path}/dying.py:Dying", "--seeds", "2", "--budget", "5",
+        "--workers", "2", "--out", str(tmp_path / "out"),
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("WorkerDied: a worker process ended unexpectedly")
+    assert "Traceback" not in done.stderr
+
+
+# ---- kill -9 ---------------------------------------------------------------------------------------------------------
+
+# One process loads everything once; every attempt is a fork of it, killed after the time given (never, if negative).
+# Says for each whether it was killed while it ran.
+KILLED = """
+import json, os, signal, sys, time
+import naslab, naslab.comparison, naslab.optimizers.optuna_samplers
+task, optimizers, seeds, budget, workers, out, moments = json.loads(sys.argv[1])
+def attempt():
+    naslab.compare([task], optimizers, seeds=seeds, budget=budget, out=out, workers=workers)
+if __name__ == "__main__":
+    naslab.task(task)
+    for moment in moments:
+        child = os.fork()
+        if not child:
+            attempt()
+            os._exit(0)
+        if moment >= 0:
+            time.sleep(moment)
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        print(os.WIFSIGNALED(status), status, flush=True)
+"""
+
+
+def kill_repeatedly(task: str, out: Path, moments: list[float], *, workers: int, seeds: int, budget: int) -> int:
+    """Returns how many attempts were under way when they were killed; the last attempt runs to its end."""
+    script = out.parent / "killed.py"
+    script.write_text(KILLED)
+    arguments = json.dumps([task, MIXED, seeds, budget, workers, str(out), [*moments, -1]])
+    done = subprocess.run([sys.executable, str(script), arguments], capture_output=True, text=True, timeout=200)
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "False 0", done.stderr
+    assert len(lines) == len(moments) + 1
+    return sum(line.startswith("True") for line in lines)
+
+
+def check_kills(task: str, tmp_path: Path, moments: list[float], enough: int, **size: int) -> None:
+    undisturbed = tmp_path / "undisturbed"
+    compare(task, undisturbed, MIXED, seeds=size["seeds"], budget=size["budget"])
+    killed = kill_repeatedly(task, tmp_path / "killed", moments, **size)  # type: ignore[arg-type]
+    assert killed >= enough
+    assert traces(tmp_path / "killed") == traces(undisturbed)
+    assert len(traces(undisturbed)) == len(MIXED) * size["seeds"]
+
+
+def test_killed_at_twenty_random_moments(stored_task: str, tmp_path: Path) -> None:
+    moments = np.random.default_rng().uniform(0.0, 0.25, 20).tolist()
+    check_kills(stored_task, tmp_path, moments, 18, workers=1, seeds=12, budget=60)
+
+
+def test_killed_with_two_workers(stored_task: str, tmp_path: Path) -> None:
+    moments = np.random.default_rng().uniform(0.9, 1.8, 3).tolist()
+    check_kills(stored_task, tmp_path, moments, 3, workers=2, seeds=12, budget=60)
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_random_moments_with_two_workers(stored_task: str, tmp_path: Path) -> None:
+    moments = np.random.default_rng().uniform(0.5, 1.8, 20).tolist()
+    check_kills(stored_task, tmp_path, moments, 18, workers=2, seeds=30, budget=90)
+
+
+LONG = ["compare", toy_tasks.TASK, "--optimizers", "optuna-tpe", "--seeds", "40", "--budget", "150", "--workers", "2"]
+
+
+def descendants(process: int) -> set[int]:
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            continue
+        if parent == process:
+            found |= {int(folder.name)} | descendants(int(folder.name))
+    return found
+
+
+def alive(process: int) -> bool:
+    try:
+        return (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> bool:
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find the workers")
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+@pytest.mark.usefixtures("stored_task")
+def test_workers_end_with_the_comparison(tmp_path: Path, how: signal.Signals, code: int) -> None:
+    running = subprocess.Popen(
+        toy_tasks.command(*LONG, "--out", str(tmp_path / "out")),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert wait_for(lambda: list(tmp_path.glob("out/runs/*/*/*.jsonl")))
+    children = descendants(running.pid)
+    assert len(children) >= 2
+    if how is signal.SIGINT:
+        os.killpg(running.pid, how)  # as a terminal does
+    else:
+        running.kill()
+    errors = running.communicate(timeout=30)[1]
+    assert running.returncode == code
+    assert wait_for(lambda: not any(map(alive, children)), 10)
+    assert "Traceback" not in errors
+    if how is signal.SIGINT:
+        assert errors.split("\n")[-2].startswith("Interrupted. What is done is kept")
+
+
+def test_two_at_once_on_one_folder(stored_task: str, tmp_path: Path) -> None:
+    arguments = ["compare", stored_task, "--optimizers", "optuna-tpe,random", "--seeds", "10", "--budget", "60"]
+    both = [
+        subprocess.Popen(
+            toy_tasks.command(*arguments, "--out", str(tmp_path / "both")),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    errors = [process.communicate(timeout=60)[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 2]
+    refused = errors[0 if both[0].returncode else 1]
+    assert refused.splitlines() == [
+        f"OutputError: {tmp_path / 'both'} is in use by another naslab process; wait for it or give another --out"
+    ]
+    compare(stored_task, tmp_path / "alone", ["optuna-tpe", "random"], seeds=10, budget=60)
+    assert traces(tmp_path / "both") == traces(tmp_path / "alone")
+
+
+# ---- folders ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_call_again_changes_nothing(stored_task: str, tmp_path: Path) -> None:
+    first = compare(stored_task, tmp_path)
+    before = contents(tmp_path)
+    again = compare(stored_task, tmp_path)
+    assert contents(tmp_path) == before
+    assert again.frame.equals(first.frame)
+    assert len(again.frame) == 12
+
+
+def test_only_what_is_missing_is_run(tmp_path: Path) -> None:
+    reward = ToyReward(noise=0.1)
+    naslab.compare([toy_task(reward)], ["random", "reinforce"], budget=10, seeds=3, out=tmp_path)
+    assert len(reward.asked) == 60
+    before, reward.asked = traces(tmp_path), []
+    (tmp_path / "runs/toy/random/1.jsonl").unlink()
+    unfinished = tmp_path / "runs/toy/reinforce/2.jsonl"
+    unfinished.write_bytes(unfinished.read_bytes()[:-200])
+    lines = unfinished.read_bytes().count(b"\n") - 1
+    seen: list[tuple[int, int, str]] = []
+    naslab.compare(
+        [toy_task(reward)], ["random", "reinforce"], budget=10, seeds=3, out=tmp_path, progress=lambda *p: seen.append(p)
+    )
+    assert traces(tmp_path) == before
+    assert len(reward.asked) == 10 + 10 - lines
+    assert [done for done, _, _ in seen] == [4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"budget": 26}, 'budget was "25" there and is "26" now'),
+        ({"budget": "25s"}, 'budget was "25" there and is "25s" now'),
+        ({"seeds": 4}, "seeds was 3 there and is 4 now"),
+        ({"max": {"params": 30}}, "constraint: params was null there and is 30.0 now"),
+        ({"optimizers": ["random"]}, 'optimizers was ["random", "reinforce"] there and is ["random"] now'),
+        ({"optimizers": ["reinforce", "random"]}, "optimizers was"),
+        ({"task": "nasbench201/cifar10"}, 'tasks was ["toymlp/toy"] there and is ["nasbench201/cifar10"] now'),
+    ],
+)
+def test_another_comparison_is_refused_and_kept(
+    stored_task: str, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    compare(stored_task, tmp_path, ["random", "reinforce"])
+    (tmp_path / ".lock").unlink()  # as in a copy: not even this comes back
+    before = contents(tmp_path)
+    with pytest.raises(OutputError) as caught:
+        compare(**{"task": stored_task, "out": tmp_path, "optimizers": ["random", "reinforce"], **changes})
+    assert "holds another comparison: " in str(caught.value)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert contents(tmp_path) == before
+
+
+def test_data_that_changed_meanwhile_are_not_mixed_in(naslab_cache: Path, tmp_path: Path) -> None:
+    task = naslab.task("changing/toy") if False else None
+    toy_tasks.store_table(naslab_cache / "tables" / "changing", "changing")
+    compare(naslab.task("changing/toy"), tmp_path, ["random"])  # type: ignore[arg-type]
+    toy_tasks.store_table(naslab_cache / "tables" / "changing", "changing", shift=1.0)
+    before = contents(tmp_path)
+    with pytest.raises(OutputError, match="sources: changing/toy: table_sha256 was"):
+        compare(naslab.task("changing/toy"), tmp_path, ["random"])  # type: ignore[arg-type]
+    assert contents(tmp_path) == before
+    assert task is None
+
+
+def test_a_plug_in_that_changed_meanwhile_is_not_mixed_in(stored_task: str, tmp_path: Path) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text("from naslab.optimizers.random_search import RandomSearch as Base\nclass Mine(Base): pass\n")
+    arguments = ["compare", stored_task, "--optimizers", f"{plugin}:Mine", "--seeds", "1", "--budget", "3"]
+    assert run_naslab(*arguments, "--out", str(tmp_path / "out")).returncode == 0
+    plugin.write_text(plugin.read_text() + "# other\n")
+    done = run_naslab(*arguments, "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert f"optimizers: {plugin}:Mine: file_sha256 was " in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"thesis.tex": "precious"},
+        {"runs/toymlp--toy/random/0.jsonl": "precious"},
+        {".hidden": ""},
+        {"comparison.json": "not json"},
+        {"comparison.json": "[1]"},
+        {"comparison.json": "\xff"},
+        {"comparison.json": "{}"},
+    ],
+)
+def test_a_foreign_folder_is_left_alone(stored_task: str, tmp_path: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="latin-1")
+    before = contents(tmp_path)
+    with pytest.raises(OutputError, match=r"is not empty|damaged|holds another"):
+        compare(stored_task, tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_a_draft_left_by_a_kill_is_no_obstacle(stored_task: str, tmp_path: Path) -> None:
+    (tmp_path / ".lock").touch()
+    (tmp_path / ".comparison.json.123").write_text("{")
+    assert len(compare(stored_task, tmp_path, ["random"]).frame) == 3
+
+
+def test_an_unwritable_place(stored_task: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "file" / "far" / "below"):
+        with pytest.raises(OutputError, match=r"can't be written: (not a directory|file exists)"):
+            compare(stored_task, out)
+    assert contents(tmp_path) == {"file": b"mine"}
+
+
+@pytest.mark.parametrize("room", [100, 3000, 6000])
+def test_a_file_system_that_takes_no_more(stored_task: str, tmp_path: Path, room: int) -> None:
+    """The limit on a file's size makes real writes end short, as a full disk does."""
+    arguments = ["compare", stored_task, "--optimizers", "random,optuna-tpe", "--seeds", "2", "--budget", "120"]
+    done = run_naslab(
+        *arguments, "--out", str(tmp_path / "out"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("OutputError: ")
+    assert str(tmp_path / "out") in done.stderr
+    assert "file too large" in done.stderr
+    compare(stored_task, tmp_path / "out", ["random", "optuna-tpe"], seeds=2, budget=120)
+    compare(stored_task, tmp_path / "undisturbed", ["random", "optuna-tpe"], seeds=2, budget=120)
+    assert traces(tmp_path / "out") == traces(tmp_path / "undisturbed")
+
+
+def test_no_room_for_the_times(stored_task: str, tmp_path: Path) -> None:
+    (tmp_path / "comparison.json").parent.mkdir(exist_ok=True)
+    compare(stored_task, tmp_path, ["random"], seeds=1)
+    (tmp_path / "times.jsonl").unlink()
+    (tmp_path / "times.jsonl").mkdir()  # can't be appended to, even by root
+    next(tmp_path.glob("runs/*/*/0.jsonl")).unlink()
+    with pytest.raises(OutputError, match="can't be written: is a directory"):
+        compare(stored_task, tmp_path, ["random"], seeds=1)
+    assert len(traces(tmp_path)) == 1
+
+
+# ---- arguments -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seeds": 0}, "seeds 0: at least 1"),
+        ({"seeds": -2}, "seeds -2"),
+        ({"workers": 0}, "workers 0: at least 1"),
+        ({"budget": 0}, "budget '0'"),
+        ({"budget": "-5s"}, "budget '-5s'"),
+        ({"optimizers": []}, "nothing to compare"),
+        ({"optimizers": ["random", "random"]}, "named twice"),
+        ({"optimizers": ["randon"]}, "Did you mean 'random'"),
+        ({"optimizers": ["optuna-nsgaii[cost=flops]"]}, "params"),
+        ({"max": {"flops": 3}}, "'flops'"),
+        ({"max": {"params": 1}}, "smallest there is: params="),
+    ],
+)
+def test_bad_arguments_leave_nothing_behind(
+    stored_task: str, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(NaslabError, match=said.replace("(", r"\(")):
+        compare(stored_task, **{"out": tmp_path / "new", **changes})
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": -1}, "seed -1"),
+        ({"budget": "abc"}, "budget 'abc'"),
+        ({"optimizer": "regularized-evolution[population=0]"}, "population=0"),
+        ({"optimizer": "optuna-nsgaii[cost=flops]"}, "flops"),
+        ({"max": {"params": 1}}, "smallest there is"),
+    ],
+)
+def test_bad_arguments_of_a_search_leave_nothing_behind(
+    stored_task: str, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(NaslabError, match=said):
+        naslab.search(
+            **{"task": stored_task, "optimizer": "random", "budget": 5, "out": tmp_path / "new", **changes}  # type: ignore[arg-type]
+        )
+    assert not (tmp_path / "new").exists()
+
+
+def test_no_task_and_twice_the_same(stored_task: str, tmp_path: Path) -> None:
+    for tasks in ([], [stored_task, stored_task]):
+        with pytest.raises(InvalidValue, match="nothing to compare|named twice"):
+            naslab.compare(tasks, ["random"], budget=5, out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+# ---- results ---------------------------------------------------------------------------------------------------------
+
+
+def test_results_are_joined_with_the_truth(stored_task: str, tmp_path: Path) -> None:
+    frame = compare(stored_task, tmp_path, budget="2000s", max={"params": 30}).frame
+    truth = dict(zip(toy_tasks.ROWS, toy_tasks.distinctive_truth().tolist(), strict=True))
+    one = naslab.task(stored_task)
+    feasible = [a for a in toy_tasks.ROWS if one.problem.space.cost(a).params <= 30]
+    assert len(frame) == 12
+    for row in frame.itertuples():
+        found = one.problem.space.from_string(row.architecture)
+        assert found in feasible
+        assert row.truth == truth[found]
+        assert row.regret == pytest.approx(max(truth[a] for a in feasible) - truth[found])
+        assert row.params == one.problem.space.cost(found).params
+        assert row.seconds <= 2000
+        assert row.status == "complete"
+
+
+def test_missing_runs_are_named(stored_task: str, tmp_path: Path) -> None:
+    compare(stored_task, tmp_path, ["random"])
+    path = tmp_path / "runs" / "toymlp--toy" / "random"
+    (path / "0.jsonl").unlink()
+    (path / "1.jsonl").write_bytes((path / "1.jsonl").read_bytes()[:-30])
+    assert naslab.Results(tmp_path).frame["status"].tolist() == ["missing", "missing", "complete"]
+
+
+@pytest.mark.parametrize("content", [None, "{", "\xff"])
+def test_results_of_no_comparison(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "comparison.json").write_text(content, encoding="latin-1")
+    with pytest.raises(OutputError, match=r"holds no comparison|damaged"):
+        naslab.Results(tmp_path)
+
+
+def test_the_lock_is_free_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        with module._exclusive(tmp_path), pytest.raises(OutputError, match="in use"), module._exclusive(tmp_path):
+            pass
