@@ -1,6 +1,6 @@
 """What `import naslab` and `naslab --help` take beyond Python's own start: fresh processes, in turn.
 
-    python benchmarks/import_time.py [--repetitions 15]
+python benchmarks/import_time.py [--repetitions 15]
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """What the search loop costs per evaluation, beside the least that it could cost.
 
 Runs each strategy on the packaged NAS-Bench-201 with its trace written to disk, one core, and reports microseconds per
-evaluation: median over repetitions, minimum in brackets. The floor does no search at all: it draws a random architecture,
-looks its score up and writes a line. Both are measured in turn in one process; trust the ratio.
+evaluation: median over repetitions, minimum in brackets. The floor does no search at all: it draws a random
+architecture, looks its score up and writes a line. Both are measured in turn in one process; trust the ratio.
 
     python benchmarks/search_loop.py [--evaluations 5000] [--repetitions 7]
 """

@@ -23,6 +23,7 @@ app = typer.Typer(
 table_app = typer.Typer(help="Stored ground truth: import it, list it.", no_args_is_help=True)
 app.add_typer(table_app, name="table")
 
+INTERRUPTED = 130
 KINDS = {"spaces": "search_spaces", "optimizers": "optimizers", "evaluators": "evaluators", "tasks": "tasks"}
 
 Budget = Annotated[str, typer.Option(help="Seconds on the task's clock (12000s) or evaluations (100).")]
@@ -55,13 +56,14 @@ def run_command(arguments: list[str]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"OutputError: {where}{(error.strerror or str(error)).lower()}")
     except (KeyboardInterrupt, typer.Abort):
-        print("\nInterrupted. What is done is kept: the same command again continues.", file=sys.stderr)
-        return 130
+        code = INTERRUPTED
     except Exception as error:
         # Usage errors of the command-line library: an unknown option, a missing argument.
         if not hasattr(error, "format_message"):
             raise
         return _fail(f"UsageError: {error.format_message()} See: naslab {' '.join([*arguments[:1], '--help'])}")
+    if code == INTERRUPTED:  # also what the command-line library makes of Ctrl-C
+        print("\nInterrupted. What is done is kept: the same command again continues.", file=sys.stderr)
     return code if isinstance(code, int) else 0
 
 

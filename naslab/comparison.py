@@ -194,6 +194,7 @@ def _execute(jobs: Sequence[_Job], workers: int, executor: Executor | None) -> I
         for job in jobs:
             yield from _run_job(job)
         return
+    others = set(multiprocessing.active_children())
     # Fresh processes: a forked one would inherit threads and locks of torch and of the caller.
     pool = executor or ProcessPoolExecutor(
         workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
@@ -207,6 +208,11 @@ def _execute(jobs: Sequence[_Job], workers: int, executor: Executor | None) -> I
             "a worker process ended unexpectedly (out of memory? a script that calls naslab.compare outside "
             '`if __name__ == "__main__":`?); what is done is kept: the same call again continues'
         ) from None
+    except BaseException:
+        if executor is None:  # don't wait for runs under way: what they have written, the next call continues
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
+        raise
     finally:
         if executor is None:
             pool.shutdown(cancel_futures=True)

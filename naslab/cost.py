@@ -65,9 +65,11 @@ class CostModel:
     Attributes:
         factors: For each metric of :data:`METRICS` its factors: added for all of them, but for ``peak_bytes``, whose
             maximum is taken.
+        shapes: The inferred shape of every node.
     """
 
     factors: Mapping[str, tuple[Factor, ...]]
+    shapes: Mapping[Any, Features] = field(default_factory=dict, repr=False, compare=False)
     _lookups: dict[str, list[tuple[tuple[int, ...], Any]]] = field(default_factory=dict, repr=False, compare=False)
 
     def cost(self, architecture: Architecture) -> Cost:
@@ -115,7 +117,13 @@ class Features:
     widths: npt.NDArray[np.int64]
     space: tuple[int, ...]
 
+    @property
+    def largest(self) -> Shape:
+        """The shape at the largest width."""
+        return (int(self.widths.max()), *self.space)
+
     def at(self, decisions: Mapping[str, int]) -> Shape:
+        """The shape after the given decisions (option index by choice name)."""
         return (int(self.widths[tuple(decisions[name] for name in self.scope)]), *self.space)
 
 
@@ -165,7 +173,7 @@ def build_cost_model(
         )
         for metric, tables in totals.items()
     }
-    return CostModel(factors)
+    return CostModel(factors, shapes)
 
 
 def _edge(

@@ -34,6 +34,9 @@ class Operation:
     """Its output is its input: the edge only renames a tensor."""
     sets_width: ClassVar[bool] = False
     """Its number of output features is free, hence set by the width of the node it leads to."""
+    masks_width: ClassVar[bool] = False
+    """Setting surplus features to zero, before and after it, gives what it would give without them. Not so where
+    features are mixed inside or a bias makes zero something else."""
 
     def output_shape(self, shape: Shape, width: int | None) -> Shape:
         """Shape of the output.
@@ -57,6 +60,7 @@ class Operation:
 class Zero(Operation):
     """No connection."""
 
+    masks_width = True
     is_zero = True
 
 
@@ -64,6 +68,7 @@ class Zero(Operation):
 class Identity(Operation):
     """Skip connection."""
 
+    masks_width = True
     is_identity = True
 
 
@@ -71,11 +76,14 @@ class Identity(Operation):
 class ReLU(Operation):
     """Rectified linear unit."""
 
+    masks_width = True
+
 
 @dataclass(frozen=True)
 class Linear(Operation):
     """Affine map ``(features,) -> (width,)``, with bias."""
 
+    masks_width = True
     sets_width = True
 
     def params(self, shape: Shape, out: Shape) -> int:
@@ -100,10 +108,14 @@ class _Windowed(Operation):
 class AvgPool(_Windowed):
     """Average pooling; padding is not counted in the average (NAS-Bench-201 and DARTS)."""
 
+    masks_width = True
+
 
 @dataclass(frozen=True)
 class MaxPool(_Windowed):
     """Maximum pooling."""
+
+    masks_width = True
 
 
 @dataclass(frozen=True)
@@ -114,6 +126,7 @@ class Conv(_Windowed):
     ``conv-bn-relu`` that of NAS-Bench-101.
     """
 
+    masks_width = True
     sets_width = True
     order: str = "relu-conv-bn"
 
@@ -128,6 +141,7 @@ class Conv(_Windowed):
 class DilatedConv(_Windowed):
     """ReLU, depthwise convolution with dilation, 1x1 convolution, batch normalisation (DARTS' ``dil_conv``)."""
 
+    masks_width = True
     sets_width = True
     dilation: int = 2
 
@@ -157,6 +171,7 @@ class SeparableConv(_Windowed):
 class FactorizedReduction(_Windowed):
     """ReLU, two 1x1 convolutions of stride 2 shifted by a pixel and concatenated, batch normalisation (DARTS)."""
 
+    masks_width = True
     sets_width = True
     kernel: Value = 1
     stride: int = 2

@@ -40,6 +40,13 @@ class SearchSpace:
         rules: Which combinations of options are valid; by default all are.
         cells: The graphs that the network repeats, for keys and encodings; by default the whole graph.
 
+    Attributes:
+        graph: The graph, frozen.
+        order: Its nodes in topological order, the output last.
+        inputs: The predecessors of each node, in the order in which they are combined.
+        choices: The choices, in the order in which an architecture lists their options.
+        sizes: The number of options of each.
+
     Raises:
         InvalidSpace: The graph has a cycle, more than one output, an edge without an operation, tensors that do not
             fit, or choices of one name with different numbers of options.
@@ -58,7 +65,7 @@ class SearchSpace:
         self.graph: nx.DiGraph[Any] = nx.freeze(graph.copy())
         self.rules = tuple(rules)
         self.cells: tuple[nx.DiGraph[Any], ...] = tuple(nx.freeze(cell.copy()) for cell in cells) or (self.graph,)
-        self._order, self._inputs = _ordered(self.graph)
+        self.order, self.inputs = _ordered(self.graph)
         found = self._found_choices()
         if order is not None and sorted(order) != sorted(found):
             raise InvalidSpace(f"the stated order {list(order)} does not list the graph's choices {list(found)}")
@@ -234,7 +241,7 @@ class SearchSpace:
     @cached_property
     def cost_model(self) -> CostModel:
         """Costs of every architecture, as tables over the choices."""
-        return build_cost_model(self.graph, self._order, self._inputs, self._options)
+        return build_cost_model(self.graph, self.order, self.inputs, self._options)
 
     def cost(self, architecture: Architecture) -> Cost:
         """Parameters, MACs and memory of one architecture, nothing cut: dead branches count."""
@@ -310,8 +317,8 @@ class SearchSpace:
 
     def _found_choices(self) -> dict[str, Choice]:
         found: dict[str, Choice] = {}
-        for node in self._order:
-            ops = [self.graph.edges[source, node]["op"] for source in self._inputs[node]]
+        for node in self.order:
+            ops = [self.graph.edges[source, node]["op"] for source in self.inputs[node]]
             for choice in itertools.chain(choices_in(self.graph.nodes[node].get("width")), *map(choices_in, ops)):
                 if "=" in choice.name or ";" in choice.name:
                     raise InvalidSpace(f"choice {choice.name!r}: a name may not contain '=' or ';'")

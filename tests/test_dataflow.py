@@ -141,9 +141,15 @@ def test_a_tensor_used_twice_is_not_two_tensors():
 
 
 def test_multiplicities_count():
-    once = image_key(("x", "a", Conv()), ("a", "y", Identity()))
-    twice = image_key(("x", "a", Conv()), ("a", "b", Identity()), ("a", "y", Identity()), ("b", "y", Identity()))
-    assert once != twice
+    once = [("x", "a", Conv()), ("a", "y", Identity())]
+    twice = [("x", "a", Conv()), ("a", "b", Identity()), ("a", "y", Identity()), ("b", "y", Identity())]
+    twice_passed_on = [*twice[:2], ("a", "c", Identity()), ("b", "c", Identity()), ("c", "y", Identity())]
+    three_times = [*twice_passed_on, ("a", "y", Identity())]
+    pooled_twice = [*twice_passed_on[:-1], ("c", "y", AvgPool())]
+    pooled_once = [("x", "a", Conv()), ("a", "y", AvgPool())]
+    assert image_key(*twice) == image_key(*twice_passed_on)
+    different = [once, twice, three_times, pooled_twice, pooled_once]
+    assert len({image_key(*edges) for edges in different}) == len(different)
 
 
 @pytest.mark.parametrize("pool", [AvgPool(), MaxPool()])

@@ -110,6 +110,20 @@ def test_neighbors_are_valid_distinct_and_symmetric(name):
     assert nx.is_connected(nx.Graph({a: set(n) for a, n in around.items()}))  # every architecture can be reached
 
 
+@pytest.mark.parametrize(
+    ("allowed", "neighbors"),
+    [
+        ({(0, 0), (1, 1)}, {(0, 0): [(1, 1)], (1, 1): [(0, 0)]}),  # neither change is valid alone
+        ({(0, 0), (0, 1), (1, 1)}, {(0, 0): [(0, 1)], (0, 1): [(1, 1), (0, 0)], (1, 1): [(0, 1)]}),  # one is
+    ],
+)
+def test_two_choices_move_together_only_where_neither_may_move_alone(allowed, neighbors):
+    first, second = (Choice(name, (Identity(), ReLU())) for name in "ab")
+    graph = graph_of(("x", "h", first), ("h", "y", second), x=VECTOR)
+    space = SearchSpace(graph, rules=[Rule(("a", "b"), frozenset(allowed))])
+    assert {a: space.neighbors(a) for a in space.architectures()} == neighbors
+
+
 @given(seed=seeds)
 @settings(quick, max_examples=10)
 def test_neighbors_are_symmetric_in_a_space_as_large_as_darts(darts, seed):

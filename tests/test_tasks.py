@@ -43,7 +43,7 @@ def test_budget_is_understood(given: Any, amount: float, unit: str) -> None:
     "given", ["0", "0s", "-5", "-5s", "abc", "", "s", "5m", "nan", "nans", "inf", "infs", "1.5", 2.5, None, "5 6", True]
 )
 def test_budget_is_refused(given: Any) -> None:
-    with pytest.raises(InvalidValue, match="budget .*: give evaluations .* or seconds") as caught:
+    with pytest.raises(InvalidValue, match=r"budget .*: give evaluations .* or seconds") as caught:
         Budget.parse(given)
     assert "\n" not in str(caught.value)
 
@@ -109,8 +109,7 @@ def test_a_limit_that_nobody_meets_names_the_smallest(stored_task: str) -> None:
 
 def test_limits_that_nobody_meets_together(stored_task: str) -> None:
     one = naslab.task(stored_task)
-    # The fastest is the smallest here, so take a latency that only others have out of the question.
-    with pytest.raises(InvalidValue, match="smallest there is: latency_seconds=0.001, params="):
+    with pytest.raises(InvalidValue, match=r"smallest there is: latency_seconds=0\.001, params="):
         one.constrained(Constraint.parse(["latency_seconds=0.0005", "params=1000"]))
 
 

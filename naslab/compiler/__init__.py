@@ -1,1 +1,9 @@
-"""From graphs to PyTorch: :func:`compile_network` for one architecture, :func:`compile_supernet` for all of them at once."""
+"""From graphs to PyTorch: :func:`compile_network` for one architecture, :func:`compile_supernet` for all at once."""
+
+from naslab.compiler.choice_ops import CategoricalOp, MixedOp
+from naslab.compiler.decisions import Sparse
+from naslab.compiler.drop_path import DropPath
+from naslab.compiler.network import compile_network
+from naslab.compiler.supernet import Supernet, compile_supernet
+
+__all__ = ["CategoricalOp", "DropPath", "MixedOp", "Sparse", "Supernet", "compile_network", "compile_supernet"]

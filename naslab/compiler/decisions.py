@@ -19,8 +19,8 @@ class Sparse(NamedTuple):
     Attributes:
         weights: ``(K,)``, one per option; they need not sum to one.
         active: The options that run.
-        inactive: What becomes of the others: ``"drop"`` ignores them; ``"scalar"`` adds their weight as a number, so that a
-            hard decision whose value is zero there passes a gradient (GDAS; Dong & Yang 2019, equation 7).
+        inactive: What becomes of the others: ``"drop"`` ignores them; ``"scalar"`` adds their weight as a number, so
+            that a hard decision whose value is zero there passes a gradient (GDAS; Dong & Yang 2019, equation 7).
     """
 
     weights: Tensor

@@ -5,12 +5,13 @@ A third party adds an operation with one dataclass and one builder::
     @build.register
     def _(op: MyOperation, shape, out, norm): return MyModule(...)
 
-Builders run on the meta device, because constructors draw from PyTorch's global generator; :func:`initialised` then gives
-the parameters their values from an explicit one.
+Builders run on the meta device, because constructors draw from PyTorch's global generator; :func:`initialised` then
+gives the parameters their values from an explicit one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
@@ -49,7 +50,8 @@ class BatchNorm(nn.BatchNorm2d):
             return super().forward(x)
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
-        weight = scale.expand(self.num_features) if self.weight is None else self.weight * scale
+        # repeat, not expand: the CPU kernels read the weight as if it were contiguous.
+        weight = scale.repeat(self.num_features) if self.weight is None else self.weight * scale
         return functional.batch_norm(
             x,
             self.running_mean,
@@ -94,7 +96,8 @@ def initialised(module: nn.Module, generator: torch.Generator) -> nn.Module:
         elif isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
             part.reset_parameters()
         elif hasattr(part, "initialise"):
-            part.initialise(generator)
+            initialise: Callable[[torch.Generator], None] = part.initialise  # type: ignore[assignment]
+            initialise(generator)
         elif any(True for _ in part.parameters(recurse=False)):
             raise InvalidSpace(
                 f"{type(part).__name__} has parameters: give it a method initialise(generator) that sets them"
@@ -136,7 +139,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut: Tensor = self.shortcut(x)
-        return shortcut + self.second(self.first(x))
+        body: Tensor = self.second(self.first(x))
+        return shortcut + body
 
 
 class ShiftedReduction(nn.Module):
@@ -220,7 +224,7 @@ def _(op: ops.MaxPool, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
 
 @build.register
 def _(op: ops.Conv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    made = {
+    made: dict[str, Callable[[], nn.Module]] = {
         "relu": nn.ReLU,
         "conv": lambda: conv(shape, out, op.kernel, op.stride),
         "bn": lambda: norm(out[0]),

@@ -29,7 +29,9 @@ def asked(result: Any) -> list[Architecture]:
 
 
 def test_the_list_is_complete() -> None:
-    assert {*FAST, "optuna-gp"} == {name for name, e in entries("optimizers").items() if e.provider.startswith("naslab ")}
+    assert {*FAST, "optuna-gp"} == {
+        name for name, e in entries("optimizers").items() if e.provider.startswith("naslab ")
+    }
 
 
 @pytest.mark.parametrize(

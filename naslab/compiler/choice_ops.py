@@ -1,0 +1,192 @@
+"""The only two ways in which a choice appears in a compiled graph: :class:`MixedOp` and :class:`CategoricalOp`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from naslab.choice import resolve
+from naslab.compiler.decisions import Decision, terms
+from naslab.compiler.drop_path import DropPath
+from naslab.compiler.sharing import Pieces, Shared
+from naslab.cost import Features
+from naslab.errors import InvalidValue
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a site.
+
+    Attributes:
+        op: The operation without choices.
+        host: Name of the child module whose tensors it uses; None for zero and identity.
+    """
+
+    op: Any
+    host: str | None
+
+
+@dataclass(frozen=True)
+class Site:
+    """An edge whose operation or widths depend on choices.
+
+    Attributes:
+        name: Of the edge.
+        scope: The choices in its operation; the options are their product, the last choice fastest.
+        sizes: Number of options of each.
+        options: As many as the product of ``sizes``.
+        width: The width that the destination states: a number, a choice, or None.
+        source: Shape of the input.
+        pieces: The shapes of the tensors that the input concatenates; empty where it is no concatenation.
+        widths: The choices that input and output widths depend on.
+        partial: Only one in this many channels passes through the mixture.
+        depth: Where the destination stands in the network: 0 is the input, 1 the output.
+        paths: The number of options that lead to the destination.
+    """
+
+    name: str
+    scope: tuple[str, ...]
+    sizes: tuple[int, ...]
+    options: tuple[Option, ...]
+    width: Any
+    source: Features
+    pieces: tuple[Features, ...]
+    widths: tuple[str, ...]
+    partial: int = 1
+    depth: float = 1.0
+    paths: int = 1
+
+
+def bypass(x: Tensor, mixed: Tensor | None, partial: int) -> Tensor:
+    """Partial channel connections (Xu et al. 2020, PC-DARTS, section 3.1): the first 1/K of the channels have been
+    mixed, the others are passed by (halved by maximum pooling where the mixture halves the image), and all are
+    shuffled.
+
+    Args:
+        x: ``(N, C, H, W)``, the input of the edge.
+        mixed: ``(N, C/K, H', W')``, a number, or None for zero.
+        partial: K.
+    """
+    share = x.shape[1] // partial
+    others = x[:, share:]
+    if mixed is None or mixed.dim() == 0:
+        mixed = x[:, :share] * 0 if mixed is None else mixed.expand_as(x[:, :share])
+    elif mixed.shape[2:] != x.shape[2:]:
+        others = functional.max_pool2d(others, 2, 2, ceil_mode=True)
+    n, c, *pixels = (joined := torch.cat([mixed, others], dim=1)).shape
+    return joined.reshape(n, partial, c // partial, *pixels).transpose(1, 2).reshape(n, c, *pixels)
+
+
+class _SiteModule(nn.Module):
+    """The modules of a site's options, by name."""
+
+    def __init__(self, site: Site, hosts: Mapping[str, nn.Module], drop: DropPath | None = None) -> None:
+        super().__init__()
+        self.site = site
+        self._drop = (drop,)  # in a tuple: it belongs to the supernet
+        for name, module in hosts.items():
+            self.add_module(name, module)
+
+    def _dropped(self, value: Tensor, option: Option) -> Tensor:
+        (drop,) = self._drop
+        if drop is None:
+            return value
+        dropped: Tensor = drop(value, self.site.depth, self.site.paths, option.op.is_identity)
+        return dropped
+
+    def extra_repr(self) -> str:
+        return ", ".join(str(option.op) for option in self.site.options)
+
+
+class MixedOp(_SiteModule):
+    """A mixture of all options, every one running.
+
+    In a supernet's mixed form it is written out in the graph, term by term, so that passes see through it; called on
+    its own it computes the same.
+    """
+
+    def forward(self, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor:
+        whole, x = x, x[:, : x.shape[1] // self.site.partial]
+        total: Tensor | None = None
+        for term in terms([decisions[name] for name in self.site.scope], self.site.sizes):
+            option = self.site.options[term.option]
+            if option.op.is_zero:
+                continue
+            value = self._dropped(x if option.host is None else self.get_submodule(option.host)(x), option)
+            value = value if term.weight is None else term.weight * value
+            total = value if total is None else total + value
+        if self.site.partial > 1:
+            return bypass(whole, total, self.site.partial)
+        return x * 0 if total is None else total
+
+
+class CategoricalOp(_SiteModule):
+    """One option, or a few: opaque in the graph, because which modules run is known only when it is called."""
+
+    def __init__(
+        self,
+        site: Site,
+        hosts: Mapping[str, nn.Module],
+        shared: Mapping[str, Shared],
+        drop: DropPath | None = None,
+    ) -> None:
+        super().__init__(site, hosts, drop)
+        self.shared = dict(shared)
+
+    def forward(self, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor | None:
+        """The mixture of the options that run: None where it is exactly zero, a number where it is one everywhere."""
+        site = self.site
+        if site.partial > 1:
+            return bypass(x, self._mixture(x[:, : x.shape[1] // site.partial], decisions), site.partial)
+        if len(site.scope) == 1:
+            decision = decisions[site.scope[0]]
+            if isinstance(decision, int):
+                return self._run(decision, x, decisions)
+        return self._mixture(x, decisions)
+
+    def _mixture(self, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor | None:
+        site = self.site
+        total: Tensor | None = None
+        for term in terms([decisions[name] for name in site.scope], site.sizes):
+            value: Tensor | None
+            if term.runs:
+                value = self._run(term.option, x, decisions)
+                if value is not None and term.weight is not None:
+                    value = term.weight * value
+            else:
+                value = term.weight
+            if value is not None:
+                total = value if total is None else total + value
+        return total
+
+    def _run(self, k: int, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor | None:
+        option = self.site.options[k]
+        if option.op.is_zero:
+            return None
+        return self._dropped(x if option.host is None else self._hosted(option, x, decisions), option)
+
+    def _hosted(self, option: Option, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor:
+        assert option.host is not None
+        if option.host not in self.shared:
+            value: Tensor = self._modules[option.host](x)  # type: ignore[misc]
+            return value
+        chosen = {name: width_index(name, decisions[name]) for name in self.site.widths}
+        shape = tuple(x.shape[1:])
+        out = option.op.output_shape(shape, resolve(self.site.width, chosen))
+        return self.shared[option.host].run(option.op, x, out, self.pieces(chosen))
+
+    def pieces(self, chosen: Mapping[str, int]) -> Pieces:
+        """Largest and present widths of the tensors that the input concatenates."""
+        return tuple((piece.largest[0], piece.at(chosen)[0]) for piece in self.site.pieces)
+
+
+def width_index(name: str, decision: Decision) -> int:
+    """The decision for a width where only one can run."""
+    if not isinstance(decision, int):
+        raise InvalidValue(f"choice {name!r} is a width: the categorical form needs an index, the mixed form weights")
+    return decision

@@ -1,0 +1,71 @@
+"""Dropping whole paths of a supernet while it is trained, so that weights do not co-adapt."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from naslab.errors import InvalidValue
+
+
+class DropPath(nn.Module):
+    """Zeroes an option's output at random and scales what is kept, so that its expectation stays.
+
+    Two published forms, :meth:`operations` and :meth:`scheduled`. The rate rises linearly with :attr:`progress`,
+    which the training loop sets; in evaluation mode nothing is dropped, and identities are never dropped by the
+    scheduled form.
+
+    Attributes:
+        progress: Share of training that is done, 0 to 1.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        generator: torch.Generator,
+        *,
+        per_example: bool,
+        by_depth: bool,
+        by_paths: bool,
+        identity: bool,
+    ) -> None:
+        super().__init__()
+        if not 0 <= rate < 1:
+            raise InvalidValue(f"drop path rate {rate}: at least 0 and below 1")
+        self.rate, self.generator = rate, generator
+        self.per_example, self.by_depth, self.by_paths, self.identity = per_example, by_depth, by_paths, identity
+        self.progress = 1.0
+
+    @classmethod
+    def operations(cls, rate: float, generator: torch.Generator) -> DropPath:
+        """Bender et al. 2018, "Understanding and Simplifying One-Shot Architecture Search", section 3: every option
+        of every edge is dropped for the whole batch with probability ``rate ** (1 / k)``, where k options lead to its
+        node, so that all of them are dropped with probability ``rate``. Deviation: what is kept is scaled to keep its
+        expectation.
+        """
+        return cls(rate, generator, per_example=False, by_depth=False, by_paths=True, identity=True)
+
+    @classmethod
+    def scheduled(cls, rate: float, generator: torch.Generator) -> DropPath:
+        """ScheduledDropPath of Zoph et al. 2018 (NASNet), appendix A.7: per example, with a probability that grows
+        with the depth in the network and with progress.
+        """
+        return cls(rate, generator, per_example=True, by_depth=True, by_paths=False, identity=False)
+
+    def probability(self, depth: float, paths: int) -> float:
+        """How probably an option is dropped now.
+
+        Args:
+            depth: Where its node stands in the network: 0 is the input, 1 the output.
+            paths: The number of options that lead to its node.
+        """
+        rate = self.rate ** (1 / paths) if self.by_paths and self.rate else self.rate
+        return rate * self.progress * (depth if self.by_depth else 1.0)
+
+    def forward(self, x: Tensor, depth: float, paths: int, is_identity: bool) -> Tensor:
+        p = self.probability(depth, paths)
+        if not self.training or p == 0 or (is_identity and not self.identity):
+            return x
+        shape = (x.shape[0], *[1] * (x.dim() - 1)) if self.per_example else (1,)
+        kept = torch.rand(shape, generator=self.generator) >= p
+        return x * (kept.to(x) / (1 - p))

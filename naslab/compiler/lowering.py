@@ -1,0 +1,267 @@
+"""Writes a supernet as an fx graph: mixtures term by term, categorical sites as opaque calls."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, fx, nn
+
+from naslab.choice import Choice, choices_in
+from naslab.compiler.choice_ops import Option, Site, bypass
+from naslab.compiler.drop_path import DropPath
+from naslab.compiler.network import edge_name, identifier
+from naslab.compiler.passes import optimise
+from naslab.compiler.sharing import Shared
+from naslab.errors import InvalidSpace
+from naslab.ops import Shape
+from naslab.space import SearchSpace
+
+
+def lower(
+    space: SearchSpace,
+    form: Literal["mixed", "categorical"],
+    fixed: Mapping[str, nn.Module],
+    modules: Mapping[str, nn.Module | None],
+    sites: Mapping[str, Site],
+    shared: Mapping[str, Mapping[str, Shared]],
+    drop: DropPath | None,
+    with_edges: bool,
+    fast: bool,
+) -> fx.GraphModule:
+    """The graph of ``forward(x, decisions, edges)``.
+
+    Args:
+        space: The search space.
+        form: How choices appear.
+        fixed: Modules of edges without choices, by edge name.
+        modules: All modules by name; a site's children are its options.
+        sites: The edges with choices.
+        shared: Where options use parts of one module's tensors, by edge and option.
+        drop: Drops options at random, where there is one.
+        with_edges: Whether ``edges`` weights are applied.
+        fast: Whether the passes are run (mixed form only).
+    """
+    writer = _Writer(space, fixed, modules, sites, shared, drop, with_edges)
+    values: dict[Any, fx.Node] = {}
+    for node in space.order:
+        sources = space.inputs[node]
+        if not sources:
+            values[node] = writer.x
+            continue
+        terms = []
+        for source in sources:
+            write = writer.mixed if form == "mixed" else writer.categorical
+            terms.append(write(source, node, values[source]))
+        values[node] = writer.combined(node, terms, masked=form == "mixed")
+    writer.graph.output(values[space.order[-1]])
+    writer.graph.lint()
+    result = fx.GraphModule({**writer.used, **writer.extra}, writer.graph, f"{type(space).__name__}Supernet")
+    return optimise(result) if fast and form == "mixed" else result
+
+
+class WidthMask(nn.Module):
+    """Sets the features past a mixture of widths to zero: the mask is the weighted sum of the widths' masks."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        reaches = torch.arange(max(widths)) < torch.tensor(widths)[:, None]
+        self.register_buffer("reaches", reaches.float(), persistent=False)
+
+    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
+        reaches: Tensor = self.reaches  # type: ignore[assignment]
+        mask = weights @ reaches.to(weights.dtype)
+        return x * mask.reshape(1, -1, *[1] * (x.dim() - 2))
+
+
+class SharedOption(nn.Module):
+    """An option that runs on a part of another's tensors: a smaller kernel or expansion."""
+
+    def __init__(self, shared: Shared, op: Any) -> None:
+        super().__init__()
+        self._shared, self.op = (shared,), op  # in a tuple: the tensors belong to the supernet's own modules
+
+    def forward(self, x: Tensor) -> Tensor:
+        (shared,) = self._shared
+        return shared.run(self.op, x, self.op.output_shape(tuple(x.shape[1:]), shared.out[0]))
+
+
+def _first_channels(x: Tensor, partial: int) -> Tensor:
+    return x[:, : x.shape[1] // partial]
+
+
+def total(x: Tensor, shape: Shape, *terms: Tensor | None) -> Tensor:
+    """The sum of what arrives at a node: None is zero, a number is the same everywhere.
+
+    Args:
+        x: The network's input, for the number of examples.
+        shape: Of the node, for the case that no tensor arrives.
+        terms: What arrives.
+    """
+    present = [term for term in terms if term is not None]
+    if not any(term.dim() for term in present):
+        base = x.new_zeros(x.shape[0], *shape)
+        return base + sum(present) if present else base
+    summed = present[0]
+    for term in present[1:]:
+        summed = summed + term
+    return summed
+
+
+class _Writer:
+    def __init__(
+        self,
+        space: SearchSpace,
+        fixed: Mapping[str, nn.Module],
+        modules: Mapping[str, nn.Module | None],
+        sites: Mapping[str, Site],
+        shared: Mapping[str, Mapping[str, Shared]],
+        drop: DropPath | None,
+        with_edges: bool,
+    ) -> None:
+        self.space, self.fixed, self.modules, self.sites = space, fixed, modules, sites
+        self.shared, self.drop, self.with_edges = shared, drop, with_edges
+        self.graph = fx.Graph()
+        self.x = self.graph.placeholder("x")
+        self.decisions = self.graph.placeholder("decisions")
+        self.edges = self.graph.placeholder("edges")
+        self.used: dict[str, nn.Module] = {}
+        self.extra: dict[str, nn.Module] = {}
+        self._weights: dict[tuple[Any, ...], fx.Node] = {}
+
+    def mixed(self, source: Any, node: Any, value: fx.Node) -> list[fx.Node]:
+        """The terms of a mixture, to be added."""
+        name, op = edge_name(self.space.graph, source, node), self.space.graph.edges[source, node]["op"]
+        if name not in self.sites:
+            return self._fixed(name, op, value)
+        site = self.sites[name]
+        self._check_masking(site)
+        whole = value
+        if site.partial > 1:
+            value = self.graph.call_function(_first_channels, (value, site.partial))
+        terms = []
+        index = itertools.product(*map(range, site.sizes))
+        for option, picked in zip(site.options, index, strict=True):
+            if option.op.is_zero:
+                continue
+            term = value
+            if option.host is not None:
+                term = self._option(site, option, value)
+            if self.drop is not None:
+                self.extra["drop path"] = self.drop
+                arguments = (term, site.depth, site.paths, option.op.is_identity)
+                term = self.graph.call_module("drop path", arguments)
+            for choice, k in zip(site.scope, picked, strict=True):
+                term = self.graph.call_function(torch.mul, (self._weight(choice, k), term))
+                term.meta["weighted"] = True  # by a number: fuse_sums may take it
+            terms.append(term)
+        if site.partial > 1:
+            summed = self._sum(terms, (), site.name) if terms else None
+            terms = [self.graph.call_function(bypass, (whole, summed, site.partial))]
+        return [self._edge_weighted(site, term) for term in terms] if site.scope else terms
+
+    def categorical(self, source: Any, node: Any, value: fx.Node) -> list[fx.Node]:
+        """One opaque call."""
+        name, op = edge_name(self.space.graph, source, node), self.space.graph.edges[source, node]["op"]
+        if name not in self.sites:
+            return self._fixed(name, op, value)
+        module = self.modules[name]
+        assert module is not None
+        self.used[name] = module
+        called = self._named(self.graph.call_module(name, (value, self.decisions)), name)
+        return [self._edge_weighted(self.sites[name], called, optional=True)]
+
+    def combined(self, node: Any, arriving: Sequence[list[fx.Node]], *, masked: bool) -> fx.Node:
+        """Sum or concatenation, and the mask of a width that is a choice."""
+        attributes = self.space.graph.nodes[node]
+        shape = self.space.cost_model.shapes[node]
+        if attributes.get("combine", "sum") == "concat":
+            parts = [
+                self._sum(terms, self.space.cost_model.shapes[source].largest, str(source))
+                for source, terms in zip(self.space.inputs[node], arriving, strict=True)
+            ]
+            return self._named(self.graph.call_function(torch.cat, (parts, 1)), str(node))
+        value = self._sum([term for terms in arriving for term in terms], shape.largest, str(node))
+        width = attributes.get("width")
+        if not masked or not isinstance(width, Choice):
+            return value
+        if any(True for option in width.options for _ in choices_in(option)):
+            raise InvalidSpace(f"node {node!r}: a width inside a width has no mixed form; use choices='categorical'")
+        mask = f"{node}/mask".replace(".", "_")
+        self.extra[mask] = WidthMask(width.options)
+        weights = self.graph.call_function(operator.getitem, (self.decisions, width.name))
+        return self._named(self.graph.call_module(mask, (value, weights)), mask)
+
+    def _sum(self, terms: Sequence[fx.Node], shape: Shape, name: str) -> fx.Node:
+        plain = [t for t in terms if t.meta.get("always", True)]
+        if len(plain) == len(terms) and terms:
+            value = terms[0]
+            for term in terms[1:]:
+                value = self.graph.call_function(torch.add, (value, term))
+            return value
+        return self._named(self.graph.call_function(total, (self.x, shape, *terms)), name)
+
+    def _fixed(self, name: str, op: Any, value: fx.Node) -> list[fx.Node]:
+        if op.is_zero:
+            return []
+        if op.is_identity:
+            return [value]
+        return [self._inlined(self.fixed[name], name, value)]
+
+    def _inlined(self, module: nn.Module, path: str, value: fx.Node) -> fx.Node:
+        """A sequence part by part, so that passes see the parts; anything else as one call."""
+        if type(module) is nn.Sequential:
+            for name, part in module.named_children():
+                value = self._inlined(part, f"{path}.{name}", value)
+            return value
+        self.used[path] = module
+        return self._named(self.graph.call_module(path, (value,)), path)
+
+    def _child(self, name: str, host: str) -> nn.Module:
+        site = self.modules[name]
+        assert site is not None
+        return site.get_submodule(host)
+
+    def _option(self, site: Site, option: Option, value: fx.Node) -> fx.Node:
+        assert option.host is not None
+        shared = self.shared[site.name].get(option.host)
+        if shared is None or option.op == shared.host:
+            return self._inlined(self._child(site.name, option.host), f"{site.name}.{option.host}", value)
+        path = f"{site.name}/{len(self.extra)}"
+        self.extra[path] = SharedOption(shared, option.op)
+        return self._named(self.graph.call_module(path, (value,)), path)
+
+    def _check_masking(self, site: Site) -> None:
+        for option in site.options:
+            if site.widths and not option.op.masks_width:
+                raise InvalidSpace(
+                    f"edge {site.name!r}: its widths depend on {', '.join(map(repr, site.widths))}, and masking "
+                    f"{option.op} is not slicing it: use choices='categorical'"
+                )
+
+    def _weight(self, choice: str, k: int) -> fx.Node:
+        if (choice,) not in self._weights:
+            self._weights[(choice,)] = self.graph.call_function(operator.getitem, (self.decisions, choice))
+        if (choice, k) not in self._weights:
+            whole = self._weights[(choice,)]
+            self._weights[(choice, k)] = self.graph.call_function(operator.getitem, (whole, k))
+        return self._weights[(choice, k)]
+
+    def _edge_weighted(self, site: Site, term: fx.Node, *, optional: bool = False) -> fx.Node:
+        """A term times its edge's weight. In categorical form a term may be None or a number."""
+        if self.with_edges and site.scope:
+            term = self.graph.call_function(partial(_times, site.scope[0]), (self.edges, term))
+        term.meta["always"] = not optional
+        return term
+
+    def _named(self, node: fx.Node, name: str) -> fx.Node:
+        node.name = self.graph._graph_namespace.create_name(identifier(name), node)
+        return node
+
+
+def _times(name: str, edges: Mapping[str, Tensor], term: Tensor | None) -> Tensor | None:
+    return term if term is None or name not in edges else edges[name] * term
