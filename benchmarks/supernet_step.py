@@ -12,7 +12,7 @@ Then an MLP of 784 inputs and 4 layers of 20 widths against a hand-written maske
 cells, and the time to compile chains of 125 to 1,000 edges. Peak memory is the growth of resident memory in a fresh
 process.
 
-    python benchmarks/supernet_step.py [--repetitions 7] [--quick]
+    python benchmarks/supernet_step.py [--repetitions 7]
 """
 
 import argparse
@@ -21,8 +21,10 @@ import resource
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import networkx as nx
 import numpy as np
@@ -239,12 +241,48 @@ def peak_memory(which: str) -> float:
 
 
 def measure_memory(which: str) -> None:
+    """Sampled every millisecond from outside the step, because what importing took is more than what a step takes."""
     torch.set_num_threads(1)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     run = supernet_candidates()[which]
+    page = resource.getpagesize() / 2**20
+    samples: list[float] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            samples.append(int(Path("/proc/self/statm").read_text().split()[1]) * page)
+            time.sleep(0.001)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    time.sleep(0.05)
+    before = samples[-1]
     run()
     run()
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    done.set()
+    watcher.join()
+    print(max(samples) - before)
+
+
+def where_it_goes() -> None:
+    """The time of one mixed step by kind of operation."""
+    run = supernet_candidates()["ours"]
+    run()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        run()
+    kinds = {
+        "convolutions (depthwise poolings too)": ("conv", "mkldnn"),
+        "batch normalisation": ("batch_norm",),
+        "ReLU": ("relu", "threshold", "clamp"),
+        "sums and products": ("add", "mul", "dot", "WeightedSum"),
+    }
+    spent = dict.fromkeys([*kinds, "everything else"], 0.0)
+    for event in profile.key_averages():
+        kind = next((k for k, words in kinds.items() if any(w in event.key for w in words)), "everything else")
+        spent[kind] += event.self_cpu_time_total / 1e3
+    print("\nwhere a mixed step goes")
+    for kind, milliseconds in spent.items():
+        print(f"  {kind:40} {milliseconds:8.1f} ms {milliseconds / sum(spent.values()):6.0%}")
 
 
 def main() -> None:
@@ -263,6 +301,7 @@ def main() -> None:
     print(f"  ours / convolutions alone        {ratio(times, 'ours', 'convolutions alone'):10.2f}")
     memory = {name: peak_memory(name) for name in ("plain", "ours")}
     print(f"  peak memory, ours / plain        {memory['ours'] / memory['plain']:10.2f}  ({memory})")
+    where_it_goes()
     times = in_turn(without_each_pass(), max(3, arguments.repetitions // 2))
     report("the passes", times)
     times = in_turn(categorical_candidates(), 2 * arguments.repetitions)
@@ -278,6 +317,7 @@ def main() -> None:
         compile_network(space, architecture)
         seconds.append(time.perf_counter() - started)
     print(f"\ncompile_network, 100 random cells: median {statistics.median(seconds) * 1e3:.1f} ms")
+    compile_supernet(naslab.SearchSpace(chain(10)))  # the first compilation imports half of torch.fx
     for edges in (125, 250, 500, 1000):
         space = naslab.SearchSpace(chain(edges))
         started = time.perf_counter()

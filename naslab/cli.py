@@ -33,6 +33,7 @@ Out = Annotated[Path, typer.Option(help="Folder for the traces and the report; t
 
 def main() -> None:
     """Entry point: bad input ends with one line and exit code 2."""
+    sys.path.append(str(Path.cwd()))  # last, so that a plug-in `module:Class` beside you is found and shadows nothing
     sys.exit(run_command(sys.argv[1:]))
 
 
@@ -172,7 +173,7 @@ def report(folder: Annotated[Path, typer.Argument(help="The --out of a compariso
 @app.command()
 def reproduce(
     name: Annotated[str, typer.Argument(help="An experiment; see: naslab list experiments.")],
-    out: Annotated[Path | None, typer.Option(help="Folder; by default runs/NAME.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; by default runs/NAME (-on-TABLE).")] = None,
     workers: Annotated[int, typer.Option(help="Processes. The results do not depend on it.")] = 1,
     table: Annotated[
         str, typer.Option(help="Run on this stored table instead of the experiment's; labelled as such.")
@@ -184,7 +185,13 @@ def reproduce(
 
     found = experiment(name)
     with progress("runs") as tick:
-        outcome = run_experiment(found, out or Path("runs") / name, workers=workers, table=table, progress=tick)
+        outcome = run_experiment(
+            found,
+            out or Path("runs") / (f"{name}-on-{table}" if table else name),
+            workers=workers,
+            table=table,
+            progress=tick,
+        )
     for title, frame in outcome.tables:
         print_frame(frame, title)
     print(f"\nReport: {outcome.report}")

@@ -33,7 +33,7 @@ from naslab.locking import lock
 from naslab.optimizers.base import Optimizer
 from naslab.optimizers.spec import OptimizerSpec, optimizer_spec
 from naslab.results import SPEC, Results
-from naslab.runs import constrained_task, run_one
+from naslab.runs import constrained_task, forget_tasks, run_one
 from naslab.tasks import Budget, Constraint, Task
 from naslab.trace import FORMAT, differences, trace_path
 
@@ -64,6 +64,7 @@ class Comparison:
         """Build everything once, so that whatever is wrong is said before anything is written."""
         if self.seeds < 1:
             raise InvalidValue(f"seeds {self.seeds}: at least 1")
+        forget_tasks()
         tasks = {_id(t): constrained_task(t, self.constraint) for t in self.tasks}
         specs = {spec.label: spec for spec in map(optimizer_spec, self.optimizers)}
         if not tasks or not specs:

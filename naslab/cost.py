@@ -158,13 +158,13 @@ def build_cost_model(
             continue
         arriving: list[Features] = []
         for source in inputs[node]:
-            features, costs = _edge(graph, source, node, shapes[source], sizes)
+            features, costs = _edge(graph, source, node, shapes[source], sizes, position)
             arriving.append(features)
             for metric, (names, table) in costs.items():
                 combine = np.maximum if metric == "peak_bytes" else np.add
                 old = totals[metric].get(names)
                 totals[metric][names] = table if old is None else combine(old, table)
-        shapes[node] = _combined(graph, node, inputs[node], arriving, sizes)
+        shapes[node] = _combined(graph, node, inputs[node], arriving, sizes, position)
     factors = {
         metric: tuple(
             Factor(tuple(position[name] for name in names), table)
@@ -177,13 +177,18 @@ def build_cost_model(
 
 
 def _edge(
-    graph: nx.DiGraph[Any], source: Any, node: Any, features: Features, sizes: Mapping[str, int]
+    graph: nx.DiGraph[Any],
+    source: Any,
+    node: Any,
+    features: Features,
+    sizes: Mapping[str, int],
+    position: Mapping[str, int],
 ) -> tuple[Features, dict[str, tuple[tuple[str, ...], npt.NDArray[np.int64]]]]:
     """Output shape of one edge and its cost tables, over the choices they depend on."""
     op, width = graph.edges[source, node]["op"], graph.nodes[node].get("width")
     if graph.nodes[node].get("combine", "sum") == "concat":
         width = None  # what a concatenating node states is its total
-    names = _in_order({*scope(op), *scope(width), *features.scope}, sizes)
+    names = _in_order({*scope(op), *scope(width), *features.scope}, position)
     tables = {metric: np.zeros([sizes[n] for n in names], dtype=np.int64) for metric in (*METRICS, "width")}
     pixels: set[tuple[int, ...]] = set()
     for index, decisions in combinations(names, sizes):
@@ -223,11 +228,12 @@ def _combined(
     sources: Sequence[Any],
     arriving: Sequence[Features],
     sizes: Mapping[str, int],
+    position: Mapping[str, int],
 ) -> Features:
     """The shape of a node from the shapes of what arrives."""
     concatenates = graph.nodes[node].get("combine", "sum") == "concat"
     stated = graph.nodes[node].get("width") if concatenates else None
-    names = _in_order({*scope(stated), *(name for features in arriving for name in features.scope)}, sizes)
+    names = _in_order({*scope(stated), *(name for features in arriving for name in features.scope)}, position)
     widths = np.zeros([sizes[n] for n in names], dtype=np.int64)
     for index, decisions in combinations(names, sizes):
         shapes = [features.at(decisions) for features in arriving]
@@ -252,8 +258,8 @@ def combinations(names: Sequence[str], sizes: Mapping[str, int]) -> Iterator[tup
         yield index, dict(zip(names, index, strict=True))
 
 
-def _in_order(names: set[str], sizes: Mapping[str, int]) -> tuple[str, ...]:
-    return tuple(name for name in sizes if name in names)
+def _in_order(names: set[str], position: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(sorted(names, key=position.__getitem__))
 
 
 def _reduced(names: tuple[str, ...], table: npt.NDArray[np.int64]) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:

@@ -120,6 +120,11 @@ def constrained_task(task_or_id: str | Task, constraint: Constraint) -> Task:
     return task_or_id.constrained(constraint) if constraint.limits else task_or_id
 
 
+def forget_tasks() -> None:
+    """Look tasks up again: a table may have been imported again meanwhile."""
+    _named_task.cache_clear()
+
+
 @cache
 def _named_task(task_id: str, constraint: Constraint) -> Task:
     found = task(task_id)

@@ -225,6 +225,7 @@ class _Parts:
         self.space, self.norm, self.generator, self.partial = space, norm, generator, partial
         self.place = {node: i / (len(space.order) - 1) for i, node in enumerate(space.order)}
         self.sizes = {choice.name: len(choice.options) for choice in space.choices}
+        self.rank = {name: i for i, name in enumerate(self.sizes)}
         self.fixed: dict[str, nn.Module] = {}
         self.sites: dict[str, Site] = {}
         self.hosts: dict[str, dict[str, nn.Module]] = {}
@@ -246,8 +247,8 @@ class _Parts:
     def _edge(self, source: Any, node: Any, width: Any, pieces: tuple[Features, ...]) -> None:
         space, shapes = self.space, self.space.cost_model.shapes
         op, name = space.graph.edges[source, node]["op"], edge_name(space.graph, source, node)
-        names = tuple(n for n in self.sizes if n in scope(op))
-        widths = tuple(n for n in self.sizes if n in {*scope(width), *shapes[source].scope})
+        names = tuple(sorted(scope(op), key=self.rank.__getitem__))
+        widths = tuple(sorted({*scope(width), *shapes[source].scope}, key=self.rank.__getitem__))
         shape = shapes[source].largest
         largest = max(_options(width)) if width is not None else None
         if not names and not widths:

@@ -1,0 +1,20 @@
+"""The pages of docs/ run as they stand there."""
+
+import re
+from pathlib import Path
+
+PAGE = Path(__file__).parent.parent / "docs" / "your-own-search-space.md"
+
+
+def test_your_own_search_space(capsys):
+    page = PAGE.read_text()
+    blocks = list(re.finditer(r"```python\n(.*?)```", page, re.DOTALL))
+    assert len(blocks) >= 8
+    namespace = {"__name__": "page"}
+    for block in blocks:
+        line = page.count("\n", 0, block.start(1))
+        code = "\n" * line + block[1]  # so that a traceback states the page's line
+        exec(compile(code, str(PAGE), "exec"), namespace)
+    printed = capsys.readouterr().out
+    for said in re.findall(r"print\(.*\)  # (\S.*)$", page, re.MULTILINE):
+        assert said.partition(" ...")[0].partition(" = ")[0] in printed, f"the page announces {said!r}"
