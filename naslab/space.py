@@ -269,7 +269,7 @@ class SearchSpace:
     # ---- inside --------------------------------------------------------------------------------------------------
 
     def _resolved(self, graph: nx.DiGraph[Any], decisions: dict[str, int]) -> nx.DiGraph[Any]:
-        order, inputs = _ordered(graph)
+        order, inputs = (self.order, self.inputs) if graph is self.graph else _ordered(graph)
         resolved: nx.DiGraph[Any] = nx.DiGraph()
         for node in order:
             attributes = {key: resolve(value, decisions) for key, value in graph.nodes[node].items()}

@@ -100,7 +100,7 @@ def batch_convolutions(module: fx.GraphModule) -> None:
     groups: dict[Any, list[fx.Node]] = {}
     for node in module.graph.nodes:
         part = _module(module, node)
-        if type(part) is nn.Conv2d and part.groups == 1 and part.bias is None:
+        if isinstance(part, nn.Conv2d) and part.groups == 1 and part.bias is None:
             geometry = (part.kernel_size, part.stride, part.padding, part.dilation)
             groups.setdefault((node.args[0], geometry), []).append(node)
     for (x, (_, stride, padding, dilation)), nodes in groups.items():

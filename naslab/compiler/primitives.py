@@ -41,7 +41,22 @@ class Norm:
         return BatchNorm(channels, affine=self.affine, track_running_stats=self.track_running_stats)
 
 
-class BatchNorm(nn.BatchNorm2d):
+class _Uninitialised:
+    """A layer whose constructor sets no values: :func:`initialised` does. Building is much faster without."""
+
+    def reset_parameters(self) -> None:
+        pass
+
+
+class Conv2d(_Uninitialised, nn.Conv2d):
+    """Convolution."""
+
+
+class Linear(_Uninitialised, nn.Linear):
+    """Affine map."""
+
+
+class BatchNorm(_Uninitialised, nn.BatchNorm2d):
     """Batch normalisation that can be scaled by a number on the way: a mixture's weight costs nothing then."""
 
     def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
@@ -93,8 +108,8 @@ def initialised(module: nn.Module, generator: torch.Generator) -> nn.Module:
             nn.init.kaiming_uniform_(part.weight, a=5**0.5, generator=generator)
             if part.bias is not None:
                 nn.init.uniform_(part.bias, -(fan_in**-0.5), fan_in**-0.5, generator=generator)
-        elif isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
-            part.reset_parameters()
+        elif isinstance(part, nn.modules.batchnorm._NormBase):
+            nn.modules.batchnorm._NormBase.reset_parameters(part)
         elif hasattr(part, "initialise"):
             initialise: Callable[[torch.Generator], None] = part.initialise  # type: ignore[assignment]
             initialise(generator)
@@ -119,7 +134,7 @@ def _allocate(part: nn.Module, device: torch.device) -> None:
 def conv(shape: Shape, out: Shape, kernel: int, stride: int = 1, **options: Any) -> nn.Conv2d:
     """A convolution without bias, padded so that stride 1 keeps height and width."""
     padding = options.get("dilation", 1) * (kernel // 2)
-    return nn.Conv2d(shape[0], out[0], kernel, stride, padding, bias=False, **options)
+    return Conv2d(shape[0], out[0], kernel, stride, padding, bias=False, **options)
 
 
 def sequence(**parts: nn.Module) -> nn.Sequential:
@@ -166,7 +181,7 @@ class SqueezeExcitation(nn.Module):
 
     def __init__(self, channels: int, squeezed: int) -> None:
         super().__init__()
-        self.squeeze, self.excite = nn.Linear(channels, squeezed), nn.Linear(squeezed, channels)
+        self.squeeze, self.excite = Linear(channels, squeezed), Linear(squeezed, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         gates = torch.sigmoid(self.excite(functional.relu(self.squeeze(x.mean(dim=(2, 3))))))
@@ -190,7 +205,7 @@ class ImageClassifier(nn.Module):
 
     def __init__(self, channels: int, classes: int, norm: Norm) -> None:
         super().__init__()
-        self.norm, self.linear = norm(channels), nn.Linear(channels, classes)
+        self.norm, self.linear = norm(channels), Linear(channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.linear(functional.relu(self.norm(x)).mean(dim=(2, 3)))
@@ -209,7 +224,7 @@ def _(op: ops.ReLU, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
 
 @build.register
 def _(op: ops.Linear, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return nn.Linear(shape[0], out[0])
+    return Linear(shape[0], out[0])
 
 
 @build.register
