@@ -66,10 +66,12 @@ class CostModel:
         factors: For each metric of :data:`METRICS` its factors: added for all of them, but for ``peak_bytes``, whose
             maximum is taken.
         shapes: The inferred shape of every node.
+        arriving: The inferred shape of what every edge delivers, by source and node.
     """
 
     factors: Mapping[str, tuple[Factor, ...]]
     shapes: Mapping[Any, Features] = field(default_factory=dict, repr=False, compare=False)
+    arriving: Mapping[tuple[Any, Any], Features] = field(default_factory=dict, repr=False, compare=False)
     _lookups: dict[str, list[tuple[tuple[int, ...], Any]]] = field(default_factory=dict, repr=False, compare=False)
 
     def cost(self, architecture: Architecture) -> Cost:
@@ -147,6 +149,7 @@ def build_cost_model(
     position = {name: i for i, name in enumerate(sizes)}
     totals: dict[str, dict[tuple[str, ...], npt.NDArray[np.int64]]] = {metric: {} for metric in METRICS}
     shapes: dict[Any, Features] = {}
+    delivered: dict[tuple[Any, Any], Features] = {}
     for node in order:
         if not inputs[node]:
             if "shape" not in graph.nodes[node]:
@@ -160,6 +163,7 @@ def build_cost_model(
         for source in inputs[node]:
             features, costs = _edge(graph, source, node, shapes[source], sizes, position)
             arriving.append(features)
+            delivered[source, node] = features
             for metric, (names, table) in costs.items():
                 combine = np.maximum if metric == "peak_bytes" else np.add
                 old = totals[metric].get(names)
@@ -173,7 +177,7 @@ def build_cost_model(
         )
         for metric, tables in totals.items()
     }
-    return CostModel(factors, shapes)
+    return CostModel(factors, shapes, delivered)
 
 
 def _edge(

@@ -3,10 +3,20 @@
 import re
 from pathlib import Path
 
+import pytest
+import torch
+
 PAGE = Path(__file__).parent.parent / "docs" / "your-own-search-space.md"
 
 
-def test_your_own_search_space(capsys):
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_your_own_search_space(capsys, threads):
     page = PAGE.read_text()
     blocks = list(re.finditer(r"```python\n(.*?)```", page, re.DOTALL))
     assert len(blocks) >= 8

@@ -259,7 +259,7 @@ class _Writer:
         return term
 
     def _named(self, node: fx.Node, name: str) -> fx.Node:
-        node.name = self.graph._graph_namespace.create_name(identifier(name), node)
+        node._rename(identifier(name))
         return node
 
 

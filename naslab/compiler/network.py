@@ -46,9 +46,11 @@ def compile_network(
         InvalidArchitecture: The architecture is not of this space.
         InvalidSpace: An operation has no builder, or its module does not fit the shapes it states.
     """
-    graph = space.resolve(architecture)
-    order, shapes = list(graph), node_shapes(graph)
-    lowering = Lowering(graph, shapes, generator or torch.Generator(), Norm(affine, track_running_stats))
+    graph, decisions, model = space.resolve(architecture), space.decisions(architecture), space.cost_model
+    order, shapes = list(graph), {node: features.at(decisions) for node, features in model.shapes.items()}
+    arriving = {edge: features.at(decisions) for edge, features in model.arriving.items()}
+    norm = Norm(affine, track_running_stats)
+    lowering = Lowering(graph, shapes, arriving, generator or torch.Generator(), norm)
     wanted = _reaching_output(graph) if cut else set(order)
     values: dict[Any, fx.Node | None] = {}  # None: exactly zero
     for node in order:
@@ -64,28 +66,6 @@ def compile_network(
     return lowering.finish(output, type(space).__name__)
 
 
-def node_shapes(graph: nx.DiGraph[Any]) -> dict[Any, Shape]:
-    """Shape of every node of a graph without choices, without the batch axis."""
-    shapes: dict[Any, Shape] = {}
-    for node, attributes in graph.nodes(data=True):
-        sources = attributes["inputs"]
-        if not sources:
-            shapes[node] = tuple(attributes["shape"])
-            continue
-        concatenates = attributes.get("combine", "sum") == "concat"
-        width = None if concatenates else attributes.get("width")
-        arriving = [edge_shape(graph, source, node, shapes[source], width) for source in sources]
-        shapes[node] = (sum(s[0] for s in arriving), *arriving[0][1:]) if concatenates else arriving[0]
-    return shapes
-
-
-def edge_shape(graph: nx.DiGraph[Any], source: Any, node: Any, shape: Shape, width: int | None) -> Shape:
-    """Shape of what one edge of a graph without choices delivers."""
-    op = graph.edges[source, node]["op"]
-    out: Shape = op.output_shape(shape, width)
-    return (width, *out[1:]) if op.is_zero and width is not None else out
-
-
 def edge_name(graph: nx.DiGraph[Any], source: Any, node: Any) -> str:
     """The stated name of an edge, or ``source->node``. It names modules, which must not contain dots."""
     return str(graph.edges[source, node].get("name", f"{source}->{node}")).replace(".", "_")
@@ -97,9 +77,18 @@ def identifier(name: str) -> str:
     return plain if plain.isidentifier() else f"_{plain}"
 
 
-def maps_zero_to_zero(module: nn.Module) -> bool:
-    """Whether a module without biases gives exactly zero for zeros."""
-    return not any(name.rpartition(".")[2] == "bias" for name, _ in module.named_parameters())
+@cache
+def maps_zero_to_zero(op: Any, shape: Shape, out: Shape, norm: Norm) -> bool:
+    """Whether the module of an operation gives exactly zero for zeros, whatever values it learns.
+
+    Only weights are taken to be factors. Running statistics may come from a supernet, in which the input was not zero.
+    """
+    with torch.device("meta"):
+        module = build(op, shape, out, norm)
+    if any(not name.endswith("weight") for name, _ in (*module.named_parameters(), *module.named_buffers())):
+        return False
+    delivered: Tensor = initialised(module, torch.Generator()).eval()(torch.zeros(2, *shape))
+    return not delivered.any()
 
 
 def add_all(terms: Sequence[Tensor]) -> Tensor:
@@ -114,9 +103,15 @@ class Lowering:
     """Writes an fx graph edge by edge."""
 
     def __init__(
-        self, source: nx.DiGraph[Any], shapes: Mapping[Any, Shape], generator: torch.Generator, norm: Norm
+        self,
+        source: nx.DiGraph[Any],
+        shapes: Mapping[Any, Shape],
+        arriving: Mapping[tuple[Any, Any], Shape],
+        generator: torch.Generator,
+        norm: Norm,
     ) -> None:
-        self.source, self.shapes, self.generator, self.norm = source, shapes, generator, norm
+        self.source, self.shapes, self.arriving = source, shapes, arriving
+        self.generator, self.norm = generator, norm
         self.graph = fx.Graph()
         self.modules: dict[str, nn.Module] = {}
 
@@ -127,13 +122,11 @@ class Lowering:
             return None
         if op.is_identity:
             return value
-        width = self.source.nodes[node].get("width")
-        concatenates = self.source.nodes[node].get("combine", "sum") == "concat"
-        out = edge_shape(self.source, source, node, self.shapes[source], None if concatenates else width)
+        shape, out = self.shapes[source], self.arriving[source, node]
         name = edge_name(self.source, source, node)
-        module = made(op, self.shapes[source], out, self.norm, self.generator, name)
+        module = made(op, shape, out, self.norm, self.generator, name)
         if value is None:
-            if maps_zero_to_zero(module) and not keep:
+            if not keep and maps_zero_to_zero(op, shape, out, self.norm):
                 return None
             value = self.zeros(self.shapes[source])
         self.modules[name] = module
@@ -146,7 +139,7 @@ class Lowering:
                 return None
             sources = self.source.nodes[node]["inputs"]
             parts = [
-                self.zeros(edge_shape(self.source, s, node, self.shapes[s], None)) if term is None else term
+                self.zeros(self.arriving[s, node]) if term is None else term
                 for s, term in zip(sources, terms, strict=True)
             ]
             return self.named(self.graph.call_function(torch.cat, (parts, 1)), str(node))
@@ -165,7 +158,7 @@ class Lowering:
         return self.graph.call_method("new_zeros", (x, (batch, *shape)))
 
     def named(self, node: fx.Node, name: str) -> fx.Node:
-        node.name = self.graph._graph_namespace.create_name(identifier(name), node)
+        node._rename(identifier(name))
         return node
 
     def finish(self, output: fx.Node, name: str) -> fx.GraphModule:

@@ -65,6 +65,7 @@ class BatchNorm(_Uninitialised, nn.BatchNorm2d):
             return super().forward(x)
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
+        scale = scale.to(torch.promote_types(x.dtype, torch.float32))
         # repeat, not expand: the CPU kernels read the weight as if it were contiguous.
         weight = scale.repeat(self.num_features) if self.weight is None else self.weight * scale
         return functional.batch_norm(
@@ -97,10 +98,13 @@ def build(op: Any, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
 def initialised(module: nn.Module, generator: torch.Generator) -> nn.Module:
     """Give a module on the meta device real parameters, with PyTorch's default distributions.
 
+    A module's method ``initialise(generator)`` is called once its parts have their values, and may change them.
+
     Raises:
-        InvalidSpace: A module with parameters of its own that is neither a standard layer nor has a method
+        InvalidSpace: A module with parameters or buffers of its own that is neither a standard layer nor has a method
             ``initialise(generator)``.
     """
+    own: list[Callable[[torch.Generator], None]] = []
     for part in module.modules():
         _allocate(part, generator.device)
         if isinstance(part, nn.Conv2d | nn.Linear):
@@ -111,12 +115,14 @@ def initialised(module: nn.Module, generator: torch.Generator) -> nn.Module:
         elif isinstance(part, nn.modules.batchnorm._NormBase):
             nn.modules.batchnorm._NormBase.reset_parameters(part)
         elif hasattr(part, "initialise"):
-            initialise: Callable[[torch.Generator], None] = part.initialise  # type: ignore[assignment]
-            initialise(generator)
-        elif any(True for _ in part.parameters(recurse=False)):
+            own.append(part.initialise)  # type: ignore[arg-type]
+        elif any(tensor is not None for tensor in (*part._parameters.values(), *part._buffers.values())):
             raise InvalidSpace(
-                f"{type(part).__name__} has parameters: give it a method initialise(generator) that sets them"
+                f"{type(part).__name__} has parameters or buffers: give it a method initialise(generator) that sets "
+                "them"
             )
+    for initialise in reversed(own):
+        initialise(generator)
     return module
 
 
@@ -245,8 +251,7 @@ def _(op: ops.Conv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
         "bn": lambda: norm(out[0]),
     }
     parts = op.order.split("-")
-    unknown = [part for part in parts if part not in made]
-    if unknown or parts.index("conv") > parts.index("bn"):
+    if op.order not in ("relu-conv-bn", "conv-bn", "conv-bn-relu"):
         raise InvalidSpace(f"{op!r}: order {op.order!r}; allowed: relu-conv-bn, conv-bn, conv-bn-relu")
     return sequence(**{part: made[part]() for part in parts})
 
