@@ -171,9 +171,6 @@ def without_each_pass() -> dict[str, Callable[[], None]]:
     chosen, candidates = passes.PASSES, {}
     variants = {"every pass": chosen, "no pass": ()}
     variants |= {f"without {p.__name__}": tuple(q for q in chosen if q is not p) for p in chosen}
-    variants["with batch_convolutions"] = (passes.batch_convolutions, *chosen)
-    first_format = tuple(p for p in chosen if p is not passes.channels_last)
-    variants["with it, channels first"] = (passes.batch_convolutions, *first_format)
     for name, some in variants.items():
         passes.PASSES = some
         net = compile_supernet(space)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-table_app = typer.Typer(help="Stored ground truth: import it, list it.", no_args_is_help=True)
+table_app = typer.Typer(help="Import stored ground truth.", no_args_is_help=True)
 app.add_typer(table_app, name="table")
 
 INTERRUPTED = 130
@@ -29,6 +30,7 @@ KINDS = {"spaces": "search_spaces", "optimizers": "optimizers", "evaluators": "e
 Budget = Annotated[str, typer.Option(help="Seconds on the task's clock (12000s) or evaluations (100).")]
 Limits = Annotated[list[str], typer.Option("--max", help="Limit on a cost, such as params=41153; may be repeated.")]
 Out = Annotated[Path, typer.Option(help="Folder for the traces and the report; the same command again resumes.")]
+TraceOut = Annotated[Path, typer.Option(help="Folder for the trace; the same command again resumes.")]
 
 
 def main() -> None:
@@ -62,7 +64,10 @@ def run_command(arguments: list[str]) -> int:
         # Usage errors of the command-line library: an unknown option, a missing argument.
         if not hasattr(error, "format_message"):
             raise
-        return _fail(f"UsageError: {error.format_message()} See: naslab {' '.join([*arguments[:1], '--help'])}")
+        if str(error.format_message()).startswith("Usage:"):  # no command was given
+            print(error.format_message(), file=sys.stderr)
+            return 2
+        return _fail(f"UsageError: {error.format_message()} See: naslab {_command(arguments)}--help")
     if code == INTERRUPTED:  # also what the command-line library makes of Ctrl-C
         print("\nInterrupted. What is done is kept: the same command again continues.", file=sys.stderr)
     return code if isinstance(code, int) else 0
@@ -81,7 +86,7 @@ def list_names(
         str, typer.Argument(help="spaces, optimizers, evaluators, tasks or experiments; all by default.")
     ] = "",
 ) -> None:
-    """What can be named on the command line: name, one line, provider."""
+    """What there is: names to use, one line each."""
     from rich.console import Console
     from rich.table import Table
 
@@ -144,7 +149,7 @@ def compare(
 def search(
     task: Annotated[str, typer.Argument(help="A task id; see: naslab list tasks.")],
     optimizer: Annotated[str, typer.Option(help="A name; see: naslab list optimizers.")],
-    out: Out,
+    out: TraceOut,
     budget: Budget,
     seed: Annotated[int, typer.Option(help="Which of the optimizer's runs.")] = 0,
     maximum: Limits = [],  # noqa: B006
@@ -159,7 +164,8 @@ def search(
     if result.architecture is None:
         print("No feasible architecture was found.")
     else:
-        print(f"found:  {result.name}\nreward: {result.score:.6g}\ntruth:  {result.truth:.6g}")
+        print(f"found:  {result.name}\nreward: {result.score:.6g}")
+        print(f"truth:  {result.truth:.6g} {result.unit} {result.metric}")
 
 
 @app.command()
@@ -217,6 +223,9 @@ def import_table(
     else:
         raise InvalidValue("give either a CSV FILE with --schema SCHEMA.toml, or --nats DIR")
     print(f"{len(table):,} architectures stored in {table.path}")
+    full = math.prod(table.header.options)
+    if len(table) < full:
+        print(f"Note: that is not all {full:,} combinations; a search that asks for another one ends with an error.")
     for dataset in table.tasks:
         print(f"task {table.name}/{dataset}")
 
@@ -224,16 +233,28 @@ def import_table(
 def _report(results: Any) -> None:
     from naslab.console import print_frame
 
-    print_frame(results.summary(), "Final quality")
+    frame = results.frame
+    if not (frame["evaluations"] > 0).any():
+        raise InvalidValue(
+            f"no run made a single evaluation: each costs more than the budget of {results.spec['budget']}"
+        )
+    summary = results.summary()
+    metrics = summary["metric"].unique()
+    idle = [name for name in ("missing", "no feasible") if not summary[name].any()]
+    shown = summary.drop(columns=[*idle, *(["metric"] if len(metrics) == 1 else [])])
+    print_frame(shown, "Final quality" + (f": {metrics[0]}" if len(metrics) == 1 else ""))
     print(f"\nReport: {results.report()}")
 
 
 def _stored_tasks(registered: set[str]) -> list[tuple[str, str, str]]:
     from naslab.tasks import stored_task_ids
 
-    return [
-        (i, "From a stored table.", f"table {i.partition('/')[0]}") for i in stored_task_ids() if i not in registered
-    ]
+    return [(i, what, f"table {i.partition('/')[0]}") for i, what in stored_task_ids().items() if i not in registered]
+
+
+def _command(arguments: list[str]) -> str:
+    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    return f"{arguments[0]} " if arguments and arguments[0] in {*known, "table"} else ""
 
 
 def _fail(message: str) -> int:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
@@ -62,8 +63,6 @@ class Comparison:
 
     def prepare(self) -> tuple[dict[str, Task], dict[str, OptimizerSpec]]:
         """Build everything once, so that whatever is wrong is said before anything is written."""
-        if self.seeds < 1:
-            raise InvalidValue(f"seeds {self.seeds}: at least 1")
         forget_tasks()
         tasks = {_id(t): constrained_task(t, self.constraint) for t in self.tasks}
         specs = {spec.label: spec for spec in map(optimizer_spec, self.optimizers)}
@@ -120,8 +119,12 @@ def compare(
         NaslabError: For anything that is wrong with the arguments, before anything is written.
         OutputError: ``out`` holds another comparison, is in use, or can't be written.
     """
-    if workers < 1:
-        raise InvalidValue(f"workers {workers}: at least 1")
+    for what, number in (("seeds", seeds), ("workers", workers)):
+        if not isinstance(number, int) or number < 1:
+            raise InvalidValue(f"{what} {number!r}: give a whole number of at least 1")
+    for what, names in (("tasks", tasks), ("optimizers", optimizers)):
+        if isinstance(names, str):
+            raise InvalidValue(f"{what}={names!r}: give a list, such as [{names!r}]")
     comparison = Comparison(tuple(tasks), tuple(optimizers), seeds, Budget.parse(budget), Constraint.parse(max))
     prepared, specs = comparison.prepare()
     folder, description = Path(out), comparison.describe(prepared, specs)
@@ -196,12 +199,20 @@ def _execute(jobs: Sequence[_Job], workers: int, executor: Executor | None) -> I
             yield from _run_job(job)
         return
     others = set(multiprocessing.active_children())
+    try:
+        pickle.dumps(jobs)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise InvalidValue(
+            f"a task or an optimizer can't be sent to a worker process ({error}): define its functions and classes at "
+            "the top level of a module, or use workers=1"
+        ) from None
     # Fresh processes: a forked one would inherit threads and locks of torch and of the caller.
     pool = executor or ProcessPoolExecutor(
         workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
     )
     try:
-        futures = [pool.submit(_run_job, job) for job in jobs]
+        with _interrupts_held():
+            futures = [pool.submit(_run_job, job) for job in jobs]
         for future in as_completed(futures):
             yield from future.result()
     except BrokenProcessPool:
@@ -217,6 +228,19 @@ def _execute(jobs: Sequence[_Job], workers: int, executor: Executor | None) -> I
     finally:
         if executor is None:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits while workers are started: they inherit the mask, and would else die of it with a traceback."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_worker() -> None:

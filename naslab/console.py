@@ -43,7 +43,7 @@ def _bar(unit: str) -> Iterator[Callable[[int, int, str], None]]:
         TimeRemainingColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
+    with Progress(*columns, TextColumn("{task.description}", markup=False), console=Console(stderr=True)) as bar:
         shown = bar.add_task("", total=None)
         yield lambda done, total, last: bar.update(shown, completed=done, total=total, description=last)
 
@@ -67,19 +67,20 @@ def _lines(unit: str) -> Callable[[int, int, str], None]:
 
 
 def print_frame(frame: pd.DataFrame, title: str) -> None:
-    """Print a table; numbers to the right."""
+    """Print a table; numbers to the right, columns without news left out."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from naslab.analysis.formats import is_numeric, to_text
 
     text = to_text(frame)
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column, numeric in zip(text.columns, is_numeric(frame), strict=True):
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(column), justify="right" if numeric else "left", no_wrap=True)
     for row in text.to_numpy().tolist():
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # as text: a label's brackets are no markup
+    needed = Console(width=10_000).measure(table).maximum
     console = Console()
-    if not console.is_terminal:
-        console.width = 200
+    console.width = max(console.width, needed)  # a long line is better than broken words
     console.print(table)

@@ -171,7 +171,6 @@ class SeparableConv(_Windowed):
 class FactorizedReduction(_Windowed):
     """ReLU, two 1x1 convolutions of stride 2 shifted by a pixel and concatenated, batch normalisation (DARTS)."""
 
-    masks_width = True
     sets_width = True
     kernel: Value = 1
     stride: int = 2

@@ -158,6 +158,8 @@ def run_experiment(
         progress=progress,
     )
     frame = beside_published(wanted, results, stored)
+    if name != wanted.table:  # another protocol: the difference would say nothing
+        frame[["difference", "in standard errors"]] = np.nan
     title = wanted.title + ("" if name == wanted.table else f" (on table {name!r}: NOT the published protocol)")
     caption = (
         f"{' '.join(wanted.description.split())} Mean and standard deviation over runs, percent. Standard errors of "

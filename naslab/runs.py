@@ -30,7 +30,7 @@ class SearchResult:
         architecture: The best feasible architecture, or None if there was none.
         name: The architecture in the space's official notation.
         score: The reward it was chosen for (None without an architecture).
-        truth: What the task's truth says about it.
+        truth: What the task's truth says about it: its ``metric``, in its ``unit``.
         trace: Everything that was evaluated.
     """
 
@@ -39,6 +39,8 @@ class SearchResult:
     name: str
     score: float | None
     truth: float | None
+    metric: str
+    unit: str
     trace: Recorded
 
 
@@ -62,8 +64,8 @@ def search(
         out: A folder for the trace ``<task>/<optimizer>/<seed>.jsonl``; resumed where it holds the beginning of this
             run.
     """
-    if seed < 0:
-        raise InvalidValue(f"seed {seed}: at least 0")
+    if not isinstance(seed, int) or seed < 0:
+        raise InvalidValue(f"seed {seed!r}: give a whole number of at least 0")
     constraint, spec = Constraint.parse(max), optimizer_spec(optimizer)
     prepared = constrained_task(task, constraint)
     spec.build(prepared.problem, np.random.default_rng(0))  # refuses bad hyperparameters before anything is written
@@ -73,11 +75,12 @@ def search(
         recorded = read(path)
     assert recorded.end is not None
     if recorded.end["best"] is None:
-        return SearchResult(prepared.id, None, "", None, None, recorded)
+        return SearchResult(prepared.id, None, "", None, None, prepared.metric, prepared.unit, recorded)
     best = tuple(recorded.end["best"])
     score = next((s.evaluation.score for s in reversed(recorded.steps) if s.incumbent), None)
     name = prepared.problem.space.to_string(best)
-    return SearchResult(prepared.id, best, name, score, prepared.true_value(best), recorded)
+    truth = prepared.true_value(best)
+    return SearchResult(prepared.id, best, name, score, truth, prepared.metric, prepared.unit, recorded)
 
 
 def run_one(task: Task, spec: OptimizerSpec, seed: int, budget: Budget, path: Path | None) -> Recorded:

@@ -26,6 +26,7 @@ from naslab.feasibility import ENUMERABLE, FeasibleSet
 from naslab.registry import entries, search_space
 from naslab.space import SearchSpace
 from naslab.tables.format import Table
+from naslab.tables.header import Reading
 from naslab.tables.store import find_table, table_names
 
 
@@ -335,10 +336,16 @@ def packaged_task(task_id: str) -> Task:
     return table_task(find_table(name), dataset)
 
 
-def stored_task_ids() -> list[str]:
-    """Ids of the tasks of every stored table that can be opened."""
-    ids = []
+def stored_task_ids() -> dict[str, str]:
+    """Ids of the tasks of every stored table that can be opened, and what each rewards and is judged by."""
+    ids = {}
     for name in table_names():
         with suppress(InvalidTable):  # a damaged table is refused, by name, when it is asked for
-            ids += [f"{name}/{dataset}" for dataset in find_table(name).tasks]
+            for dataset, entry in find_table(name).tasks.items():
+                ids[f"{name}/{dataset}"] = f"Reward: {_reading(entry.reward)}. Truth: {_reading(entry.truth)}."
     return ids
+
+
+def _reading(entry: Reading) -> str:
+    column = entry.column.partition("/")[2].replace("/", " ")
+    return column if entry.epochs is None else f"{column} at {entry.epochs} epochs"

@@ -37,7 +37,7 @@ def refused(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
     [
         ({"--optimizers": "regularised-evolution"},
          "UnknownOptimizer: 'regularised-evolution'. Did you mean 'regularized-evolution'? See: naslab list opt"),
-        ({"--optimizers": "random,,reinforce"}, "InvalidValue: optimizer ''"),
+        ({"--optimizers": "random,,reinforce"}, "InvalidValue: an optimizer's name is empty"),
         ({"--optimizers": "random,random"}, "InvalidValue: a task or an optimizer is named twice"),
         ({"--optimizers": "random[x"}, "InvalidValue: optimizer 'random[x'"),
         ({"--optimizers": "regularized-evolution[popluation=5]"},
@@ -53,10 +53,10 @@ def refused(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
         ({"--budget": None}, "UsageError: Missing option '--budget'. See: naslab compare --help"),
         ({"--out": None}, "UsageError: Missing option '--out'"),
         ({"--optimizers": None}, "UsageError: Missing option '--optimizers'"),
-        ({"--seeds": "0"}, "InvalidValue: seeds 0: at least 1"),
+        ({"--seeds": "0"}, "InvalidValue: seeds 0: give a whole number of at least 1"),
         ({"--seeds": "-1"}, "InvalidValue: seeds -1"),
         ({"--seeds": "two"}, "UsageError: Invalid value for '--seeds'"),
-        ({"--workers": "0"}, "InvalidValue: workers 0: at least 1"),
+        ({"--workers": "0"}, "InvalidValue: workers 0: give a whole number of at least 1"),
         ({"--workers": "1.5"}, "UsageError: Invalid value for '--workers'"),
         ({"--max": "parms=100"}, "UnknownMetric: 'parms'. Did you mean 'params'?"),
         ({"--max": "latency=100"}, "UnknownMetric: 'latency'. Did you mean 'latency_seconds'?"),
@@ -291,7 +291,7 @@ def test_a_search(stored_task: str, tmp_path: Path, capsys: pytest.CaptureFixtur
             f"5 evaluations, trace: {tmp_path}/runs/toymlp--toy/reinforce/3.jsonl",
             f"found:  {result.name}",
             f"reward: {result.score:.6g}",
-            f"truth:  {result.truth:.6g}",
+            f"truth:  {result.truth:.6g} % test accuracy",
         ]
 
 

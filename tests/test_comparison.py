@@ -213,9 +213,9 @@ def test_no_room_for_the_times(stored_task: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"seeds": 0}, "seeds 0: at least 1"),
+        ({"seeds": 0}, "seeds 0: give a whole number of at least 1"),
         ({"seeds": -2}, "seeds -2"),
-        ({"workers": 0}, "workers 0: at least 1"),
+        ({"workers": 0}, "workers 0: give a whole number of at least 1"),
         ({"budget": 0}, "budget '0'"),
         ({"budget": "-5s"}, "budget '-5s'"),
         ({"optimizers": []}, "nothing to compare"),

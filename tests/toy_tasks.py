@@ -75,7 +75,7 @@ def distinctive_truth() -> np.ndarray:
 
 def store_table(path: Path, name: str = TABLE, shift: float = 0.0, direction: str = "max") -> Table:
     """27 perceptrons: validation after 1, 3 and 9 epochs by two seeds, test, training seconds, latency."""
-    common: dict[str, Any] = {"dataset": "toy", "unit": "percent", "direction": direction}
+    common: dict[str, Any] = {"dataset": "toy", "unit": "%", "direction": direction}
     valid = ColumnSpec(**common, metric="accuracy", split="valid", role="reward", epochs=(1, 3, 9), seeds=("1", "2"))
     test = ColumnSpec(**common, metric="accuracy", split="test", role="truth", epochs=(9,), seeds=("mean",))
     common |= {"unit": "seconds", "direction": "min", "split": None, "role": "cost", "seeds": ("mean",)}

@@ -59,17 +59,20 @@ class Section:
 
 def sections(
     data: ResultsData,
-    rng: np.random.Generator,
+    seed: int,
     extra_tables: Sequence[tuple[str, pd.DataFrame, str]] = (),
 ) -> list[Section]:
-    """The sections of the report on these runs, in order."""
-    tests = tables.significance(data, rng)
-    made = [_final(data, tests, rng)]
+    """The sections of the report on these runs, in order.
+
+    Every table draws its resamples afresh from ``seed``, so that it is the same here and anywhere else.
+    """
+    tests = tables.significance(data, np.random.default_rng(seed))
+    made = [_final(data, tests, seed)]
     if extra_tables:
         made.append(Section("Further tables"))
         for number, (title, frame, caption) in enumerate(extra_tables, start=1):
             made[-1].items.append(Table(f"further-{number}-{title}", title, frame, caption))
-    return [*made, _anytime(data, rng), _targets(data), _significance(data, tests, rng), _tradeoff(data)]
+    return [*made, _anytime(data, seed), _targets(data), _significance(data, tests, seed), _tradeoff(data)]
 
 
 def runs_section(data: ResultsData) -> Section:
@@ -99,9 +102,9 @@ def runs_section(data: ResultsData) -> Section:
     return section
 
 
-def _final(data: ResultsData, tests: pd.DataFrame, rng: np.random.Generator) -> Section:
+def _final(data: ResultsData, tests: pd.DataFrame, seed: int) -> Section:
     section = Section("Final quality")
-    quality = tables.final_quality(data, rng)
+    quality = tables.final_quality(data, np.random.default_rng(seed))
     section.says += tables.conclusions(data, tests)
     if empty := int((data.runs["status"] != COMPLETE).sum()):
         section.says.append(f"{empty:,} of {len(data.runs):,} runs have no result; they are named under Runs.")
@@ -116,7 +119,7 @@ def _final(data: ResultsData, tests: pd.DataFrame, rng: np.random.Generator) -> 
     section.add(
         "regret-over-tasks",
         "Regret over all tasks",
-        tables.over_tasks(data, rng),
+        tables.over_tasks(data, np.random.default_rng(seed)),
         f"Runs of all tasks pooled; {INTERVAL}, resampled within each task (Agarwal et al. 2021).",
     )
     styles = palette(data.optimizers)
@@ -132,10 +135,10 @@ def _final(data: ResultsData, tests: pd.DataFrame, rng: np.random.Generator) -> 
     return section
 
 
-def _anytime(data: ResultsData, rng: np.random.Generator) -> Section:
+def _anytime(data: ResultsData, seed: int) -> Section:
     section = Section("Quality over time")
     styles = palette(data.optimizers)
-    frames = {task: anytime.curves(data, task, rng) for task in data.tasks}
+    frames = {task: anytime.curves(data, task, np.random.default_rng(seed)) for task in data.tasks}
     start = "The axis of quality starts where the second half of the (logarithmic) clock does."
     for task, info in data.tasks.items():
         section.draw(
@@ -156,7 +159,7 @@ def _anytime(data: ResultsData, rng: np.random.Generator) -> Section:
     section.add(
         "area-over-the-curve",
         "Area over the anytime curve",
-        anytime.area(data, rng),
+        anytime.area(data, np.random.default_rng(seed)),
         "Regret of the best architecture so far, averaged over the budget (lower is better), in the truth's "
         f"unit; mean over runs with its {INTERVAL}. Until its first architecture a run is charged the largest "
         "regret seen on the task. 'best seen': the optimum is unknown, and regret is counted from the best "
@@ -190,7 +193,7 @@ def _targets(data: ResultsData) -> Section:
     return section
 
 
-def _significance(data: ResultsData, tests: pd.DataFrame, rng: np.random.Generator) -> Section:
+def _significance(data: ResultsData, tests: pd.DataFrame, seed: int) -> Section:
     section = Section("Significance")
     if len(data.optimizers) == 1:
         section.says.append("No test: there is one optimizer and nothing to compare it with.")
@@ -204,7 +207,7 @@ def _significance(data: ResultsData, tests: pd.DataFrame, rng: np.random.Generat
         f"{INTERVAL}; p: two-sided Mann-Whitney U; p Holm: adjusted for the pairs of one task. "
         "Better: the winner at p Holm < 0.05. A dash: not tested, fewer than two runs on a side.",
     )
-    pairs = tables.improvement(data, rng)
+    pairs = tables.improvement(data, np.random.default_rng(seed))
     drawn = pairs[pairs["P(a > b)"].notna()]
     mean = "averaged over the tasks" if len(data.tasks) > 1 else "on the one task"
     if 0 < len(drawn) <= MOST_PAIRS:

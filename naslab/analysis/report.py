@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -43,7 +42,7 @@ def write_report(
     reader must know; `extra_tables` are (title, frame, caption). Each file is replaced whole or not at all,
     the page last. Returns the path of the page. Errors: OutputError where the folder can't be written.
     """
-    content = sections(data, np.random.default_rng(SEED), extra_tables)
+    content = sections(data, SEED, extra_tables)
     content.append(runs_section(data))
     names = _Names()
     shown = [_section(section, names, data, folder) for section in content]

@@ -42,6 +42,7 @@ class Site:
         options: As many as the product of ``sizes``.
         width: The width that the destination states: a number, a choice, or None.
         source: Shape of the input.
+        leaving: Shape of the output.
         pieces: The shapes of the tensors that the input concatenates; empty where it is no concatenation.
         widths: The choices that input and output widths depend on.
         partial: Only one in this many channels passes through the mixture.
@@ -55,6 +56,7 @@ class Site:
     options: tuple[Option, ...]
     width: Any
     source: Features
+    leaving: Features
     pieces: tuple[Features, ...]
     widths: tuple[str, ...]
     partial: int = 1
@@ -62,7 +64,7 @@ class Site:
     paths: int = 1
 
 
-def bypass(x: Tensor, mixed: Tensor | None, partial: int) -> Tensor:
+def bypass(x: Tensor, mixed: Tensor | None, partial: int, halves: bool) -> Tensor:
     """Partial channel connections (Xu et al. 2020, PC-DARTS, section 3.1): the first 1/K of the channels have been
     mixed, the others are passed by (halved by maximum pooling where the mixture halves the image), and all are
     shuffled.
@@ -71,62 +73,21 @@ def bypass(x: Tensor, mixed: Tensor | None, partial: int) -> Tensor:
         x: ``(N, C, H, W)``, the input of the edge.
         mixed: ``(N, C/K, H', W')``, a number, or None for zero.
         partial: K.
+        halves: Whether the mixture halves the image.
     """
     share = x.shape[1] // partial
     others = x[:, share:]
-    if mixed is None or mixed.dim() == 0:
-        mixed = x[:, :share] * 0 if mixed is None else mixed.expand_as(x[:, :share])
-    elif mixed.shape[2:] != x.shape[2:]:
+    if halves:
         others = functional.max_pool2d(others, 2, 2, ceil_mode=True)
+    if mixed is None or mixed.dim() == 0:
+        mixed = others.new_zeros(()) if mixed is None else mixed.to(others.dtype)
+        mixed = mixed.expand(len(x), share, *others.shape[2:])
     n, c, *pixels = (joined := torch.cat([mixed, others], dim=1)).shape
     return joined.reshape(n, partial, c // partial, *pixels).transpose(1, 2).reshape(n, c, *pixels)
 
 
 class _SiteModule(nn.Module):
     """The modules of a site's options, by name."""
-
-    def __init__(self, site: Site, hosts: Mapping[str, nn.Module], drop: DropPath | None = None) -> None:
-        super().__init__()
-        self.site = site
-        self._drop = (drop,)  # in a tuple: it belongs to the supernet
-        for name, module in hosts.items():
-            self.add_module(name, module)
-
-    def _dropped(self, value: Tensor, option: Option) -> Tensor:
-        (drop,) = self._drop
-        if drop is None:
-            return value
-        dropped: Tensor = drop(value, self.site.depth, self.site.paths, option.op.is_identity)
-        return dropped
-
-    def extra_repr(self) -> str:
-        return ", ".join(str(option.op) for option in self.site.options)
-
-
-class MixedOp(_SiteModule):
-    """A mixture of all options, every one running.
-
-    In a supernet's mixed form it is written out in the graph, term by term, so that passes see through it; called on
-    its own it computes the same.
-    """
-
-    def forward(self, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor:
-        whole, x = x, x[:, : x.shape[1] // self.site.partial]
-        total: Tensor | None = None
-        for term in terms([decisions[name] for name in self.site.scope], self.site.sizes):
-            option = self.site.options[term.option]
-            if option.op.is_zero:
-                continue
-            value = self._dropped(x if option.host is None else self.get_submodule(option.host)(x), option)
-            value = value if term.weight is None else term.weight * value
-            total = value if total is None else total + value
-        if self.site.partial > 1:
-            return bypass(whole, total, self.site.partial)
-        return x * 0 if total is None else total
-
-
-class CategoricalOp(_SiteModule):
-    """One option, or a few: opaque in the graph, because which modules run is known only when it is called."""
 
     def __init__(
         self,
@@ -135,21 +96,14 @@ class CategoricalOp(_SiteModule):
         shared: Mapping[str, Shared],
         drop: DropPath | None = None,
     ) -> None:
-        super().__init__(site, hosts, drop)
-        self.shared = dict(shared)
-
-    def forward(self, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor | None:
-        """The mixture of the options that run: None where it is exactly zero, a number where it is one everywhere."""
-        site = self.site
-        if site.partial > 1:
-            return bypass(x, self._mixture(x[:, : x.shape[1] // site.partial], decisions), site.partial)
-        if len(site.scope) == 1:
-            decision = decisions[site.scope[0]]
-            if isinstance(decision, int):
-                return self._run(decision, x, decisions)
-        return self._mixture(x, decisions)
+        super().__init__()
+        self.site, self.shared = site, dict(shared)
+        self._drop = (drop,)  # in a tuple: it belongs to the supernet
+        for name, module in hosts.items():
+            self.add_module(name, module)
 
     def _mixture(self, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor | None:
+        """The options that run, on all of ``x``: None where it is exactly zero, a number where it is one everywhere."""
         site = self.site
         total: Tensor | None = None
         for term in terms([decisions[name] for name in site.scope], site.sizes):
@@ -168,7 +122,65 @@ class CategoricalOp(_SiteModule):
         option = self.site.options[k]
         if option.op.is_zero:
             return None
-        return self._dropped(x if option.host is None else self._hosted(option, x, decisions), option)
+        value = x if option.host is None else self._hosted(option, x, decisions)
+        (drop,) = self._drop
+        if drop is None:
+            return value
+        dropped: Tensor = drop(value, self.site.depth, self.site.paths, option.op.is_identity)
+        return dropped
+
+    def _hosted(self, option: Option, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor:
+        raise NotImplementedError
+
+    def _partial(self, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor:
+        """With the channels that pass by."""
+        site = self.site
+        mixed = self._mixture(x[:, : x.shape[1] // site.partial], decisions)
+        return bypass(x, mixed, site.partial, site.source.space != site.leaving.space)
+
+    def extra_repr(self) -> str:
+        return ", ".join(str(option.op) for option in self.site.options)
+
+
+class MixedOp(_SiteModule):
+    """A mixture of all options, every one running.
+
+    In a supernet's mixed form it is written out in the graph, term by term, so that passes see through it; called on
+    its own it computes the same.
+    """
+
+    def forward(self, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor:
+        if self.site.partial > 1:
+            return self._partial(x, decisions)
+        total = self._mixture(x, decisions)
+        if total is not None and total.dim():
+            return total
+        zeros = x.new_zeros(len(x), *self.site.leaving.largest)
+        return zeros if total is None else zeros + total
+
+    def _hosted(self, option: Option, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor:
+        assert option.host is not None
+        value: Tensor
+        if option.host in self.shared:
+            value = self.shared[option.host].widest(option.op, x)
+        else:
+            value = self.get_submodule(option.host)(x)
+        return value
+
+
+class CategoricalOp(_SiteModule):
+    """One option, or a few: opaque in the graph, because which modules run is known only when it is called."""
+
+    def forward(self, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor | None:
+        """The mixture of the options that run: None where it is exactly zero, a number where it is one everywhere."""
+        site = self.site
+        if site.partial > 1:
+            return self._partial(x, decisions)
+        if len(site.scope) == 1:
+            decision = decisions[site.scope[0]]
+            if isinstance(decision, int):
+                return self._run(decision, x, decisions)
+        return self._mixture(x, decisions)
 
     def _hosted(self, option: Option, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor:
         assert option.host is not None
@@ -176,8 +188,8 @@ class CategoricalOp(_SiteModule):
             value: Tensor = self._modules[option.host](x)  # type: ignore[misc]
             return value
         chosen = {name: width_index(name, decisions[name]) for name in self.site.widths}
-        shape = tuple(x.shape[1:])
-        out = option.op.output_shape(shape, resolve(self.site.width, chosen))
+        shape, width = tuple(x.shape[1:]), resolve(self.site.width, chosen)
+        out = option.op.output_shape(shape, None if width is None else width // self.site.partial)
         return self.shared[option.host].run(option.op, x, out, self.pieces(chosen))
 
     def pieces(self, chosen: Mapping[str, int]) -> Pieces:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Literal, NamedTuple, TypeAlias
@@ -72,6 +73,8 @@ def checked(decisions: Mapping[str, Decision] | Sequence[Decision], choices: Seq
     """
     names = [choice.name for choice in choices]
     if not isinstance(decisions, Mapping):
+        if not isinstance(decisions, Sequence):
+            raise InvalidValue(f"{decisions!r} are no decisions: give one per choice ({', '.join(names)})")
         if len(decisions) != len(names):
             raise InvalidValue(f"{len(decisions)} decisions for {len(names)} choices: {', '.join(names)}")
         decisions = dict(zip(names, decisions, strict=True))
@@ -88,18 +91,27 @@ def checked(decisions: Mapping[str, Decision] | Sequence[Decision], choices: Seq
 
 def _checked(choice: Choice, decision: Decision) -> Decision:
     size = len(choice.options)
-    if isinstance(decision, int):
+    if not isinstance(decision, Tensor | Sparse):
+        try:
+            decision = operator.index(decision)  # NumPy's integers too
+        except TypeError:
+            raise InvalidValue(
+                f"choice {choice.name!r}: {decision!r} is no index, weight vector or Sparse decision"
+            ) from None
         if not 0 <= decision < size:
             raise InvalidValue(f"choice {choice.name!r} has options 0 to {size - 1}, not {decision}")
         return decision
     weights = decision.weights if isinstance(decision, Sparse) else decision
     if not isinstance(weights, Tensor):
-        raise InvalidValue(f"choice {choice.name!r}: {decision!r} is no index, weight vector or Sparse decision")
+        raise InvalidValue(f"choice {choice.name!r}: {weights!r} is no weight vector")
     if tuple(weights.shape) != (size,):
         raise InvalidValue(f"choice {choice.name!r} takes weights of shape ({size},), not {tuple(weights.shape)}")
     if isinstance(decision, Sparse):
-        if not decision.active or not all(0 <= k < size for k in decision.active):
-            raise InvalidValue(f"choice {choice.name!r}: active={decision.active}; options are 0 to {size - 1}")
+        active = decision.active
+        if not active or not all(0 <= k < size for k in active) or len(set(active)) < len(active):
+            raise InvalidValue(
+                f"choice {choice.name!r}: active={active}; it names options from 0 to {size - 1}, each once"
+            )
         if decision.inactive not in ("drop", "scalar"):
             raise InvalidValue(f"choice {choice.name!r}: inactive={decision.inactive!r}; allowed: 'drop', 'scalar'")
     return decision

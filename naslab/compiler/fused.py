@@ -32,7 +32,7 @@ class DepthwiseAverage(nn.Module):
         key = (x.shape[1:], x.dtype)
         if key not in self._constants:
             size = (self.pool.kernel_size,) * 2 if isinstance(self.pool.kernel_size, int) else self.pool.kernel_size
-            with torch.no_grad():
+            with torch.inference_mode(False), torch.no_grad():  # kept: training must be able to use them as well
                 ones = x.new_ones(1, 1, *size)
                 counts = functional.conv2d(
                     x.new_ones(1, 1, *x.shape[2:]), ones, None, self.pool.stride, self.pool.padding
@@ -47,12 +47,26 @@ def weighted_sum(plain: Sequence[Tensor], weights: Sequence[Tensor], terms: Sequ
     return result
 
 
-def grouped_convolution(
-    x: Tensor, weights: Sequence[Tensor], stride: Any, padding: Any, dilation: Any
+def normalised_convolutions(
+    x: Tensor,
+    kernels: Sequence[Tensor],
+    scales: Sequence[Tensor | None],
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    eps: float,
 ) -> Sequence[Tensor]:
-    """Several convolutions of one input in one call."""
-    y = functional.conv2d(x, torch.cat(list(weights)), None, stride, padding, dilation)
-    return torch.split(y, [len(w) for w in weights], dim=1)
+    """``scale * normalise(convolve(x))`` for several kernels and scales (numbers; None is one) at once.
+
+    The normalisations are without parameters and use the batch's statistics.
+    """
+    stacked = torch.cat(list(kernels))
+    y = functional.conv2d(x, stacked, None, stride, padding, dilation)
+    sizes = [len(kernel) for kernel in kernels]
+    one = stacked.new_ones(())
+    weight = torch.stack([one if scale is None else scale.to(one.dtype) for scale in scales])
+    weight = weight.repeat_interleave(torch.tensor(sizes, device=weight.device), output_size=len(stacked))
+    return torch.split(functional.batch_norm(y, None, None, weight, None, True, 0.0, eps), sizes, dim=1)
 
 
 class _WeightedSum(torch.autograd.Function):

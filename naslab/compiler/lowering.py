@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -17,6 +16,7 @@ from naslab.compiler.drop_path import DropPath
 from naslab.compiler.network import edge_name, identifier
 from naslab.compiler.passes import optimise
 from naslab.compiler.sharing import Shared
+from naslab.cost import Features
 from naslab.errors import InvalidSpace
 from naslab.ops import Shape
 from naslab.space import SearchSpace
@@ -46,7 +46,7 @@ def lower(
         with_edges: Whether ``edges`` weights are applied.
         fast: Whether the passes are run (mixed form only).
     """
-    writer = _Writer(space, fixed, modules, sites, shared, drop, with_edges)
+    writer = _Writer(space, form, fixed, modules, sites, shared, drop, with_edges)
     values: dict[Any, fx.Node] = {}
     for node in space.order:
         sources = space.inputs[node]
@@ -60,7 +60,7 @@ def lower(
         values[node] = writer.combined(node, terms, masked=form == "mixed")
     writer.graph.output(values[space.order[-1]])
     writer.graph.lint()
-    result = fx.GraphModule({**writer.used, **writer.extra}, writer.graph, f"{type(space).__name__}Supernet")
+    result = fx.GraphModule({**writer.used, **writer.extra}, writer.graph, f"{identifier(space.name)}_supernet")
     return optimise(result) if fast and form == "mixed" else result
 
 
@@ -74,7 +74,7 @@ class WidthMask(nn.Module):
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         reaches: Tensor = self.reaches  # type: ignore[assignment]
-        mask = weights @ reaches.to(weights.dtype)
+        mask = weights @ reaches.to(weights)
         return x * mask.reshape(1, -1, *[1] * (x.dim() - 2))
 
 
@@ -87,11 +87,23 @@ class SharedOption(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         (shared,) = self._shared
-        return shared.run(self.op, x, self.op.output_shape(tuple(x.shape[1:]), shared.out[0]))
+        return shared.widest(self.op, x)
 
 
 def _first_channels(x: Tensor, partial: int) -> Tensor:
     return x[:, : x.shape[1] // partial]
+
+
+class WidthTotal(nn.Module):
+    """:func:`total` at a node whose width is decided."""
+
+    def __init__(self, features: Features) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(self, x: Tensor, decisions: Mapping[str, Any], *terms: Tensor | None) -> Tensor:
+        needs_shape = not any(term is not None and term.dim() for term in terms)
+        return total(x, self.features.at(decisions) if needs_shape else (), *terms)
 
 
 def total(x: Tensor, shape: Shape, *terms: Tensor | None) -> Tensor:
@@ -116,6 +128,7 @@ class _Writer:
     def __init__(
         self,
         space: SearchSpace,
+        form: Literal["mixed", "categorical"],
         fixed: Mapping[str, nn.Module],
         modules: Mapping[str, nn.Module | None],
         sites: Mapping[str, Site],
@@ -123,6 +136,7 @@ class _Writer:
         drop: DropPath | None,
         with_edges: bool,
     ) -> None:
+        self.form = form
         self.space, self.fixed, self.modules, self.sites = space, fixed, modules, sites
         self.shared, self.drop, self.with_edges = shared, drop, with_edges
         self.graph = fx.Graph()
@@ -160,8 +174,9 @@ class _Writer:
                 term.meta["weighted"] = True  # by a number: fuse_sums may take it
             terms.append(term)
         if site.partial > 1:
-            summed = self._sum(terms, (), site.name) if terms else None
-            terms = [self.graph.call_function(bypass, (whole, summed, site.partial))]
+            summed = self._sum(terms, site.leaving, site.name) if terms else None
+            halves = site.source.space != site.leaving.space
+            terms = [self.graph.call_function(bypass, (whole, summed, site.partial, halves))]
         return [self._edge_weighted(site, term) for term in terms] if site.scope else terms
 
     def categorical(self, source: Any, node: Any, value: fx.Node) -> list[fx.Node]:
@@ -181,11 +196,11 @@ class _Writer:
         shape = self.space.cost_model.shapes[node]
         if attributes.get("combine", "sum") == "concat":
             parts = [
-                self._sum(terms, self.space.cost_model.shapes[source].largest, str(source))
+                self._sum(terms, self.space.cost_model.arriving[source, node], f"{source}/{node}")
                 for source, terms in zip(self.space.inputs[node], arriving, strict=True)
             ]
             return self._named(self.graph.call_function(torch.cat, (parts, 1)), str(node))
-        value = self._sum([term for terms in arriving for term in terms], shape.largest, str(node))
+        value = self._sum([term for terms in arriving for term in terms], shape, str(node))
         width = attributes.get("width")
         if not masked or not isinstance(width, Choice):
             return value
@@ -196,14 +211,18 @@ class _Writer:
         weights = self.graph.call_function(operator.getitem, (self.decisions, width.name))
         return self._named(self.graph.call_module(mask, (value, weights)), mask)
 
-    def _sum(self, terms: Sequence[fx.Node], shape: Shape, name: str) -> fx.Node:
+    def _sum(self, terms: Sequence[fx.Node], shape: Features, name: str) -> fx.Node:
         plain = [t for t in terms if t.meta.get("always", True)]
         if len(plain) == len(terms) and terms:
             value = terms[0]
             for term in terms[1:]:
                 value = self.graph.call_function(torch.add, (value, term))
             return value
-        return self._named(self.graph.call_function(total, (self.x, shape, *terms)), name)
+        if shape.scope and self.form == "categorical":
+            path = f"{name}/total".replace(".", "_")
+            self.extra[path] = WidthTotal(shape)
+            return self._named(self.graph.call_module(path, (self.x, self.decisions, *terms)), name)
+        return self._named(self.graph.call_function(total, (self.x, shape.largest, *terms)), name)
 
     def _fixed(self, name: str, op: Any, value: fx.Node) -> list[fx.Node]:
         if op.is_zero:
@@ -254,7 +273,7 @@ class _Writer:
     def _edge_weighted(self, site: Site, term: fx.Node, *, optional: bool = False) -> fx.Node:
         """A term times its edge's weight. In categorical form a term may be None or a number."""
         if self.with_edges and site.scope:
-            term = self.graph.call_function(partial(_times, site.scope[0]), (self.edges, term))
+            term = self.graph.call_function(times, (self.edges, site.scope[0], term))
         term.meta["always"] = not optional
         return term
 
@@ -263,5 +282,6 @@ class _Writer:
         return node
 
 
-def _times(name: str, edges: Mapping[str, Tensor], term: Tensor | None) -> Tensor | None:
+def times(edges: Mapping[str, Tensor], name: str, term: Tensor | None) -> Tensor | None:
+    """What an edge delivers times its weight, where it has one."""
     return term if term is None or name not in edges else edges[name] * term

@@ -49,6 +49,7 @@ def compile_network(
     graph, decisions, model = space.resolve(architecture), space.decisions(architecture), space.cost_model
     order, shapes = list(graph), {node: features.at(decisions) for node, features in model.shapes.items()}
     arriving = {edge: features.at(decisions) for edge, features in model.arriving.items()}
+    check_names(graph)
     norm = Norm(affine, track_running_stats)
     lowering = Lowering(graph, shapes, arriving, generator or torch.Generator(), norm)
     wanted = _reaching_output(graph) if cut else set(order)
@@ -63,12 +64,32 @@ def compile_network(
     output = values[order[-1]]
     if output is None:
         output = lowering.zeros(shapes[order[-1]])
-    return lowering.finish(output, type(space).__name__)
+    return lowering.finish(output, identifier(space.name))
 
 
 def edge_name(graph: nx.DiGraph[Any], source: Any, node: Any) -> str:
     """The stated name of an edge, or ``source->node``. It names modules, which must not contain dots."""
     return str(graph.edges[source, node].get("name", f"{source}->{node}")).replace(".", "_")
+
+
+def check_names(graph: nx.DiGraph[Any]) -> None:
+    """Modules are named after edges.
+
+    Raises:
+        InvalidSpace: Two edges have one name, or one has a name that modules have for something else.
+    """
+    found: dict[str, tuple[Any, Any]] = {}
+    for source, node in graph.edges:
+        name = edge_name(graph, source, node)
+        if not name or name in _TAKEN:
+            raise InvalidSpace(f"edge {source!r} -> {node!r}: the name {name!r} is taken by PyTorch; give it another")
+        if name in found:
+            other = "{!r} -> {!r}".format(*found[name])
+            raise InvalidSpace(f"edges {other} and {source!r} -> {node!r} have one name, {name!r}; name them apart")
+        found[name] = (source, node)
+
+
+_TAKEN = {*dir(fx.GraphModule({}, fx.Graph())), "drop_path", "fast", "form", "norm", "space"}
 
 
 def identifier(name: str) -> str:
@@ -129,6 +150,8 @@ class Lowering:
             if not keep and maps_zero_to_zero(op, shape, out, self.norm):
                 return None
             value = self.zeros(self.shapes[source])
+        if name in self.modules:
+            raise InvalidSpace(f"two edges are called {name!r}: give one of them another name=... (a dot counts as _)")
         self.modules[name] = module
         return self.named(self.graph.call_module(name, (value,)), name)
 

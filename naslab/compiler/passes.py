@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
-from naslab.compiler.fused import DepthwiseAverage, grouped_convolution, weighted_sum
+from naslab.compiler.fused import DepthwiseAverage, normalised_convolutions, weighted_sum
 from naslab.compiler.primitives import BatchNorm
 
 STATELESS = (nn.ReLU, nn.AvgPool2d, nn.MaxPool2d)
@@ -36,7 +36,8 @@ def share_subexpressions(module: fx.GraphModule) -> None:
         key: Any = None
         if node.op == "call_function" and not node.kwargs:
             key = (node.target, _hashable(node.args))
-        elif node.op == "call_module" and isinstance(part := _module(module, node), STATELESS):
+        elif type(part := _module(module, node)) in STATELESS:
+            assert part is not None
             key = (type(part), part.extra_repr(), _hashable(node.args))
         if key is None:
             continue
@@ -51,10 +52,11 @@ def pool_by_convolution(module: fx.GraphModule) -> None:
     """Average pooling as a depthwise convolution with constant weights: several times faster on a CPU."""
     for node in module.graph.nodes:
         part = _module(module, node)
-        if type(part) is nn.AvgPool2d and not part.ceil_mode and not part.count_include_pad:
-            path = f"{node.target}/depthwise"
-            _add(module, path, DepthwiseAverage(part))
-            node.target = path
+        if type(part) is not nn.AvgPool2d or part.ceil_mode or part.count_include_pad or part.divisor_override:
+            continue
+        path = f"{node.target}/depthwise"
+        _add(module, path, DepthwiseAverage(part))
+        node.target = path
 
 
 def fold_weights(module: fx.GraphModule) -> None:
@@ -92,27 +94,37 @@ def fuse_sums(module: fx.GraphModule) -> None:
 
 
 def batch_convolutions(module: fx.GraphModule) -> None:
-    """Convolutions of one input with one geometry as one call with stacked kernels.
+    """Convolutions of one input with one geometry in one call with stacked kernels, their normalisations in another.
 
-    Not in :data:`PASSES`: with channels last the outputs, which are slices, cost more than the larger call gains
-    (measured; with channels first it is the other way round on small images).
+    Only where each convolution is followed by a plain normalisation with the batch's own statistics: a part of the
+    stacked output alone is a slice, on which everything else is slow. Run it after :func:`fold_weights`.
     """
-    groups: dict[Any, list[fx.Node]] = {}
+    groups: dict[Any, list[tuple[fx.Node, fx.Node]]] = {}
     for node in module.graph.nodes:
-        part = _module(module, node)
-        if isinstance(part, nn.Conv2d) and part.groups == 1 and part.bias is None:
-            geometry = (part.kernel_size, part.stride, part.padding, part.dilation)
-            groups.setdefault((node.args[0], geometry), []).append(node)
-    for (x, (_, stride, padding, dilation)), nodes in groups.items():
-        if len(nodes) < 2:
+        conv = _module(module, node)
+        if not isinstance(conv, nn.Conv2d) or conv.groups != 1 or conv.bias is not None or len(node.users) != 1:
             continue
-        with module.graph.inserting_before(nodes[0]):
-            weights = [module.graph.get_attr(f"{node.target}.weight") for node in nodes]
-            outputs = module.graph.call_function(grouped_convolution, (x, weights, stride, padding, dilation))
-            pieces = [module.graph.call_function(operator.getitem, (outputs, i)) for i in range(len(nodes))]
-        for node, piece in zip(nodes, pieces, strict=True):
-            node.replace_all_uses_with(piece)
+        if conv.padding_mode != "zeros":
+            continue
+        after = next(iter(node.users))
+        norm = _module(module, after)
+        if isinstance(norm, BatchNorm) and not (norm.affine or norm.track_running_stats):
+            geometry = (conv.kernel_size, conv.stride, conv.padding, conv.dilation, norm.eps)
+            groups.setdefault((node.args[0], geometry), []).append((node, after))
+    for (x, (_, stride, padding, dilation, eps)), pairs in groups.items():
+        if len(pairs) < 2:
+            continue
+        with module.graph.inserting_before(pairs[-1][1]):  # every mixture weight is known here
+            kernels = [module.graph.get_attr(f"{node.target}.weight") for node, _ in pairs]
+            scales = [after.args[1] if len(after.args) > 1 else None for _, after in pairs]
+            arguments = (x, kernels, scales, stride, padding, dilation, eps)
+            outputs = module.graph.call_function(normalised_convolutions, arguments)
+            pieces = [module.graph.call_function(operator.getitem, (outputs, i)) for i in range(len(pairs))]
+        for (node, after), piece in zip(pairs, pieces, strict=True):
+            after.replace_all_uses_with(piece)
+            module.graph.erase_node(after)
             module.graph.erase_node(node)
+    _sort(module.graph)
 
 
 def channels_last(module: fx.GraphModule) -> None:
@@ -122,18 +134,41 @@ def channels_last(module: fx.GraphModule) -> None:
         return
     users = list(x.users)
     with module.graph.inserting_after(next(n for n in reversed(module.graph.nodes) if n.op == "placeholder")):
-        turned = module.graph.call_method("to", (x,), {"memory_format": torch.channels_last})
+        turned = module.graph.call_function(innermost_channels, (x,))
     for user in users:
         user.replace_input_with(x, turned)
+
+
+def innermost_channels(x: Tensor) -> Tensor:
+    """An image in channels-last format; anything else as it is."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
 
 
 PASSES: tuple[Callable[[fx.GraphModule], None], ...] = (
     share_subexpressions,
     pool_by_convolution,
     fold_weights,
+    batch_convolutions,
     fuse_sums,
     channels_last,
 )
+
+
+def _sort(graph: fx.Graph) -> None:
+    """Put every node behind what it uses: calls that were joined stand where the last of them stood."""
+    placed: set[fx.Node] = set()
+    for node in list(graph.nodes):
+        stack = [node]
+        while stack:
+            waiting = [used for used in stack[-1].all_input_nodes if used not in placed]
+            if waiting:
+                stack.extend(waiting)
+                continue
+            ready = stack.pop()
+            if ready not in placed:
+                placed.add(ready)
+                if ready is not node:
+                    node.prepend(ready)
 
 
 def _module(module: fx.GraphModule, node: fx.Node) -> nn.Module | None:

@@ -8,7 +8,7 @@ optimiser's, still shrinks them unless it skips parameters without gradients).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -46,8 +46,23 @@ class Shared:
             return whole
         small = _skeleton(op, shape, out, self.norm)
         small.train(self.module.training)
-        result: Tensor = functional_call(small, self.tensors(op, shape, out, pieces), (x,))
+        tensors = self.tensors(op, shape, out, pieces)
+        result: Tensor = functional_call(small, tensors, (x,))
+        if pieces and self.module.training:
+            self._keep(tensors, pieces)
         return result
+
+    def widest(self, op: Any, x: Tensor) -> Tensor:
+        """Apply ``op``, a smaller form of the host, at the largest width."""
+        return self.run(op, x, op.output_shape(tuple(x.shape[1:]), self.out[0]))
+
+    def _keep(self, tensors: Mapping[str, Tensor], pieces: Pieces) -> None:
+        """Running statistics of the features of a concatenation were gathered in a copy: put them back."""
+        for name, buffer in self.module.named_buffers():
+            if name in tensors and 0 in self._input_axes.get(name, ()):
+                kept = torch.split(tensors[name], [now for _, now in pieces])
+                for (start, _, now), part in zip(_places(pieces), kept, strict=True):
+                    buffer.narrow(0, start, now).copy_(part)
 
     def tensors(self, op: Any, shape: Shape, out: Shape, pieces: Pieces = ()) -> dict[str, Tensor]:
         """The parts of the large module's tensors that the small module uses, as views where possible."""
@@ -69,12 +84,16 @@ def cropped(tensor: Tensor, shape: Shape, input_axes: Sequence[int] = (), pieces
     for axis, size in enumerate(shape):
         surplus = tensor.shape[axis] - size
         if axis in input_axes and pieces:
-            starts = [sum(full for full, _ in pieces[:i]) for i in range(len(pieces))]
-            kept = [tensor.narrow(axis, start, now) for start, (_, now) in zip(starts, pieces, strict=True)]
+            kept = [tensor.narrow(axis, start, now) for start, _, now in _places(pieces)]
             tensor = torch.cat(kept, dim=axis)
         elif surplus:
             tensor = tensor.narrow(axis, surplus // 2 if axis >= 2 else 0, size)
     return tensor
+
+
+def _places(pieces: Pieces) -> list[tuple[int, int, int]]:
+    """Where each piece starts at its largest, and its two widths."""
+    return [(sum(full for full, _ in pieces[:i]), *piece) for i, piece in enumerate(pieces)]
 
 
 @cache
@@ -86,10 +105,12 @@ def _skeleton(op: Any, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
 
 @cache
 def _input_axes(op: Any, shape: Shape, out: Shape, norm: Norm) -> dict[str, tuple[int, ...]]:
-    """Which axes of which tensors count input features: those that grow by one with the input."""
+    """Which axes of which tensors count input features: those that grow as the input does, by little and by much."""
     now = tensors_of(_skeleton(op, shape, out, norm))
-    wider = tensors_of(_skeleton(op, (shape[0] + 1, *shape[1:]), out, norm))
+    grown = [(by, tensors_of(_skeleton(op, (shape[0] + by, *shape[1:]), out, norm))) for by in (1, 7)]
     return {
-        name: tuple(i for i, (a, b) in enumerate(zip(tensor.shape, wider[name].shape, strict=True)) if b == a + 1)
+        name: tuple(
+            i for i, size in enumerate(tensor.shape) if all(wide[name].shape[i] == size + by for by, wide in grown)
+        )
         for name, tensor in now.items()
     }

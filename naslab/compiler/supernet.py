@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, fx, nn
 
-from naslab.choice import Architecture, Choice, choices_in, resolve, scope
+from naslab.choice import Architecture, Choice, resolve, scope
 from naslab.compiler.choice_ops import CategoricalOp, MixedOp, Option, Site
 from naslab.compiler.decisions import Decision, Sparse, checked
 from naslab.compiler.drop_path import DropPath
 from naslab.compiler.lowering import lower
-from naslab.compiler.network import compile_network, edge_name, made
+from naslab.compiler.network import check_names, compile_network, edge_name, made
 from naslab.compiler.primitives import Norm
 from naslab.compiler.sharing import Shared, tensors_of
 from naslab.cost import Features, combinations
@@ -56,8 +57,13 @@ def compile_supernet(
         InvalidSpace: An operation has no builder or does not fit; or, in mixed form, a width is a choice beside an
             operation for which masking does not equal slicing.
     """
-    if choices not in ("mixed", "categorical"):
-        raise InvalidValue(f"choices {UnknownName(choices, ['mixed', 'categorical'])}")
+    _check_form(choices)
+    if not isinstance(partial_channels, int) or partial_channels < 1:
+        raise InvalidValue(f"partial_channels={partial_channels!r}: K is an integer of at least 1")
+    check_names(space.graph)
+    inputs = [node for node in space.order if not space.inputs[node]]
+    if len(inputs) > 1:
+        raise InvalidSpace(f"a supernet has one input; nodes without predecessors are {inputs}")
     norm = Norm(affine, track_running_stats)
     parts = _Parts(space, norm, generator or torch.Generator(), partial_channels)
     return Supernet(space, choices, norm, parts.fixed, parts.sites, parts.hosts, parts.shared, drop_path, fast=fast)
@@ -98,7 +104,7 @@ class Supernet(nn.Module):
             if form == "categorical":
                 self.add_module(name, CategoricalOp(site, hosts[name], shared[name], drop_path))
             else:
-                self.add_module(name, MixedOp(site, hosts[name], drop_path))
+                self.add_module(name, MixedOp(site, hosts[name], shared[name], drop_path))
         _ = self.graph_module  # written now, so that what can't be expressed is said at compile time
 
     def forward(
@@ -117,9 +123,14 @@ class Supernet(nn.Module):
             edges: Optional weights of whole edges by the name of the edge's (first) choice; 1 where absent (PC-DARTS).
 
         Raises:
-            InvalidValue: A choice lacks its decision, or a decision has the wrong shape.
+            InvalidValue: A choice lacks its decision, a decision has the wrong shape, or ``edges`` names no edge.
         """
         found = checked(decisions, self.space.choices)
+        if edges:
+            known = {site.scope[0] for site in self._sites.values() if site.scope}
+            for name in edges:
+                if name not in known:
+                    raise InvalidValue(f"a weight for edge {UnknownName(name, known)}")
         if self.form == "mixed" and not all(isinstance(decision, Tensor) for decision in found.values()):
             if self._widths_are_indices(found):
                 return self.view("categorical").forward(x, found, edges)
@@ -134,6 +145,7 @@ class Supernet(nn.Module):
 
     def view(self, form: Form) -> Supernet:
         """The other form over the same parameters (itself, if it has this form)."""
+        _check_form(form)
         if form == self.form:
             return self
         if "other" not in self._derived:
@@ -148,7 +160,9 @@ class Supernet(nn.Module):
                 self.drop_path,
                 fast=self.fast,
             )
+            self._derived["other"]._derived["other"] = self
         other: Supernet = self._derived["other"]
+        other.training = self.training
         return other
 
     def extract(self, architecture: Architecture) -> fx.GraphModule:
@@ -156,7 +170,10 @@ class Supernet(nn.Module):
 
         Raises:
             InvalidArchitecture: It is not of this space.
+            InvalidValue: The supernet has partial channels, which no architecture has.
         """
+        if any(site.partial > 1 for site in self._sites.values()):
+            raise InvalidValue("a supernet with partial channels has no weights for whole networks: train them anew")
         norm = self.norm
         network = compile_network(
             self.space, architecture, affine=norm.affine, track_running_stats=norm.track_running_stats
@@ -223,7 +240,7 @@ class _Parts:
 
     def __init__(self, space: SearchSpace, norm: Norm, generator: torch.Generator, partial: int) -> None:
         self.space, self.norm, self.generator, self.partial = space, norm, generator, partial
-        self.place = {node: i / (len(space.order) - 1) for i, node in enumerate(space.order)}
+        self.place = {node: i / max(1, len(space.order) - 1) for i, node in enumerate(space.order)}
         self.sizes = {choice.name: len(choice.options) for choice in space.choices}
         self.rank = {name: i for i, name in enumerate(self.sizes)}
         self.fixed: dict[str, nn.Module] = {}
@@ -236,13 +253,7 @@ class _Parts:
             sources = space.inputs[node]
             for source in sources:
                 self._edge(source, node, None if concatenates else space.graph.nodes[node].get("width"), pieces[source])
-            if concatenates:
-                pieces[node] = tuple(space.cost_model.shapes[source] for source in sources)
-            else:
-                keeps = len(sources) == 1 and not any(
-                    getattr(op, "sets_width", False) for op in _operations(space.graph.edges[sources[0], node]["op"])
-                )
-                pieces[node] = pieces[sources[0]] if keeps else ()
+            pieces[node] = self._pieces(node, [self._passed(source, node, pieces[source]) for source in sources])
 
     def _edge(self, source: Any, node: Any, width: Any, pieces: tuple[Features, ...]) -> None:
         space, shapes = self.space, self.space.cost_model.shapes
@@ -251,6 +262,8 @@ class _Parts:
         widths = tuple(sorted({*scope(width), *shapes[source].scope}, key=self.rank.__getitem__))
         shape = shapes[source].largest
         largest = max(_options(width)) if width is not None else None
+        if name in self.fixed or name in self.sites:
+            raise InvalidSpace(f"two edges are called {name!r}: give one of them another name=... (a dot counts as _)")
         if not names and not widths:
             if not (op.is_zero or op.is_identity):
                 out = op.output_shape(shape, largest)
@@ -282,6 +295,7 @@ class _Parts:
             tuple(options),
             width,
             shapes[source],
+            space.cost_model.arriving[source, node],
             pieces if widths else (),
             widths,
             partial,
@@ -289,6 +303,19 @@ class _Parts:
             self._paths(node),
         )
         self.sites[name], self.hosts[name], self.shared[name] = site, modules, shared
+
+    def _passed(self, source: Any, node: Any, pieces: tuple[Features, ...]) -> tuple[Features, ...]:
+        """The pieces of what an edge delivers: those of its input, unless it makes features of its own."""
+        ops = [op for op in _operations(self.space.graph.edges[source, node]["op"]) if not op.is_zero]
+        return () if any(op.sets_width for op in ops) else pieces
+
+    def _pieces(self, node: Any, passed: Sequence[tuple[Features, ...]]) -> tuple[Features, ...]:
+        """The shapes of the tensors that a node concatenates; empty where its features are of one piece."""
+        sources = self.space.inputs[node]
+        if self.space.graph.nodes[node].get("combine", "sum") == "concat":
+            arriving = [self.space.cost_model.arriving[source, node] for source in sources]
+            return tuple(piece for whole, parts in zip(arriving, passed, strict=True) for piece in parts or (whole,))
+        return passed[0] if passed else ()
 
     def _partial(self, name: str, op: Any, arriving: Features, leaving: Features) -> int:
         """K where an edge has partial channels: a choice between operations on images that keep the width."""
@@ -298,6 +325,8 @@ class _Parts:
             raise InvalidSpace(f"edge {name!r}: partial channels need one width, the same before and after it")
         if int(arriving.widths) % self.partial:
             raise InvalidSpace(f"edge {name!r}: {int(arriving.widths)} channels can't be cut into {self.partial} parts")
+        if leaving.space not in (arriving.space, tuple(-(-side // 2) for side in arriving.space)):
+            raise InvalidSpace(f"edge {name!r}: channels that pass by can keep or halve an image, nothing else")
         return self.partial
 
     def _paths(self, node: Any) -> int:
@@ -308,12 +337,14 @@ class _Parts:
 
 def _host(value: Any, decisions: Mapping[str, int]) -> Any:
     """The operation whose tensors an option uses: its numeric attributes at their largest, all else as decided."""
-    largest = {
-        choice.name: max(range(len(choice.options)), key=choice.options.__getitem__)
-        for choice in choices_in(value)
-        if all(isinstance(option, int | float) and not isinstance(option, bool) for option in choice.options)
-    }
-    return resolve(value, {**decisions, **largest})
+    if isinstance(value, Choice):
+        if all(isinstance(option, int | float) and not isinstance(option, bool) for option in value.options):
+            return max(value.options)
+        return _host(value.options[decisions[value.name]], decisions)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **{name: _host(old, decisions) for name, old in fields.items() if scope(old)})
+    return value
 
 
 def _operations(op: Any) -> Iterable[Any]:
@@ -323,6 +354,11 @@ def _operations(op: Any) -> Iterable[Any]:
 
 def _options(value: Any) -> Sequence[Any]:
     return [o for option in value.options for o in _options(option)] if isinstance(value, Choice) else [value]
+
+
+def _check_form(form: str) -> None:
+    if form not in ("mixed", "categorical"):
+        raise InvalidValue(f"choices {UnknownName(str(form), ['mixed', 'categorical'])}")
 
 
 def _dense(name: str, decision: Decision, size: int) -> Tensor:

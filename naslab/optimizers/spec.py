@@ -91,6 +91,10 @@ def optimizer_spec(name: str | type[Optimizer]) -> OptimizerSpec:
     if not isinstance(name, str):
         return _checked(f"{name.__module__}:{name.__qualname__}", name, {})
     target, bracket, rest = name.partition("[")
+    if not name.strip():
+        raise InvalidValue("an optimizer's name is empty: is there a comma too many?")
+    if target.endswith(".py"):
+        raise InvalidValue(f"optimizer {name!r}: say which class of the file, {target}:CLASS")
     if not target or (bracket and not rest.endswith("]")):
         raise InvalidValue(
             f"optimizer {name!r}: write NAME, NAME[key=value,key=value], MODULE:CLASS or ./FILE.py:CLASS"

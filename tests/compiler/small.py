@@ -195,7 +195,7 @@ def width_vectors() -> SearchSpace:
         a={"width": shared},
         b={"width": shared},
         c={"width": Choice("other", (1, 3, 5))},
-        both={"combine": "concat"},
+        both={"combine": "concat", "inputs": ("sum", "c")},
         y={"width": 2},
     )
     return SearchSpace(graph, name="width-vectors")

@@ -205,8 +205,7 @@ def test_tied_choices_share_the_decision_and_have_weights_of_their_own(form):
     y = net(x, [w])
     inner = net.get_submodule("x->a.3")(x)
     close(y, 0.5 * net.get_submodule("a->y.3")(0.5 * inner))
-    assert gradients(y, {"w": w})["w"].abs().min() == 0
-    assert gradients(y, {"w": w})["w"][1:].abs().min() > 0
+    assert gradients(y, {"w": w})["w"].bool().tolist() == [False, True, True, True, True]
 
 
 @pytest.mark.parametrize("form", FORMS)

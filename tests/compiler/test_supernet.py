@@ -79,16 +79,14 @@ def test_all_architectures_of_a_toy(affine):
 @pytest.mark.parametrize("way", ["one-hot", "index", "view"])
 def test_one_hot_index_view_and_extracted_network_learn_the_same(name, options, way):
     space = SPACES[name]()
+    if name == "nested" and way == "one-hot":
+        options = {**options, "track_running_stats": False}  # kernels share statistics, and all of them run
     net = shaken(supernet_of(space, **options))
     rng = np.random.default_rng(0)
-    for _ in range(10 if name == "nasbench201" else 8):
+    for _ in range(5):  # times six ways: 30 of NAS-Bench-201
         a = space.sample(rng)
         decisions = one_hot(space, a) if way == "one-hot" else a
-        if way == "one-hot" and options:
-            # All options see the batch: their statistics move, which the extracted network's must not notice.
-            assert_runs_as_extracted(net, a, decisions, input_of(space))
-        else:
-            assert_runs_as_extracted(net.view("categorical") if way == "view" else net, a, decisions, input_of(space))
+        assert_runs_as_extracted(net.view("categorical") if way == "view" else net, a, decisions, input_of(space))
 
 
 @pytest.mark.parametrize("affine", [True, False])
@@ -143,7 +141,7 @@ def test_a_form_called_on_its_sites_alone():
 
 
 def test_the_mixed_graph_is_written_out_and_the_categorical_one_opaque():
-    net = compile_supernet(toy())
+    net = compile_supernet(toy(), fast=False)
     targets = {
         form: [str(n.target) for n in net.view(form).graph_module.graph.nodes if n.op == "call_module"]
         for form in FORMS
@@ -216,7 +214,7 @@ def test_a_view_of_a_view_is_the_original(form):
 
 
 def test_a_view_of_no_form_is_refused():
-    with pytest.raises(InvalidValue, match="'categoric'.*'categorical'"):
+    with pytest.raises(InvalidValue, match=r"'categoric'.*'categorical'"):
         compile_supernet(toy()).view("categoric")
 
 
@@ -265,7 +263,7 @@ def through_file(net: nn.Module) -> nn.Module:
 def test_copies_are_equal_and_their_own(name, form, way):
     space = SPACES[name]()
     net = shaken(supernet_of(space, form, affine=True)).eval()
-    x, w, a = input_of(space), weights(space), tuple(size - 1 for size in space.sizes)
+    x, w, a = input_of(space), weights(space), tuple(min(3, size - 1) for size in space.sizes)
     expected = net(x, w), net(x, a)
     copied = way(net)
     assert not copied.training

@@ -97,7 +97,8 @@ def test_a_relative_file_and_a_package(tmp_path: Path, monkeypatch: pytest.Monke
     ("name", "error", "said"),
     [
         ("regularised-evolution", UnknownOptimizer, "Did you mean 'regularized-evolution'"),
-        ("", InvalidValue, "write NAME"),
+        ("", InvalidValue, "name is empty"),
+        ("./mine.py", InvalidValue, "which class of the file"),
         ("[a=1]", InvalidValue, "write NAME"),
         ("random[", InvalidValue, "write NAME"),
         ("random[a=1", InvalidValue, "write NAME"),
