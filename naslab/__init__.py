@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from naslab.choice import Architecture, Choice
     from naslab.comparison import compare
+    from naslab.compiler import compile_network, compile_supernet
     from naslab.errors import NaslabError
     from naslab.evaluators.base import Evaluation, Evaluator
     from naslab.optimizers.base import AskTell, Optimizer, Query
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "naslab.choice": ("Architecture", "Choice"),
     "naslab.comparison": ("compare",),
+    "naslab.compiler": ("compile_network", "compile_supernet"),
     "naslab.errors": ("NaslabError",),
     "naslab.evaluators.base": ("Evaluation", "Evaluator"),
     "naslab.optimizers.base": ("AskTell", "Optimizer", "Query"),
@@ -53,6 +55,8 @@ __all__ = [
     "SearchSpace",
     "Task",
     "compare",
+    "compile_network",
+    "compile_supernet",
     "search",
     "search_space",
     "task",

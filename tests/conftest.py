@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 import toy_tasks
 
+# Before torch is imported, here and in processes that tests start: threads of several test processes on few cores wait
+# for each other actively, which takes ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def naslab_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -115,7 +115,7 @@ def test_limits_that_nobody_meets_together(stored_task: str) -> None:
 
 def test_a_table_defines_a_task(stored_task: str) -> None:
     one = naslab.task(stored_task)
-    assert (one.id, one.metric, one.unit, one.direction) == (stored_task, "test accuracy", "percent", "max")
+    assert (one.id, one.metric, one.unit, one.direction) == (stored_task, "test accuracy", "%", "max")
     assert one.problem.fidelities == (1, 3, 9)
     assert one.problem.fidelity == 3
     assert one.problem.cost("latency_seconds", (0, 0, 1)) == pytest.approx(0.0011)

@@ -73,11 +73,13 @@ def checked(decisions: Mapping[str, Decision] | Sequence[Decision], choices: Seq
     """
     names = [choice.name for choice in choices]
     if not isinstance(decisions, Mapping):
-        if not isinstance(decisions, Sequence):
-            raise InvalidValue(f"{decisions!r} are no decisions: give one per choice ({', '.join(names)})")
-        if len(decisions) != len(names):
-            raise InvalidValue(f"{len(decisions)} decisions for {len(names)} choices: {', '.join(names)}")
-        decisions = dict(zip(names, decisions, strict=True))
+        try:
+            given = list(decisions)
+        except TypeError:
+            raise InvalidValue(f"{decisions!r} are no decisions: give one per choice ({', '.join(names)})") from None
+        if len(given) != len(names):
+            raise InvalidValue(f"{len(given)} decisions for {len(names)} choices: {', '.join(names)}")
+        decisions = dict(zip(names, given, strict=True))
     for name in decisions:
         if name not in names:
             raise InvalidValue(f"a decision for choice {UnknownName(name, names)}")

@@ -11,8 +11,9 @@ import networkx as nx
 import torch
 from torch import Tensor, fx, nn
 
+from naslab import ops
 from naslab.choice import Architecture
-from naslab.compiler.primitives import Norm, build, initialised
+from naslab.compiler.primitives import Norm, build, initialised, twin
 from naslab.errors import InvalidSpace
 from naslab.ops import Shape
 from naslab.space import SearchSpace
@@ -197,9 +198,12 @@ def made(op: Any, shape: Shape, out: Shape, norm: Norm, generator: torch.Generat
         InvalidSpace: It has no builder, or does not deliver the shape that its operation states.
     """
     try:
-        delivered = _delivered(op, shape, out, norm)
-        with torch.device("meta"):
-            module = build(op, shape, out, norm)
+        prototype, delivered = _prototype(op, shape, out, norm)
+        if type(op).__module__ == ops.__name__:
+            module = twin(prototype)
+        else:  # a third party's module may hold anything
+            with torch.device("meta"):
+                module = build(op, shape, out, norm)
     except InvalidSpace as error:
         raise InvalidSpace(f"edge {name!r}: {error}") from None
     except (RuntimeError, ValueError, TypeError) as error:
@@ -210,10 +214,12 @@ def made(op: Any, shape: Shape, out: Shape, norm: Norm, generator: torch.Generat
 
 
 @cache
-def _delivered(op: Any, shape: Shape, out: Shape, norm: Norm) -> Shape:
-    """Shape of what the module of an operation delivers, found out on the meta device once per kind."""
+def _prototype(op: Any, shape: Shape, out: Shape, norm: Norm) -> tuple[nn.Module, Shape]:
+    """The module of an operation and the shape that it delivers, worked out on the meta device once per kind."""
     with torch.device("meta"):
-        return tuple(build(op, shape, out, norm).eval()(torch.empty(2, *shape)).shape[1:])
+        module = build(op, shape, out, norm)
+        delivered = tuple(module.eval()(torch.empty(2, *shape)).shape[1:])
+    return module.train(), delivered
 
 
 def _reaching_output(graph: nx.DiGraph[Any]) -> set[Any]:

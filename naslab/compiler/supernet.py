@@ -315,6 +315,13 @@ class _Parts:
         if self.space.graph.nodes[node].get("combine", "sum") == "concat":
             arriving = [self.space.cost_model.arriving[source, node] for source in sources]
             return tuple(piece for whole, parts in zip(arriving, passed, strict=True) for piece in parts or (whole,))
+        if len(set(map(tuple, (map(id, parts) for parts in passed)))) > 1 and any(
+            piece.scope for parts in passed for piece in parts
+        ):
+            raise InvalidSpace(
+                f"node {node!r} adds tensors that are concatenated in different ways while their widths depend on "
+                "choices: which features belong together is not defined"
+            )
         return passed[0] if passed else ()
 
     def _partial(self, name: str, op: Any, arriving: Features, leaving: Features) -> int:
