@@ -25,6 +25,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/search_loop.py
+	$(BIN)/python benchmarks/supernet_step.py
 
 # setuptools is installed first and used as it is, so that the build is pinned, too.
 $(READY): setup.cfg pyproject.toml constraints.txt

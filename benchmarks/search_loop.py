@@ -23,7 +23,7 @@ from naslab.tasks import Budget
 from naslab.trace import Trace
 
 STRATEGIES = ("random", "regularized-evolution", "local-search", "reinforce")
-NASLIB_MICROSECONDS = 212_000  # per step of regularized evolution on a stub table; measured once, see docs/speed.md
+NASLIB_MICROSECONDS = 212_000  # per step of regularized evolution on a stub table; measured once, on another day
 
 
 def floor(task: naslab.Task, evaluations: int, path: Path) -> float:

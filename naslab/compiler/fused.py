@@ -60,13 +60,39 @@ def normalised_convolutions(
 
     The normalisations are without parameters and use the batch's statistics.
     """
+    y = _stacked(x, kernels, scales, stride, padding, dilation, eps)
+    return torch.split(y, [len(kernel) for kernel in kernels], dim=1)
+
+
+def summed_convolutions(x: Tensor, calls: Sequence[tuple[Any, ...]]) -> Sequence[Tensor]:
+    """Several :func:`normalised_convolutions` of one input, added up piece by piece.
+
+    Args:
+        x: The input.
+        calls: The other arguments of each; their outputs have the same sizes.
+    """
+    y = _stacked(x, *calls[0])
+    for call in calls[1:]:
+        y = y + _stacked(x, *call)
+    return torch.split(y, [len(kernel) for kernel in calls[0][0]], dim=1)
+
+
+def _stacked(
+    x: Tensor,
+    kernels: Sequence[Tensor],
+    scales: Sequence[Tensor | None],
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    eps: float,
+) -> Tensor:
     stacked = torch.cat(list(kernels))
     y = functional.conv2d(x, stacked, None, stride, padding, dilation)
-    sizes = [len(kernel) for kernel in kernels]
     one = stacked.new_ones(())
     weight = torch.stack([one if scale is None else scale.to(one.dtype) for scale in scales])
-    weight = weight.repeat_interleave(torch.tensor(sizes, device=weight.device), output_size=len(stacked))
-    return torch.split(functional.batch_norm(y, None, None, weight, None, True, 0.0, eps), sizes, dim=1)
+    sizes = torch.tensor([len(kernel) for kernel in kernels], device=weight.device)
+    weight = weight.repeat_interleave(sizes, output_size=len(stacked))
+    return functional.batch_norm(y, None, None, weight, None, True, 0.0, eps)
 
 
 class _WeightedSum(torch.autograd.Function):

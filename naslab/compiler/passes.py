@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from naslab.compiler.fused import DepthwiseAverage, normalised_convolutions, weighted_sum
+from naslab.compiler.fused import DepthwiseAverage, normalised_convolutions, summed_convolutions, weighted_sum
 from naslab.compiler.primitives import BatchNorm
 
 STATELESS = (nn.ReLU, nn.AvgPool2d, nn.MaxPool2d)
@@ -127,6 +127,70 @@ def batch_convolutions(module: fx.GraphModule) -> None:
     _sort(module.graph)
 
 
+def add_stacked(module: fx.GraphModule) -> None:
+    """Stacked convolutions of one input that lead to the same sums are added before they are cut into pieces.
+
+    One addition instead of one per piece, and one gradient to gather. Run it after :func:`batch_convolutions`.
+    """
+    by_input: dict[Any, list[tuple[fx.Node, dict[fx.Node, fx.Node]]]] = {}
+    for node in module.graph.nodes:
+        if _is(node, normalised_convolutions) and (pieces := _pieces_by_sum(node)):
+            by_input.setdefault(node.args[0], []).append((node, pieces))
+    for x, found in by_input.items():
+        (first, pieces), *others = found
+        others = [(node, theirs) for node, theirs in others if _sizes(module, theirs) == _sizes(module, pieces)]
+        if not others:
+            continue
+        order = list(pieces)
+        calls = []
+        for node, theirs in [(first, pieces), *others]:
+            stacked: Any = node.args[1:]
+            kernels, scales, *geometry = stacked
+            index: list[Any] = [theirs[goal].args[1] for goal in order]
+            calls.append(([kernels[i] for i in index], [scales[i] for i in index], *geometry))
+        with module.graph.inserting_before(first):
+            summed = module.graph.call_function(summed_convolutions, (x, calls))
+            parts = [module.graph.call_function(operator.getitem, (summed, i)) for i in range(len(order))]
+        for _, theirs in others:
+            for piece in theirs.values():
+                (sum_node,) = piece.users
+                terms: Any = sum_node.args
+                a, b = terms
+                sum_node.replace_all_uses_with(b if a is piece else a)
+                module.graph.erase_node(sum_node)
+                module.graph.erase_node(piece)
+        for goal, part in zip(order, parts, strict=True):
+            pieces[goal].replace_all_uses_with(part)
+            module.graph.erase_node(pieces[goal])
+        for node, _ in [(first, pieces), *others]:
+            module.graph.erase_node(node)
+    _sort(module.graph)
+
+
+def _pieces_by_sum(node: fx.Node) -> dict[fx.Node, fx.Node]:
+    """The pieces of stacked convolutions by the sum that each goes into; empty where some go elsewhere."""
+    found: dict[fx.Node, fx.Node] = {}
+    for piece in node.users:
+        goal = piece
+        while (
+            len(goal.users) == 1 and _is(user := next(iter(goal.users)), torch.add) and user.args[0] is not user.args[1]
+        ):
+            goal = user
+        if goal is piece or goal in found:
+            return {}
+        found[goal] = piece
+    return found
+
+
+def _sizes(module: fx.GraphModule, pieces: dict[fx.Node, fx.Node]) -> dict[fx.Node, int]:
+    """The number of features of each piece."""
+    sizes = {}
+    for goal, piece in pieces.items():
+        stacked, i = piece.args
+        sizes[goal] = len(module.get_parameter(stacked.args[1][i].target))  # type: ignore[union-attr,index,arg-type]
+    return sizes
+
+
 def channels_last(module: fx.GraphModule) -> None:
     """Images with channels innermost, from the input on: CPU convolutions, normalisations and poolings prefer it."""
     x = next(node for node in module.graph.nodes if node.op == "placeholder")
@@ -149,6 +213,7 @@ PASSES: tuple[Callable[[fx.GraphModule], None], ...] = (
     pool_by_convolution,
     fold_weights,
     batch_convolutions,
+    add_stacked,
     fuse_sums,
     channels_last,
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import optuna
@@ -85,16 +85,8 @@ class OptunaTPE(OptunaOptimizer):
     """
 
     def __init__(self, problem: Problem, rng: np.random.Generator, *, startup: int = 10) -> None:
-        if startup < 1:
-            raise InvalidValue(f"startup={startup}: at least 1")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = TPESampler(
-                multivariate=True,
-                n_startup_trials=startup,
-                seed=_seed(rng),
-            )
-        super().__init__(problem, rng, sampler)
+        _at_least(1, "startup", startup)
+        super().__init__(problem, rng, _sampler(TPESampler, rng, n_startup_trials=startup, multivariate=True))
 
 
 class OptunaGP(OptunaOptimizer):
@@ -109,15 +101,8 @@ class OptunaGP(OptunaOptimizer):
     """
 
     def __init__(self, problem: Problem, rng: np.random.Generator, *, startup: int = 10) -> None:
-        if startup < 1:
-            raise InvalidValue(f"startup={startup}: at least 1")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = GPSampler(
-                n_startup_trials=startup,
-                seed=_seed(rng),
-            )
-        super().__init__(problem, rng, sampler)
+        _at_least(1, "startup", startup)
+        super().__init__(problem, rng, _sampler(GPSampler, rng, n_startup_trials=startup))
 
 
 class OptunaNSGAII(OptunaOptimizer):
@@ -140,16 +125,9 @@ class OptunaNSGAII(OptunaOptimizer):
     ) -> None:
         if cost not in problem.costs:
             raise UnknownMetric(cost, problem.costs)
-        if population < 2:
-            raise InvalidValue(f"population={population}: at least 2")
+        _at_least(2, "population", population)
         self.cost = cost
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = NSGAIISampler(
-                population_size=population,
-                seed=_seed(rng),
-            )
-        super().__init__(problem, rng, sampler)
+        super().__init__(problem, rng, _sampler(NSGAIISampler, rng, population_size=population))
 
     def objectives(self, architecture: Architecture, evaluation: Evaluation) -> list[float]:
         return [evaluation.score, float(self.problem.cost(self.cost, architecture))]
@@ -163,5 +141,12 @@ def _distribution(choice: Choice) -> BaseDistribution:
     return CategoricalDistribution(tuple(range(len(options))))
 
 
-def _seed(rng: np.random.Generator) -> int:
-    return int(rng.integers(2**32 - 1))
+def _sampler(kind: Callable[..., BaseSampler], rng: np.random.Generator, **options: Any) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return kind(seed=int(rng.integers(2**32 - 1)), **options)
+
+
+def _at_least(smallest: int, name: str, value: int) -> None:
+    if value < smallest:
+        raise InvalidValue(f"{name}={value}: at least {smallest}")

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import networkx as nx
 import pytest
 import torch
 from small import batch, close, dag, gradients, nested, shaken, supernet_of, toy, weights, width_images, width_vectors
@@ -18,7 +19,7 @@ from toy_spaces import graph_of
 import naslab
 from naslab import Choice, SearchSpace, ops
 from naslab.compiler import compile_supernet, passes
-from naslab.compiler.fused import DepthwiseAverage, normalised_convolutions, weighted_sum
+from naslab.compiler.fused import DepthwiseAverage, normalised_convolutions, summed_convolutions, weighted_sum
 from naslab.compiler.primitives import BatchNorm, Norm, build
 from naslab.ops import AvgPool, Classifier, Conv, Identity, ReLU
 
@@ -208,6 +209,33 @@ def test_convolutions_of_one_input_are_batched():
     assert convolutions(before) - convolutions(after) == 3 * 2 * (3 + 2)
     assert after[normalised_convolutions] == 3 * 2 * 2
     assert_same(net, rewritten(net, *both), rewritten(net), input_of(space))
+
+
+def test_stacked_convolutions_are_added_before_they_are_cut():
+    space = nasbench201()
+    net = supernet_of(space, fast=False)
+    stacking = (passes.share_subexpressions, passes.fold_weights, passes.batch_convolutions)
+    before, after = kinds(rewritten(net, *stacking)), kinds(rewritten(net, *stacking, passes.add_stacked))
+    # The 1x1 and the 3x3 convolutions of one node lead to the same nodes: one sum of both, an addition less per edge.
+    assert (after[normalised_convolutions], after[summed_convolutions]) == (0, 3 * 2)
+    assert before[torch.add] - after[torch.add] == 3 * (3 + 2)
+    assert_same(net, rewritten(net, *stacking, passes.add_stacked), rewritten(net), input_of(space))
+
+
+def test_stacked_convolutions_that_lead_elsewhere_are_left_alone():
+    graph = nx.DiGraph()
+    graph.add_node("x", shape=(4, 8, 8))
+    for node, kernel in (("a", 1), ("b", 1), ("c", 3), ("d", 3)):
+        graph.add_node(node, width=4)
+        graph.add_edge("x", node, op=Choice(f"to {node}", (Conv(kernel=kernel), Identity())))
+    graph.add_node("y", width=4)
+    for node in "abcd":
+        graph.add_edge(node, "y", op=Conv(kernel=1))
+    net = supernet_of(SearchSpace(graph), fast=False)
+    every = (passes.share_subexpressions, passes.fold_weights, passes.batch_convolutions, passes.add_stacked)
+    found = kinds(rewritten(net, *every))
+    assert (found[normalised_convolutions], found[summed_convolutions]) == (2, 0)
+    assert_same(net, rewritten(net, *every), rewritten(net), input_of(net.space))
 
 
 def test_images_are_channels_last_from_the_input_on():

@@ -1,8 +1,7 @@
-"""Small tables to try things on, a private cache, and the real data where it is."""
+"""Small tables to try things on, and a private cache."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,14 +17,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("NASLAB_CACHE", str(folder))
     return folder / "tables"
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    folder = os.environ.get("NASLAB_SHARED_DATA")
-    if not folder:
-        pytest.skip("NASLAB_SHARED_DATA is not set: the real benchmark files are not here")
-    return Path(folder)
 
 
 @pytest.fixture
