@@ -12,41 +12,33 @@ from torch import Tensor, fx, nn
 
 from naslab.choice import Choice, choices_in
 from naslab.compiler.choice_ops import Option, Site, bypass
-from naslab.compiler.drop_path import DropPath
 from naslab.compiler.network import edge_name, identifier
+from naslab.compiler.parts import Parts
 from naslab.compiler.passes import optimise
 from naslab.compiler.sharing import Shared
 from naslab.cost import Features
 from naslab.errors import InvalidSpace
 from naslab.ops import Shape
-from naslab.space import SearchSpace
 
 
 def lower(
-    space: SearchSpace,
-    form: Literal["mixed", "categorical"],
-    fixed: Mapping[str, nn.Module],
+    parts: Parts,
     modules: Mapping[str, nn.Module | None],
-    sites: Mapping[str, Site],
-    shared: Mapping[str, Mapping[str, Shared]],
-    drop: DropPath | None,
+    form: Literal["mixed", "categorical"],
     with_edges: bool,
     fast: bool,
 ) -> fx.GraphModule:
     """The graph of ``forward(x, decisions, edges)``.
 
     Args:
-        space: The search space.
+        parts: What the supernet is made of.
+        modules: Its modules by name; a site's children are its options.
         form: How choices appear.
-        fixed: Modules of edges without choices, by edge name.
-        modules: All modules by name; a site's children are its options.
-        sites: The edges with choices.
-        shared: Where options use parts of one module's tensors, by edge and option.
-        drop: Drops options at random, where there is one.
         with_edges: Whether ``edges`` weights are applied.
         fast: Whether the passes are run (mixed form only).
     """
-    writer = _Writer(space, form, fixed, modules, sites, shared, drop, with_edges)
+    space = parts.space
+    writer = _Writer(parts, modules, form, with_edges)
     values: dict[Any, fx.Node] = {}
     for node in space.order:
         sources = space.inputs[node]
@@ -127,18 +119,14 @@ def total(x: Tensor, shape: Shape, *terms: Tensor | None) -> Tensor:
 class _Writer:
     def __init__(
         self,
-        space: SearchSpace,
-        form: Literal["mixed", "categorical"],
-        fixed: Mapping[str, nn.Module],
+        parts: Parts,
         modules: Mapping[str, nn.Module | None],
-        sites: Mapping[str, Site],
-        shared: Mapping[str, Mapping[str, Shared]],
-        drop: DropPath | None,
+        form: Literal["mixed", "categorical"],
         with_edges: bool,
     ) -> None:
-        self.form = form
-        self.space, self.fixed, self.modules, self.sites = space, fixed, modules, sites
-        self.shared, self.drop, self.with_edges = shared, drop, with_edges
+        self.space, self.fixed, self.sites = parts.space, parts.fixed, parts.sites
+        self.shared, self.drop = parts.shared, parts.drop_path
+        self.modules, self.form, self.with_edges = modules, form, with_edges
         self.graph = fx.Graph()
         self.x = self.graph.placeholder("x")
         self.decisions = self.graph.placeholder("decisions")
