@@ -158,11 +158,9 @@ def supernet_candidates() -> dict[str, Callable[[], None]]:
             torch.autograd.grad(y, [given, *conv.parameters()], torch.ones_like(y))
 
     candidates["convolutions alone"] = floor
-    in_last = plain_channels_last = PlainSupernet().to(memory_format=torch.channels_last)
+    last = PlainSupernet().to(memory_format=torch.channels_last)
     x_last = x.to(memory_format=torch.channels_last)
-    candidates["plain, channels last"] = step(
-        lambda: plain_channels_last(x_last, weights), [*in_last.parameters(), *weights]
-    )
+    candidates["plain, channels last"] = step(lambda: last(x_last, weights), [*last.parameters(), *weights])
     return candidates
 
 

@@ -198,14 +198,9 @@ def _execute(jobs: Sequence[_Job], workers: int, executor: Executor | None) -> I
         for job in jobs:
             yield from _run_job(job)
         return
+    if executor is None:  # another executor may run threads, which need nothing to be sent
+        _check_sendable(jobs)
     others = set(multiprocessing.active_children())
-    try:
-        pickle.dumps(jobs)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise InvalidValue(
-            f"a task or an optimizer can't be sent to a worker process ({error}): define its functions and classes at "
-            "the top level of a module, or use workers=1"
-        ) from None
     # Fresh processes: a forked one would inherit threads and locks of torch and of the caller.
     pool = executor or ProcessPoolExecutor(
         workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
@@ -228,6 +223,16 @@ def _execute(jobs: Sequence[_Job], workers: int, executor: Executor | None) -> I
     finally:
         if executor is None:
             pool.shutdown(cancel_futures=True)
+
+
+def _check_sendable(jobs: Sequence[_Job]) -> None:
+    try:
+        pickle.dumps(jobs)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise InvalidValue(
+            f"a task or an optimizer can't be sent to a worker process ({error}): define its functions and classes at "
+            "the top level of a module, or use workers=1"
+        ) from None
 
 
 @contextmanager

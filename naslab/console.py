@@ -67,7 +67,7 @@ def _lines(unit: str) -> Callable[[int, int, str], None]:
 
 
 def print_frame(frame: pd.DataFrame, title: str) -> None:
-    """Print a table; numbers to the right, columns without news left out."""
+    """Print a table; numbers to the right, lines never broken."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -61,8 +61,7 @@ def data_flow(graph: nx.DiGraph[Any], order: Sequence[Any], inputs: Mapping[Any,
             elif op.is_identity:
                 slots.append(tensors[source])
             else:
-                width = graph.nodes[node].get("width") if op.sets_width else None
-                label = repr(op) if width is None else f"{op!r} to {width}"
+                label = op.label(graph.nodes[node].get("width"))
                 slots.append(Counter([token(label, tensors[source])]))
         if graph.nodes[node].get("combine", "sum") == "concat":
             tensors[node] = Counter()

@@ -121,9 +121,9 @@ class CellEncoder:
 
 def label(cell: nx.DiGraph[Any], edge: tuple[Any, Any], decisions: Mapping[str, int]) -> str:
     """The operation of an edge in words, with the width it leads to where it sets one."""
-    op = resolve(cell.edges[edge]["op"], decisions)
-    width = resolve(cell.nodes[edge[1]].get("width"), decisions) if op.sets_width else None
-    return repr(op) if width is None else f"{op!r} to {width}"
+    op, width = cell.edges[edge]["op"], cell.nodes[edge[1]].get("width")
+    written: str = resolve(op, decisions).label(resolve(width, decisions))
+    return written
 
 
 def labels(cell: nx.DiGraph[Any], edge: tuple[Any, Any], sizes: Mapping[str, int]) -> list[str]:

@@ -47,6 +47,10 @@ class Operation:
         """
         return (width, *shape[1:]) if self.sets_width and width is not None else shape
 
+    def label(self, width: int | None) -> str:
+        """The operation in words, with the width of the node it leads to where it sets one (None: not stated)."""
+        return f"{self!r} to {width}" if self.sets_width and width is not None else repr(self)
+
     def params(self, shape: Shape, out: Shape) -> int:
         """Number of trainable parameters, given the shapes of input and output."""
         return 0

@@ -146,7 +146,7 @@ def run_experiment(
             f"the packaged table: naslab reproduce {wanted.name} --table {wanted.alternative}"
         )
     stored = find_table(name)
-    _published(wanted)  # refused before anything runs
+    published = _published(wanted)  # refused before anything runs
     optimizers = [row.optimizer for row in wanted.rows]
     results = compare(
         [f"{name}/{wanted.dataset}"],
@@ -157,7 +157,7 @@ def run_experiment(
         workers=workers,
         progress=progress,
     )
-    frame = beside_published(wanted, results, stored)
+    frame = beside_published(wanted, published, results, stored)
     if name != wanted.table:  # another protocol: the difference would say nothing
         frame[["difference", "in standard errors"]] = np.nan
     title = wanted.title + ("" if name == wanted.table else f" (on table {name!r}: NOT the published protocol)")
@@ -175,9 +175,8 @@ def run_experiment(
     return Outcome([(title, frame[frame["note"] != "not run"])], report)
 
 
-def beside_published(wanted: Experiment, results: Results, table: Table) -> pd.DataFrame:
+def beside_published(wanted: Experiment, published: pd.DataFrame, results: Results, table: Table) -> pd.DataFrame:
     """A row for every published row and column: ours, theirs, the difference and its standard errors."""
-    published = _published(wanted)
     ours = {row.published: row.optimizer for row in wanted.rows}
     space = next(iter(results.tasks.values())).problem.space
     found = results.frame[results.frame["status"] == "complete"]

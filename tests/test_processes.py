@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ import toy_tasks
 from toy_tasks import run_naslab, traces
 
 import naslab
+from naslab.errors import InvalidValue
 
 MIXED = ["random", "regularized-evolution", "optuna-tpe[startup=5]", "optuna-nsgaii[population=6]"]
 
@@ -44,6 +46,17 @@ def test_any_executor_will_do_and_a_task_of_ones_own(stored_task: str, tmp_path:
         compare(stored_task, tmp_path / "threads", ["random", "reinforce"], executor=threads)
     compare(naslab.task(stored_task), tmp_path / "task", ["random", "reinforce"], workers=2)
     assert traces(tmp_path / "one") == traces(tmp_path / "threads") == traces(tmp_path / "task")
+
+
+def test_what_cannot_be_sent_is_refused_for_processes_only(stored_task: str, tmp_path: Path) -> None:
+    named = naslab.task(stored_task)
+    own = dataclasses.replace(named, reward=lambda: named.reward())
+    with pytest.raises(InvalidValue, match="can't be sent to a worker process"):
+        compare(own, tmp_path / "processes", ["random", "reinforce"], workers=2)
+    with ThreadPoolExecutor(2) as threads:
+        compare(own, tmp_path / "threads", ["random", "reinforce"], executor=threads)
+    compare(stored_task, tmp_path / "named", ["random", "reinforce"])
+    assert traces(tmp_path / "threads") == traces(tmp_path / "named")
 
 
 DYING = """

@@ -63,6 +63,10 @@ class Site:
     depth: float = 1.0
     paths: int = 1
 
+    def pieces_at(self, decisions: Mapping[str, int]) -> Pieces:
+        """Largest and present widths of the tensors that the input concatenates."""
+        return tuple((piece.largest[0], piece.at(decisions)[0]) for piece in self.pieces)
+
 
 def bypass(x: Tensor, mixed: Tensor | None, partial: int, halves: bool) -> Tensor:
     """Partial channel connections (Xu et al. 2020, PC-DARTS, section 3.1): the first 1/K of the channels have been
@@ -190,11 +194,7 @@ class CategoricalOp(_SiteModule):
         chosen = {name: width_index(name, decisions[name]) for name in self.site.widths}
         shape, width = tuple(x.shape[1:]), resolve(self.site.width, chosen)
         out = option.op.output_shape(shape, None if width is None else width // self.site.partial)
-        return self.shared[option.host].run(option.op, x, out, self.pieces(chosen))
-
-    def pieces(self, chosen: Mapping[str, int]) -> Pieces:
-        """Largest and present widths of the tensors that the input concatenates."""
-        return tuple((piece.largest[0], piece.at(chosen)[0]) for piece in self.site.pieces)
+        return self.shared[option.host].run(option.op, x, out, self.site.pieces_at(chosen))
 
 
 def width_index(name: str, decision: Decision) -> int:

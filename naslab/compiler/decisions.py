@@ -58,7 +58,7 @@ def terms(decisions: Sequence[Decision], sizes: Sequence[int]) -> Iterator[Term]
             factor = decision.weights[k] if isinstance(decision, Sparse) else decision[k]
             weight = factor if weight is None else weight * factor
             runs = runs and not (isinstance(decision, Sparse) and k not in decision.active)
-        yield Term(_position(index, sizes), weight, runs)
+        yield Term(position(index, sizes), weight, runs)
 
 
 def checked(decisions: Mapping[str, Decision] | Sequence[Decision], choices: Sequence[Choice]) -> dict[str, Decision]:
@@ -127,5 +127,6 @@ def _relevant(decision: Decision, size: int) -> Sequence[int]:
     return range(size)
 
 
-def _position(index: Sequence[int], sizes: Sequence[int]) -> int:
+def position(index: Sequence[int], sizes: Sequence[int]) -> int:
+    """Where a combination of options stands among all, the last choice fastest."""
     return sum(k * prod(sizes[i + 1 :]) for i, k in enumerate(index))

@@ -90,7 +90,7 @@ def check_names(graph: nx.DiGraph[Any]) -> None:
         found[name] = (source, node)
 
 
-_TAKEN = {*dir(fx.GraphModule({}, fx.Graph())), "drop_path", "fast", "form", "norm", "space"}
+_TAKEN = {*dir(fx.GraphModule({}, fx.Graph())), "_derived", "_parts", "drop_path", "fast", "form", "norm", "space"}
 
 
 def identifier(name: str) -> str:
@@ -111,14 +111,6 @@ def maps_zero_to_zero(op: Any, shape: Shape, out: Shape, norm: Norm) -> bool:
         return False
     delivered: Tensor = initialised(module, torch.Generator()).eval()(torch.zeros(2, *shape))
     return not delivered.any()
-
-
-def add_all(terms: Sequence[Tensor]) -> Tensor:
-    """The sum of tensors."""
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
 
 
 class Lowering:
@@ -151,8 +143,6 @@ class Lowering:
             if not keep and maps_zero_to_zero(op, shape, out, self.norm):
                 return None
             value = self.zeros(self.shapes[source])
-        if name in self.modules:
-            raise InvalidSpace(f"two edges are called {name!r}: give one of them another name=... (a dot counts as _)")
         self.modules[name] = module
         return self.named(self.graph.call_module(name, (value,)), name)
 

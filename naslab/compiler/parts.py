@@ -87,8 +87,6 @@ class _Builder:
         widths = tuple(sorted({*scope(width), *shapes[source].scope}, key=self.rank.__getitem__))
         shape = shapes[source].largest
         largest = max(_options(width)) if width is not None else None
-        if name in self.fixed or name in self.sites:
-            raise InvalidSpace(f"two edges are called {name!r}: give one of them another name=... (a dot counts as _)")
         if not names and not widths:
             if not (op.is_zero or op.is_identity):
                 out = op.output_shape(shape, largest)
@@ -140,9 +138,8 @@ class _Builder:
         if self.space.graph.nodes[node].get("combine", "sum") == "concat":
             arriving = [self.space.cost_model.arriving[source, node] for source in sources]
             return tuple(piece for whole, parts in zip(arriving, passed, strict=True) for piece in parts or (whole,))
-        if len(set(map(tuple, (map(id, parts) for parts in passed)))) > 1 and any(
-            piece.scope for parts in passed for piece in parts
-        ):
+        layouts = {tuple(map(id, parts)) for parts in passed}  # by identity: the same tensors in the same places
+        if len(layouts) > 1 and any(piece.scope for parts in passed for piece in parts):
             raise InvalidSpace(
                 f"node {node!r} adds tensors that are concatenated in different ways while their widths depend on "
                 "choices: which features belong together is not defined"

@@ -55,7 +55,7 @@ def pool_by_convolution(module: fx.GraphModule) -> None:
         if type(part) is not nn.AvgPool2d or part.ceil_mode or part.count_include_pad or part.divisor_override:
             continue
         path = f"{node.target}/depthwise"
-        _add(module, path, DepthwiseAverage(part))
+        module.add_submodule(path, DepthwiseAverage(part))
         node.target = path
 
 
@@ -263,7 +263,3 @@ def _hashable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(map(_hashable, value))
     return value
-
-
-def _add(module: fx.GraphModule, path: str, part: nn.Module) -> None:
-    module.add_submodule(path, part)

@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 
 from naslab.choice import Architecture, resolve
 from naslab.compiler.choice_ops import CategoricalOp, MixedOp
-from naslab.compiler.decisions import Decision, Sparse, checked
+from naslab.compiler.decisions import Decision, Sparse, checked, position
 from naslab.compiler.drop_path import DropPath
 from naslab.compiler.lowering import lower
 from naslab.compiler.network import check_names, compile_network, edge_name
@@ -174,16 +174,13 @@ class Supernet(nn.Module):
         if name in self._parts.fixed:
             return tensors_of(self._parts.fixed[name])
         site = self._parts.sites[name]
-        position = 0
-        for choice, size in zip(site.scope, site.sizes, strict=True):
-            position = position * size + decisions[choice]
-        option = site.options[position]
+        option = site.options[position([decisions[choice] for choice in site.scope], site.sizes)]
         assert option.host is not None
         if option.host not in self._parts.shared[name]:
             return tensors_of(self._parts.hosts[name][option.host])
         shape = site.source.at(decisions)
         out = option.op.output_shape(shape, resolve(site.width, decisions))
-        pieces = tuple((piece.largest[0], piece.at(decisions)[0]) for piece in site.pieces)
+        pieces = site.pieces_at(decisions)
         return self._parts.shared[name][option.host].tensors(option.op, shape, out, pieces)
 
     def _graph(self, with_edges: bool) -> fx.GraphModule:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from naslab.choice import Architecture
-from naslab.errors import InvalidTable, InvalidValue
+from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
 from naslab.tables.format import Table
 
@@ -26,9 +26,8 @@ class TableReward(Evaluator):
     """
 
     def __init__(self, table: Table, column: str, dataset: str, epochs: int | None) -> None:
-        self.default, self._name = epochs, table.name
+        self.default, self._row = epochs, table.row
         fidelities: Sequence[int | None] = table.columns[column].epochs or (None,)
-        self._rows = {tuple(a): row for row, a in enumerate(table.architectures.tolist())}
         self._recorded = {e: _scores(table, column, e) for e in fidelities}
         self._seconds = {e: table.charge(dataset, e).tolist() for e in fidelities}
 
@@ -38,12 +37,7 @@ class TableReward(Evaluator):
         epochs = self.default if fidelity is None else fidelity
         if epochs not in self._recorded:
             raise InvalidValue(f"fidelity {epochs!r} is not recorded; allowed: {', '.join(map(str, self._recorded))}")
-        row = self._rows.get(architecture)
-        if row is None:
-            raise InvalidTable(
-                f"the table {self._name!r} has no entry for {architecture}: it holds {len(self._rows):,} "
-                "architectures; import all of them to search on it"
-            )
+        row = self._row(architecture)
         scores = self._recorded[epochs][row]
         score = scores[int(rng.random() * len(scores))]
         return Evaluation(score, self._seconds[epochs][row])

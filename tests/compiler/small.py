@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import io
+import pickle
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +31,17 @@ from naslab.ops import (
 )
 
 CELL = (Zero(), Identity(), Conv(kernel=1), Conv(kernel=3), AvgPool())
+
+
+def through_pickle(net: nn.Module) -> nn.Module:
+    return pickle.loads(pickle.dumps(net))
+
+
+def through_file(net: nn.Module) -> nn.Module:
+    file = io.BytesIO()
+    torch.save(net, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
 
 
 def seeded(seed: int = 0) -> torch.Generator:

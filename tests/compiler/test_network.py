@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
-import pickle
 import re
 import subprocess
 import sys
@@ -14,7 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small import assert_equal_networks, batch, close, dag, nested, seeded, shaken, toy, width_images, width_vectors
+from small import (
+    assert_equal_networks,
+    batch,
+    close,
+    dag,
+    nested,
+    seeded,
+    shaken,
+    through_file,
+    through_pickle,
+    toy,
+    width_images,
+    width_vectors,
+)
 from torch import nn
 from toy_spaces import graph_of
 
@@ -319,17 +330,6 @@ def test_an_exported_network_takes_any_number_of_examples(space):
     program = torch.export.export(net, (batch(3, 8, 8),), dynamic_shapes=dynamic).module()
     x = batch(3, 8, 8, n=7)
     close(program(x), net(x))
-
-
-def through_pickle(net: nn.Module) -> nn.Module:
-    return pickle.loads(pickle.dumps(net))
-
-
-def through_file(net: nn.Module) -> nn.Module:
-    file = io.BytesIO()
-    torch.save(net, file)
-    file.seek(0)
-    return torch.load(file, weights_only=False)
 
 
 @pytest.mark.parametrize("a", CASES, ids=str)

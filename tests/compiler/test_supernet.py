@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
-import pickle
 
 import numpy as np
 import pytest
@@ -21,11 +19,13 @@ from small import (
     seeded,
     shaken,
     supernet_of,
+    through_file,
+    through_pickle,
     toy,
     two_edges,
     weights,
 )
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from toy_spaces import graph_of
 
@@ -244,17 +244,6 @@ def test_training_one_form_trains_the_other():
 
 
 # ---- copies ------------------------------------------------------------------------------------------------------
-
-
-def through_pickle(net: nn.Module) -> nn.Module:
-    return pickle.loads(pickle.dumps(net))
-
-
-def through_file(net: nn.Module) -> nn.Module:
-    file = io.BytesIO()
-    torch.save(net, file)
-    file.seek(0)
-    return torch.load(file, weights_only=False)
 
 
 @pytest.mark.parametrize("name", SPACES)
