@@ -73,6 +73,18 @@ class MissingTable(NaslabError):
     """A table that has to be imported first; says how."""
 
 
+class UnknownDataset(UnknownName):
+    """No dataset of this name."""
+
+
+class InvalidDataset(NaslabError):
+    """A dataset that is not what it should be."""
+
+
+class MissingPackage(NaslabError):
+    """A Python package that something optional needs; names the command that installs it."""
+
+
 class UnknownMetric(UnknownName):
     """No cost or column of this name."""
 

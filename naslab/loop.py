@@ -72,6 +72,7 @@ def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.
     steps, clock = _replay(optimizer, recorded)
     evaluator = task.reward()
     measured = evaluator.clock == "measured"
+    worth = _second(task) if measured else 1.0
     generator = StepGenerator(seeds)
     for _ in range(steps):
         generator.next()
@@ -90,7 +91,7 @@ def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.
         started = time.process_time() if measured else 0.0
         evaluation = evaluator.evaluate(architecture, fidelity=fidelity, rng=generator.next())
         if measured:
-            evaluation = evaluation._replace(seconds=time.process_time() - started)
+            evaluation = evaluation._replace(seconds=(time.process_time() - started) * worth)
         if not evaluation.seconds >= 0:
             raise PluginError(f"{type(evaluator).__name__} charged {evaluation.seconds} s for {architecture}")
         if clock + evaluation.seconds > limit_seconds:
@@ -111,6 +112,15 @@ def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.
             )
     trace.finish({"reason": reason, "best": None if best is None else list(best), "evaluations": steps})
     return trace.recorded
+
+
+def _second(task: Task) -> float:
+    """What a second measured here is worth on the task's clock."""
+    if task.calibration is None:
+        return 1.0
+    from naslab.evaluators.calibration import speed
+
+    return speed(task.calibration)
 
 
 def _architecture(given: object, task: Task, optimizer: AskTell, method: str) -> Architecture:

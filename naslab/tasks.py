@@ -19,15 +19,18 @@ import numpy.typing as npt
 
 from naslab.choice import Architecture
 from naslab.cost import METRICS
+from naslab.datasets.catalogue import SPLITS, RowsOf
+from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidTable, InvalidValue, UnknownMetric, UnknownTask
 from naslab.evaluators.base import Evaluator, Fidelity
+from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.table import TableReward, TableTruth
 from naslab.feasibility import ENUMERABLE, FeasibleSet
 from naslab.registry import entries, search_space
 from naslab.space import SearchSpace
 from naslab.tables.format import Table
 from naslab.tables.header import Reading
-from naslab.tables.store import find_table, table_names
+from naslab.tables.store import find_table, imported_names, packaged_names, table_names
 
 
 @dataclass(frozen=True)
@@ -152,8 +155,8 @@ class Problem:
             is no choice.
         fidelity: What is meant where a query states none.
         measured: Costs that were measured rather than computed, by name.
-        train: Training rows, where the task has any.
-        validation: Validation rows, where the task has any.
+        train: Training rows, where the task has any; loaded when they are first looked at.
+        validation: Validation rows, likewise.
     """
 
     space: SearchSpace
@@ -161,8 +164,8 @@ class Problem:
     fidelities: tuple[Fidelity, ...] = ()
     fidelity: Fidelity | None = None
     measured: Mapping[str, Mapping[Architecture, float]] = field(default_factory=dict)
-    train: Any = None
-    validation: Any = None
+    train: Labelled | None = None
+    validation: Labelled | None = None
 
     def __post_init__(self) -> None:
         for limit in self.constraint.limits:
@@ -216,6 +219,10 @@ class Task:
         unit: Its unit, such as ``"%"``.
         direction: ``"max"`` where a higher truth is better, ``"min"`` where a lower one is.
         source: What identifies the data, for the header of a trace (a table's hash).
+        test: Test rows, where the task has any. Never shown to a search.
+        calibration: Seconds that the fixed training of :mod:`naslab.evaluators.calibration` took on the machine whose
+            clock the task's recorded seconds are; None where nobody recorded them.
+        recipe: How the architectures of the truth were trained, where it is known.
     """
 
     id: str
@@ -226,6 +233,9 @@ class Task:
     unit: str = ""
     direction: str = "max"
     source: Mapping[str, str] = field(default_factory=dict)
+    test: Labelled | None = None
+    calibration: float | None = None
+    recipe: Recipe | None = None
 
     def constrained(self, constraint: Constraint) -> Task:
         """The same task under a constraint.
@@ -280,11 +290,11 @@ class _Reward:
         return TableReward(self.table, self.column, self.dataset, self.epochs)
 
 
-def table_task(table: Table, dataset: str) -> Task:
+def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
     """The task that a table defines for one of its datasets.
 
     Its space is built with the options that the table states; costs that the table measured (``latency_seconds``) can
-    be limited.
+    be limited. Where the table knows its rows and its recipe, the task has them, too.
 
     Raises:
         UnknownTask: The table has no task for this dataset.
@@ -294,22 +304,35 @@ def table_task(table: Table, dataset: str) -> Task:
     entry = table.tasks[dataset]
     space = search_space(table.space, **entry.space_options)
     reward, truth = table.columns[entry.reward.column], table.columns[entry.truth.column]
-    rows = [tuple(options) for options in table.architectures.tolist()]
-    values = dict(zip(rows, table.mean(entry.truth.column, entry.truth.epochs).tolist(), strict=True))
+    architectures = [tuple(options) for options in table.architectures.tolist()]
+    values = dict(zip(architectures, table.mean(entry.truth.column, entry.truth.epochs).tolist(), strict=True))
     latency = f"{dataset}/latency_seconds"
     measured = {}
     if latency in table.columns:
         measured["latency_seconds"] = TabulatedCost(space.sizes, table.architectures, table.mean(latency))
     split = {"valid": "validation ", "test": "test ", "train": "training ", None: ""}[truth.split]
+    data = entry.data
+    rows = {name: RowsOf(data.name, name, data.sha256) if data else None for name in SPLITS}
+    recipe = table.provenance.get("build", {}).get("recipe")
     return Task(
-        id=f"{table.name}/{dataset}",
-        problem=Problem(space, fidelities=reward.epochs, fidelity=entry.reward.epochs, measured=measured),
+        id=task_id or f"{table.name}/{dataset}",
+        problem=Problem(
+            space,
+            fidelities=reward.epochs,
+            fidelity=entry.reward.epochs,
+            measured=measured,
+            train=rows["train"],
+            validation=rows["validation"],
+        ),
         reward=_Reward(table, entry.reward.column, dataset, entry.reward.epochs),
         truth=TableTruth(values),
         metric=split + truth.metric,
         unit=truth.unit,
         direction=truth.direction,
         source={"table": table.name, "table_sha256": table.sha256},
+        test=rows["test"],
+        calibration=table.provenance.get("calibration_seconds"),
+        recipe=recipe and Recipe(**recipe),
     )
 
 
@@ -331,15 +354,16 @@ def task(task_id: str) -> Task:
 
 
 def packaged_task(task_id: str) -> Task:
-    """A task of the packaged NAS-Bench-201."""
+    """A task of a table that comes with naslab: NAS-Bench-201's, or that of a pocket benchmark."""
     name, _, dataset = task_id.partition("/")
-    return table_task(find_table(name), dataset)
+    own = f"{name}-{dataset}"
+    return table_task(find_table(own if own in packaged_names() else name), dataset, task_id)
 
 
 def stored_task_ids() -> dict[str, str]:
-    """Ids of the tasks of every stored table that can be opened, and what each rewards and is judged by."""
+    """Ids of the tasks of every imported table that can be opened, and what each rewards and is judged by."""
     ids = {}
-    for name in table_names():
+    for name in imported_names():
         with suppress(InvalidTable):  # a damaged table is refused, by name, when it is asked for
             for dataset, entry in find_table(name).tasks.items():
                 ids[f"{name}/{dataset}"] = f"Reward: {_reading(entry.reward)}. Truth: {_reading(entry.truth)}."

@@ -53,7 +53,7 @@ def compile_network(
     check_names(graph)
     norm = Norm(affine, track_running_stats)
     lowering = Lowering(graph, shapes, arriving, generator or torch.Generator(), norm)
-    wanted = _reaching_output(graph) if cut else set(order)
+    wanted = reaching_output(graph) if cut else set(order)
     values: dict[Any, fx.Node | None] = {}  # None: exactly zero
     for node in order:
         sources = graph.nodes[node]["inputs"]
@@ -212,7 +212,7 @@ def _prototype(op: Any, shape: Shape, out: Shape, norm: Norm) -> tuple[nn.Module
     return module.train(), delivered
 
 
-def _reaching_output(graph: nx.DiGraph[Any]) -> set[Any]:
+def reaching_output(graph: nx.DiGraph[Any]) -> set[Any]:
     """Nodes from which data flows to the output."""
     output = list(graph)[-1]
     reached = {output}

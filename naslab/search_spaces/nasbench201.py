@@ -59,17 +59,25 @@ def nasbench201(
             graph.add_edge(last, f"reduction{stage - 1}", op=ResidualReduction())
             last = f"reduction{stage - 1}"
         for number in range(1, cells_per_stage + 1):
-            last = _add_cell(graph, f"stage{stage}/cell{number}", last, width)
+            last = add_cell(graph, f"stage{stage}/cell{number}", last, width)
     graph.add_node("logits", width=num_classes)
     graph.add_edge(last, "logits", op=Classifier())
-    cell: nx.DiGraph[Any] = nx.DiGraph()
-    cell.add_nodes_from(range(4))
-    cell.add_edges_from((u, v, {"op": _choice(u, v)}) for u, v in EDGES)
-    return NASBench201(graph, name="nasbench201", order=[f"{u}->{v}" for u, v in EDGES], cells=[cell])
+    return NASBench201(graph, name="nasbench201")
 
 
 class NASBench201(SearchSpace):
-    """NAS-Bench-201 with its official notation."""
+    """Cells of NAS-Bench-201 in any skeleton, with the official notation.
+
+    Args:
+        graph: All of the network, its cells made by :func:`add_cell`.
+        name: Of the space.
+    """
+
+    def __init__(self, graph: nx.DiGraph[Any], name: str) -> None:
+        cell: nx.DiGraph[Any] = nx.DiGraph()
+        cell.add_nodes_from(range(4))
+        cell.add_edges_from((u, v, {"op": _choice(u, v)}) for u, v in EDGES)
+        super().__init__(graph, name=name, order=[f"{u}->{v}" for u, v in EDGES], cells=[cell])
 
     def to_string(self, architecture: Architecture) -> str:
         """``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``, as in the official tables."""
@@ -110,13 +118,13 @@ class NASBench201(SearchSpace):
         return "+".join(sorted(terms[3]))
 
 
-def _choice(u: int, v: int) -> Choice:
-    return Choice(f"{u}->{v}", tuple(OPERATIONS.values()))
-
-
-def _add_cell(graph: nx.DiGraph[Any], name: str, last: str, width: int) -> str:
+def add_cell(graph: nx.DiGraph[Any], name: str, last: str, width: int) -> str:
     """Append one cell whose node 0 is the tensor ``last``; returns its node 3."""
     nodes = [last, *(f"{name}/{i}" for i in (1, 2, 3))]
     graph.add_nodes_from(nodes[1:], width=width)
     graph.add_edges_from((nodes[u], nodes[v], {"op": _choice(u, v), "name": f"{name}/{u}->{v}"}) for u, v in EDGES)
     return nodes[3]
+
+
+def _choice(u: int, v: int) -> Choice:
+    return Choice(f"{u}->{v}", tuple(OPERATIONS.values()))

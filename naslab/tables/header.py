@@ -68,12 +68,20 @@ class Reading(Strict):
     epochs: int | None
 
 
+class DataReference(Strict):
+    """The rows that the networks were trained on: a dataset's name and the hash that its rows must have."""
+
+    name: str
+    sha256: str
+
+
 class TableTask(Strict):
-    """What a search on one dataset is rewarded with, what it is judged by, and the options of its space."""
+    """What a search on one dataset is rewarded with, what it is judged by, the options of its space, and its rows."""
 
     reward: Reading
     truth: Reading
     space_options: dict[str, SpaceOption]
+    data: DataReference | None = None
 
 
 class TableSpec(Strict):

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 from naslab.errors import InvalidTable, InvalidValue, UnknownTable
-from naslab.tables.format import Table, open_table
-from naslab.tables.packaged import NAME as PACKAGED
+from naslab.tables.format import Table, file_sha256, open_table
+from naslab.tables.packaged import NAME as NASBENCH201
 from naslab.tables.packaged import build_packaged
+from naslab.tables.pocket import expand, shipped
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -36,15 +37,22 @@ def table_path(name: str) -> Path:
 
 
 def table_names() -> list[str]:
-    """Names that :func:`find_table` knows, sorted: the stored tables and the packaged one."""
-    folder = _tables_folder()
-    stored = folder.iterdir() if folder.is_dir() else ()
-    # Folders being written have names that start with a dot.
-    return sorted({PACKAGED, *(path.name for path in stored if path.is_dir() and _NAME.fullmatch(path.name))})
+    """Names that :func:`find_table` knows, sorted: the stored tables and the packaged ones."""
+    return sorted({*packaged_names(), *_stored_names()})
+
+
+def packaged_names() -> set[str]:
+    """Names of the tables that need no import."""
+    return {NASBENCH201, *shipped()}
+
+
+def imported_names() -> list[str]:
+    """Names of the tables that somebody stored, sorted."""
+    return sorted(_stored_names() - packaged_names())
 
 
 def find_table(name: str) -> Table:
-    """Open the stored table ``name``; the packaged ``nasbench201`` is built when first asked for.
+    """Open the stored table ``name``; a packaged one is stored when first asked for.
 
     Raises UnknownTable for a name that nothing is stored under, InvalidTable for a damaged table.
     """
@@ -52,12 +60,24 @@ def find_table(name: str) -> Table:
     if name not in known:
         raise UnknownTable(name, known, see="naslab table import --help")
     path = table_path(name)
-    if name == PACKAGED and not path.exists():
+    archives = shipped()
+    if name in archives:
+        # Another version of naslab may ship another build under this name: each has a folder of its own.
+        path = cache_folder() / "packaged" / f"{name}-{file_sha256(archives[name])[:12]}"
+        return open_table(path) if path.exists() else expand(archives[name], path)
+    if name == NASBENCH201 and not path.exists():
         return build_packaged(path)
     table = open_table(path)
     if table.name != name:
         raise InvalidTable(f"'{path}' holds the table {table.name!r}. Fix: rename the folder to its own name")
     return table
+
+
+def _stored_names() -> set[str]:
+    folder = _tables_folder()
+    stored = folder.iterdir() if folder.is_dir() else ()
+    # Folders being written have names that start with a dot.
+    return {path.name for path in stored if path.is_dir() and _NAME.fullmatch(path.name)}
 
 
 def _tables_folder() -> Path:

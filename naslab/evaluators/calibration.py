@@ -1,0 +1,52 @@
+"""How fast this machine is, for clocks that were recorded on another one."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from functools import cache
+
+import numpy as np
+import torch
+
+from naslab.compiler.network import compile_network
+from naslab.datasets.rows import Rows
+from naslab.evaluators.fitting import fit
+from naslab.evaluators.recipe import Recipe
+from naslab.search_spaces.pocket_cell import pocket_cell
+
+_REPEATS = 5
+
+
+def calibration_seconds() -> float:
+    """CPU seconds that a fixed small training takes on one core of this machine: the median of five.
+
+    The network is a pocket cell of every operation, trained for 16 batches of 32 images of noise. Tables record this
+    number; where they meet live measurements in one comparison, live seconds are multiplied by recorded over
+    measured, so that a second is a second of the machine that the table was built on.
+    """
+    rng = np.random.default_rng(0)
+    rows = Rows(rng.standard_normal((512, 1, 8, 8), np.float32), rng.integers(10, size=512))
+    recipe = Recipe(epochs=1, batch=32, learning_rate=0.01)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        taken = []
+        for repeat in range(1 + _REPEATS):  # the first one warms up
+            network = compile_network(pocket_cell(), (3, 2, 4, 1, 3, 2), generator=torch.Generator().manual_seed(0))
+            started = time.process_time()
+            fit(network, rows, recipe, torch.Generator().manual_seed(repeat))
+            taken.append(time.process_time() - started)
+    finally:
+        torch.set_num_threads(threads)
+    return statistics.median(taken[1:])
+
+
+@cache
+def speed(recorded_seconds: float) -> float:
+    """What a live second on this machine is worth on the machine of a table, measured once per process.
+
+    Args:
+        recorded_seconds: The table's own :func:`calibration_seconds`.
+    """
+    return recorded_seconds / calibration_seconds()

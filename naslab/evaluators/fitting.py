@@ -1,0 +1,157 @@
+"""The one training loop: a network alone, or a population in one batched computation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from naslab.datasets.rows import Labelled
+from naslab.errors import InvalidValue
+from naslab.evaluators.recipe import Recipe
+
+_ROWS_AT_ONCE = 64  # when scoring: what a population of 16 computes from more falls out of the processor's cache
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What a training recorded, for P networks and E epochs.
+
+    Attributes:
+        losses: ``(E, P)``: mean cross-entropy of the epoch's batches, each before its step; not finite where the
+            training diverged.
+        train: ``(E, P)``: how many of the rows trained on were right when their batch was drawn.
+        scored: By name of the rows: ``(E, P)``, how many were right after the epoch. A row for which a network says
+            nothing finite is wrong.
+        seconds: ``(E,)``: CPU seconds of training up to and including each epoch, scoring left out.
+    """
+
+    losses: npt.NDArray[np.float64]
+    train: npt.NDArray[np.int64]
+    scored: dict[str, npt.NDArray[np.int64]]
+    seconds: npt.NDArray[np.float64]
+
+
+def fit(
+    model: nn.Module,
+    train: Labelled,
+    recipe: Recipe,
+    generator: torch.Generator,
+    score: Mapping[str, Labelled] | None = None,
+    epochs: int | None = None,
+) -> Training:
+    """Train a network, or a population, from where it stands.
+
+    Args:
+        model: From ``(B, ...)`` to ``(B, classes)``, or to ``(B, P, classes)`` for P members. Members are trained by
+            the sum of their losses: each as if it were alone.
+        train: Rows to train on.
+        recipe: How.
+        generator: Order of the rows and augmentation; every member sees the same batches.
+        score: Rows to score after every epoch, by name.
+        epochs: Stop after this many of the recipe's epochs: what comes before is the same.
+
+    Raises:
+        InvalidValue: A batch larger than the rows, or more epochs than the recipe has.
+    """
+    epochs = recipe.epochs if epochs is None else epochs
+    if not 1 <= epochs <= recipe.epochs:
+        raise InvalidValue(f"epochs={epochs}. Allowed: 1 to the recipe's {recipe.epochs}")
+    if recipe.batch > len(train):
+        raise InvalidValue(f"a batch of {recipe.batch} is larger than the {len(train)} training rows")
+    per_epoch = len(train) // recipe.batch
+    step, steps = 0, per_epoch * recipe.epochs
+    parameters = list(model.parameters())
+    dtype = parameters[0].dtype
+    x, y = torch.from_numpy(train.x).to(dtype), torch.from_numpy(train.y)
+    held = {
+        name: (torch.from_numpy(rows.x).to(dtype), torch.from_numpy(rows.y)) for name, rows in (score or {}).items()
+    }
+    optimizer = new_optimizer(parameters, recipe)
+    losses, right, seconds = [], [], []
+    scored: dict[str, list[npt.NDArray[np.int64]]] = {name: [] for name in held}
+    spent = 0.0
+    for _ in range(epochs):
+        started = time.process_time()
+        model.train()
+        order = torch.randperm(len(x), generator=generator)
+        loss_sum: Tensor | float = 0.0
+        right_sum: Tensor | int = 0
+        for batch in torch.split(order[: per_epoch * recipe.batch], recipe.batch):
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.rate(step, steps)
+            images, labels = _augmented(x[batch], recipe, generator), y[batch]
+            logits = _members(model(images))
+            loss = _losses(logits, labels)
+            optimizer.zero_grad(set_to_none=True)
+            loss.sum().backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            with torch.no_grad():
+                loss_sum = loss_sum + loss.detach().double()
+                right_sum = right_sum + _right(logits.detach(), labels)
+            step += 1
+        spent += time.process_time() - started
+        seconds.append(spent)
+        losses.append(_array(loss_sum) / per_epoch)
+        right.append(_array(right_sum))
+        for name, (rows, labels) in held.items():
+            scored[name].append(count_right(model, rows, labels))
+    return Training(
+        np.stack(losses),
+        np.stack(right),
+        {name: np.stack(counts) for name, counts in scored.items()},
+        np.array(seconds),
+    )
+
+
+def count_right(model: nn.Module, x: Tensor, y: Tensor) -> npt.NDArray[np.int64]:
+    """How many rows each of the P networks classifies rightly in evaluation mode, ``(P,)``."""
+    model.eval()
+    with torch.inference_mode():
+        blocks = zip(torch.split(x, _ROWS_AT_ONCE), torch.split(y, _ROWS_AT_ONCE), strict=True)
+        counts = [_right(_members(model(rows)), labels) for rows, labels in blocks]
+    return _array(torch.stack(counts).sum(dim=0))
+
+
+def _losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of each member, ``(P,)``."""
+    scores = functional.log_softmax(logits, dim=-1)
+    picked = scores.gather(2, labels.view(-1, 1, 1).expand(-1, logits.shape[1], 1))
+    return -picked.mean(dim=(0, 2))
+
+
+def _right(logits: Tensor, labels: Tensor) -> Tensor:
+    top, predicted = logits.max(dim=-1)  # a row of logits with a NaN has it as its maximum
+    return ((predicted == labels[:, None]) & top.isfinite()).sum(dim=0)
+
+
+def _members(logits: Tensor) -> Tensor:
+    return logits if logits.dim() == 3 else logits[:, None]
+
+
+def _augmented(x: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    if recipe.augmentation == "none":
+        return x
+    down, right = torch.randint(0, 3, (2,), generator=generator).tolist()
+    padded = functional.pad(x, (1, 1, 1, 1))
+    return padded[:, :, down : down + x.shape[2], right : right + x.shape[3]]
+
+
+def _array(values: Tensor | float) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = torch.as_tensor(values).numpy()
+    return array
+
+
+def new_optimizer(parameters: Sequence[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+    """The optimiser that a recipe names. Fused: one pass over the parameters a step instead of eight."""
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, rate, weight_decay=decay, fused=True)
+    return torch.optim.SGD(parameters, rate, momentum=0.9, nesterov=True, weight_decay=decay, fused=True)

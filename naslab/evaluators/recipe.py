@@ -1,0 +1,52 @@
+"""How a network is trained from scratch, as plain data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from naslab.errors import InvalidValue
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes:
+        epochs: Passes over the training rows.
+        batch: Rows per step; the last rows of an epoch's order that fill no batch are left out of it.
+        optimizer: ``"sgd"`` (Nesterov momentum 0.9) or ``"adamw"`` (betas 0.9 and 0.999).
+        learning_rate: At the start.
+        schedule: ``"cosine"`` falls to zero with the last step (Loshchilov & Hutter 2017, without restarts);
+            ``"constant"``.
+        weight_decay: On every parameter; decoupled with AdamW.
+        augmentation: ``"none"``, or ``"shift"``: each batch of images is moved by up to one pixel in each direction.
+    """
+
+    epochs: int
+    batch: int
+    learning_rate: float
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    schedule: Literal["cosine", "constant"] = "cosine"
+    weight_decay: float = 0.0
+    augmentation: Literal["none", "shift"] = "none"
+
+    def __post_init__(self) -> None:
+        for name, allowed in _ALLOWED.items():
+            if getattr(self, name) not in allowed:
+                raise InvalidValue(f"recipe: {name}={getattr(self, name)!r}. Allowed: {', '.join(allowed)}")
+        for name in ("epochs", "batch"):
+            if not (isinstance(getattr(self, name), int) and getattr(self, name) > 0):
+                raise InvalidValue(f"recipe: {name}={getattr(self, name)!r}. Allowed: whole numbers of at least 1")
+        if not (self.learning_rate > 0 and self.weight_decay >= 0):
+            raise InvalidValue("recipe: the learning rate must be above 0 and the weight decay at least 0")
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate of step ``step`` of ``steps``."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        return self.learning_rate * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+_ALLOWED = {"optimizer": ("sgd", "adamw"), "schedule": ("cosine", "constant"), "augmentation": ("none", "shift")}

@@ -1,0 +1,262 @@
+"""Building a pocket table: resumable, parallel, deterministic."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from naslab.choice import Architecture
+from naslab.compiler.network import compile_network, edge_name
+from naslab.datasets.catalogue import SOURCES
+from naslab.errors import InvalidValue, OutputError, WorkerDied
+from naslab.evaluators.calibration import calibration_seconds
+from naslab.locking import lock
+from naslab.pocket.benchmarks import Pocket, pocket
+from naslab.pocket.work import TIMINGS, time_block, train_block
+from naslab.tables.pocket import write_archive
+from naslab.tables.store import cache_folder
+
+Progress = Callable[[int, int, str], None]
+
+
+def build_table(name: str, *, workers: int = 1, progress: Progress | None = None) -> Path:
+    """Train every architecture of a pocket benchmark and time each alone.
+
+    Finished units of work are files in ``<cache>/builds/<table>``: the same command again does what is missing.
+    Blocks are trained by ``workers`` processes of one thread each; then one process times them, so that nothing
+    disturbs the clock. What is trained does not depend on the number of workers or on interruptions.
+
+    Args:
+        name: Such as ``"pocket-mlp/segments"``.
+        workers: Processes.
+        progress: Called with the units done, their number, and the last one.
+
+    Returns:
+        The archive; the package ships a copy of it.
+
+    Raises:
+        UnknownTable: There is no such benchmark.
+        InvalidValue: No worker; or the folder holds a build of something else, and names what differs.
+        OutputError: Another process is building the same.
+        WorkerDied: A worker was killed; what was done is kept.
+    """
+    if workers < 1:
+        raise InvalidValue(f"workers={workers}. Allowed: 1 or more")
+    benchmark = pocket(name)
+    folder = cache_folder() / "builds" / benchmark.table
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        spec = {**benchmark.describe(), "versions": versions(benchmark)}
+        _begin(folder, spec)
+        blocks = len(benchmark.blocks)
+        trainings = {trained_file(folder, b, s): (b, s) for s in range(1, benchmark.seeds + 1) for b in range(blocks)}
+        timings = {folder / f"timed-{block:05d}.npy": (block,) for block in range(blocks)}
+        total = len(trainings) + len(timings)
+        _do(train_one, name, trainings, workers, lambda done, last: progress and progress(done, total, last))
+        _do(time_one, name, timings, 1, lambda done, last: progress and progress(len(trainings) + done, total, last))
+        calibration = folder / "calibration.json"
+        if not calibration.exists():
+            _write(calibration, json.dumps(calibration_seconds()).encode())
+        return _assemble(benchmark, folder, spec)
+
+
+def trained_file(folder: Path, block: int, seed: int) -> Path:
+    """Where the counts of one block and seed are."""
+    return folder / f"trained-{block:05d}-{seed}.npy"
+
+
+def versions(benchmark: Pocket) -> dict[str, str]:
+    """What the numbers depend on beside the benchmark's definition."""
+    packages = ("torch", "numpy", SOURCES[benchmark.dataset].partition("==")[0])
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def machine() -> str:
+    """The kind of processor, as far as PyTorch's kernels depend on it."""
+    return f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def run_units(
+    function: Callable[..., Any], units: Mapping[Any, tuple[Any, ...]], workers: int, done: Callable[[Any, Any], None]
+) -> None:
+    """Call a function with each unit's arguments in processes of one thread; report results as they come."""
+    with _executor(workers) as executor:
+        waiting: dict[Future[Any], Any] = {}
+        left = iter(units.items())
+        try:
+            for _ in range(workers + 1):  # one more than there are workers: nobody waits for work
+                _submit(executor, function, left, waiting)
+            while waiting:
+                finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    key = waiting.pop(future)
+                    done(key, future.result())
+                    _submit(executor, function, left, waiting)
+        except BrokenProcessPool:
+            raise WorkerDied("a worker ended unexpectedly; the same command again continues") from None
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+def _submit(executor: Executor, function: Any, left: Iterator[Any], waiting: dict[Future[Any], Any]) -> None:
+    for key, arguments in left:
+        waiting[executor.submit(function, *arguments)] = key
+        return
+
+
+def _do(
+    function: Any, name: str, units: Mapping[Path, tuple[Any, ...]], workers: int, tick: Callable[[int, str], Any]
+) -> None:
+    missing = {path: (name, *arguments) for path, arguments in units.items() if not path.exists()}
+    count = len(units) - len(missing)
+    tick(count, "")
+
+    def done(path: Path, values: npt.NDArray[Any]) -> None:
+        nonlocal count
+        save_array(path, values)
+        count += 1
+        tick(count, path.stem)
+
+    run_units(function, missing, workers, done)
+
+
+def train_one(name: str, block: int, seed: int) -> npt.NDArray[np.uint16]:
+    """:func:`naslab.pocket.work.train_block` for a worker process."""
+    return train_block(pocket(name), block, seed)
+
+
+def time_one(name: str, block: int) -> npt.NDArray[np.float64]:
+    """:func:`naslab.pocket.work.time_block` for a worker process."""
+    return time_block(pocket(name), block)
+
+
+@contextmanager
+def _executor(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Workers of one thread whose memory allocator keeps what it has: giving it back after every step costs a tenth."""
+    settings = {
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
+        "MALLOC_MMAP_THRESHOLD_": str(1 << 33),
+    }
+    before = {key: os.environ.get(key) for key in settings}
+    os.environ.update(settings)  # a spawned process reads them when it starts
+    try:
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
+            yield executor
+    finally:
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / ".lock").open("w") as stream:
+        if not lock(stream.fileno(), wait=False):
+            raise OutputError(f"'{folder}' is being built by another process")
+        yield
+
+
+def _begin(folder: Path, spec: Mapping[str, Any]) -> None:
+    """Note what is built, or refuse to mix it with something else."""
+    file = folder / "build.json"
+    spec = json.loads(json.dumps(spec))
+    if not file.exists():
+        _write(file, json.dumps(spec, indent=1).encode())
+        return
+    begun = json.loads(file.read_bytes())
+    for key, now, then in _differences(spec, begun):
+        raise InvalidValue(
+            f"'{folder}' holds a build that was begun with {key}={then!r}, and now it is {now!r}. "
+            "Fix: delete that folder, or set NASLAB_CACHE to another one"
+        )
+
+
+def _differences(now: Any, then: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(now, dict) and isinstance(then, dict):
+        for key in sorted({*now, *then}):
+            yield from _differences(now.get(key), then.get(key), f"{prefix}.{key}" if prefix else key)
+    elif now != then:
+        yield prefix, now, then
+
+
+def _assemble(benchmark: Pocket, folder: Path, spec: Mapping[str, Any]) -> Path:
+    space, blocks = benchmark.search_space, range(len(benchmark.blocks))
+    right = np.stack(
+        [
+            np.concatenate([np.load(trained_file(folder, block, seed)) for block in blocks], axis=2)
+            for seed in range(1, benchmark.seeds + 1)
+        ],
+        axis=3,
+    )  # (3, epochs, N, seeds)
+    timed = np.concatenate([np.load(folder / f"timed-{block:05d}.npy") for block in blocks], axis=1)
+    costs = [_trained_costs(benchmark, a) for a in benchmark.trained]
+    build = {key: value for key, value in spec.items() if key != "versions"}
+    header = {
+        "format": 1,
+        "name": benchmark.table,
+        "dataset": benchmark.short,
+        "options": space.sizes,
+        "timings": TIMINGS,
+        "data": {"name": benchmark.dataset, "sha256": benchmark.data.sha256},
+        "provenance": {
+            "source": f"naslab table build {benchmark.name}",
+            "build": build,
+            "versions": spec["versions"],
+            "machine": machine(),
+            "calibration_seconds": json.loads((folder / "calibration.json").read_bytes()),
+        },
+    }
+    path = folder / f"{benchmark.table}.npz"
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "rows": benchmark.rows(),
+        "trained": np.array(benchmark.trained, np.uint8),
+        "right": right.transpose(2, 0, 1, 3),
+        "timings": timed.T.astype(np.float32),
+        "costs": np.array(costs, np.int64),
+    }
+    write_archive(path, header, arrays)
+    return path
+
+
+def _trained_costs(benchmark: Pocket, architecture: Architecture) -> tuple[int, int]:
+    """Parameters and MACs of a network as it is trained: dead branches cut."""
+    space = benchmark.search_space
+    network, decisions, model = compile_network(space, architecture), space.decisions(architecture), space.cost_model
+    parts, macs = dict(network.named_children()), 0
+    for source, node, attributes in space.resolve(architecture).edges(data=True):
+        if edge_name(space.graph, source, node) in parts:
+            shapes = model.shapes[source].at(decisions), model.arriving[source, node].at(decisions)
+            macs += attributes["op"].macs(*shapes)
+    return sum(parameter.numel() for parameter in network.parameters()), macs
+
+
+def save_array(path: Path, values: npt.NDArray[Any]) -> None:
+    """Write a file whole or not at all."""
+    draft = path.with_suffix(f".{os.getpid()}.draft")
+    with draft.open("wb") as stream:
+        np.save(stream, values, allow_pickle=False)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(path)
+
+
+def _write(path: Path, content: bytes) -> None:
+    draft = path.with_suffix(f".{os.getpid()}.draft")
+    draft.write_bytes(content)
+    draft.replace(path)
