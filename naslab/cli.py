@@ -235,14 +235,14 @@ def build_table(
     name: Annotated[str, typer.Argument(help="A pocket benchmark: pocket-cell/mnist, pocket-mlp/mnist...")],
     workers: Annotated[int, typer.Option(help="Processes of one thread. The results do not depend on it.")] = 1,
     verify: Annotated[
-        int, typer.Option(help="Instead: rebuild this many random rows of the shipped table and compare.")
-    ] = 0,
+        int | None, typer.Option(help="Instead: rebuild this many random rows of the shipped table and compare.")
+    ] = None,
 ) -> None:
     """Rebuild a pocket table from nothing: train every architecture. Kill it anywhere: the same command continues."""
     from naslab.console import progress
 
-    with progress("rows" if verify else "blocks") as tick:
-        if verify:
+    with progress("blocks" if verify is None else "rows") as tick:
+        if verify is not None:
             from naslab.pocket.verify import verify_table
 
             outcome = verify_table(name, verify, workers=workers, progress=tick)
@@ -250,7 +250,7 @@ def build_table(
             from naslab.pocket.build import build_table as build
 
             archive = build(name, workers=workers, progress=tick)
-    if not verify:
+    if verify is None:
         print(f"built: {archive}")
         return
     print(f"{outcome.identical} of {outcome.rows} rows are identical to the shipped table, in every epoch and split.")

@@ -15,8 +15,6 @@ import json
 import multiprocessing
 import os
 import pickle
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
@@ -37,6 +35,7 @@ from naslab.results import SPEC, Results
 from naslab.runs import constrained_task, forget_tasks, run_one
 from naslab.tasks import Budget, Constraint, Task
 from naslab.trace import FORMAT, differences, trace_path
+from naslab.workers import interrupts_held, start_worker
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Called after every run with the number of runs done, their total, and the name of the last one."""
@@ -203,10 +202,10 @@ def _execute(jobs: Sequence[_Job], workers: int, executor: Executor | None) -> I
     others = set(multiprocessing.active_children())
     # Fresh processes: a forked one would inherit threads and locks of torch and of the caller.
     pool = executor or ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=start_worker
     )
     try:
-        with _interrupts_held():
+        with interrupts_held():
             futures = [pool.submit(_run_job, job) for job in jobs]
         for future in as_completed(futures):
             yield from future.result()
@@ -233,35 +232,6 @@ def _check_sendable(jobs: Sequence[_Job]) -> None:
             f"a task or an optimizer can't be sent to a worker process ({error}): define its functions and classes at "
             "the top level of a module, or use workers=1"
         ) from None
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits while workers are started: they inherit the mask, and would else die of it with a traceback."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start_worker() -> None:
-    """In a worker: leave Ctrl-C to the comparison, and end when that ends, however it ends.
-
-    A worker of a killed comparison would otherwise wait for work for ever. Ending at any moment is safe: traces resume.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _note_time(folder: Path, finished: dict[str, Any]) -> None:

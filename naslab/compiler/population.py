@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from naslab.choice import Architecture, resolve
 from naslab.compiler.network import edge_name, reaching_output
 from naslab.compiler.stacking import stack
 from naslab.errors import InvalidSpace
+from naslab.ops import Shape
 from naslab.space import SearchSpace
 
 
@@ -30,9 +32,13 @@ def stack_networks(
         networks: What ``compile_network`` made of them; they keep their parameters.
 
     Raises:
-        InvalidSpace: The space concatenates, or has an operation without a stacked form.
+        InvalidSpace: The space concatenates, has an operation without a stacked form, or widths of images (or of
+            vectors that not every network treats alike) are choices.
     """
     return Population(space, architectures, networks)
+
+
+_NOBODY = -1  # the member that a tensor of zeros belongs to: what reads it finds nobody it looks for
 
 
 class Population(nn.Module):
@@ -44,9 +50,12 @@ class Population(nn.Module):
         super().__init__()
         self.size, self._order = len(networks), space.order
         self._nodes = nn.ModuleDict()
+        self._zeros: dict[int, Shape] = {}
         decisions = [space.decisions(a) for a in architectures]
         wanted = [reaching_output(space.resolve(a)) for a in architectures]
         parts = [dict(network.named_children()) for network in networks]
+        shapes = space.cost_model.shapes
+        uneven = {node for node in space.order if len({shapes[node].at(d) for d in decisions}) > 1}
         present: dict[Any, list[int]] = {}  # by node: the members for which it is not zero, in order
         for number, node in enumerate(space.order):
             if not space.inputs[node]:
@@ -61,10 +70,18 @@ class Population(nn.Module):
                     chosen, module = resolve(op, decisions[member]), parts[member].get(name)
                     passes = chosen.is_identity and node in wanted[member] and member in present[source]
                     if module is not None or passes:
-                        terms.append(_Term(source, not space.inputs[source], member, chosen, module))
+                        shape = shapes[source].largest
+                        terms.append(_Term(source, shape, not space.inputs[source], member, chosen, module))
+            alike = set(Counter((term.source, term.op) for term in terms).values()) <= {self.size}
+            if not alike and uneven & {node, *space.inputs[node]}:
+                raise InvalidSpace(f"node {node!r}: networks that differ in widths and operations have no stacked form")
             present[node] = sorted({term.member for term in terms})
-            self._nodes[str(number)] = _Node(terms, present, present[node], self.size)
-        if len(present[space.order[-1]]) < self.size:
+            if terms:
+                self._nodes[str(number)] = _Node(terms, present, present[node], self.size)
+            else:
+                present[node] = [_NOBODY]
+                self._zeros[number] = shapes[node].largest
+        if present[space.order[-1]] != list(range(self.size)):
             raise InvalidSpace("a network whose output is exactly zero has no stacked form")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,8 +90,10 @@ class Population(nn.Module):
         if x.dim() == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         for number, node in enumerate(self._order):
-            key = str(number)
-            values[node] = self._nodes[key](values) if key in self._nodes else x
+            if str(number) in self._nodes:
+                values[node] = self._nodes[str(number)](values)
+            else:
+                values[node] = x.new_zeros(len(x), *self._zeros[number]) if number in self._zeros else x
         return values[self._order[-1]]
 
 
@@ -82,6 +101,7 @@ class _Term(NamedTuple):
     """What one edge delivers in one member's network."""
 
     source: Any
+    shape: Shape
     from_input: bool
     member: int
     op: Any
@@ -102,7 +122,7 @@ class _Node(nn.Module):
         for (source, op), chunk in chunks.items():
             # What all members do is kept apart: it needs no copying.
             apart = source if len(chunk) == size or chunk[0].from_input else None
-            kinds.setdefault((op, apart), []).extend(chunk)
+            kinds.setdefault((op, chunk[0].shape, apart), []).extend(chunk)
         self.kinds = nn.ModuleList(_Kind(kind, present) for kind in kinds.values())
         self.add = _Add([[term.member for term in kind] for kind in kinds.values()], members)
 
@@ -118,6 +138,8 @@ class _Kind(nn.Module):
         modules = [term.module for term in terms if term.module is not None]
         self.from_input = terms[0].from_input
         self.operation = stack(modules, self.from_input) if modules else nn.Identity()
+        if self.from_input and next(self.operation.parameters(), None) is None:
+            raise InvalidSpace(f"{terms[0].op} of the input has no stacked form: train its networks one by one")
         self.sources = list(dict.fromkeys(term.source for term in terms))
         self.gather = _Gather([([t.member for t in terms if t.source == s], present[s]) for s in self.sources])
 

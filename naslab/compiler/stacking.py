@@ -43,6 +43,8 @@ class StackedConv(nn.Module):
         self.groups = first.groups * (1 if shared else len(convs))
         if first.bias is not None or (shared and first.groups > 1):
             raise InvalidSpace(f"{first} has no stacked form")
+        if len({conv.weight.shape for conv in convs}) > 1:
+            raise InvalidSpace("convolutions of several widths have no stacked form: train their networks one by one")
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.conv2d(x, self.weight, None, self.stride, self.padding, self.dilation, self.groups)
@@ -108,13 +110,14 @@ def _(first: nn.BatchNorm2d, modules: Sequence[Any], shared: bool) -> nn.Module:
         raise InvalidSpace("a normalisation of the input has no stacked form: train its networks one by one")
     norm = nn.BatchNorm2d(
         len(modules) * first.num_features, first.eps, first.momentum, first.affine, first.track_running_stats
-    ).to(next(iter(first.state_dict().values())).dtype if first.affine else None)
+    )
     state = {
         name: torch.cat([module.state_dict()[name] for module in modules])
         for name in first.state_dict()
         if name != "num_batches_tracked"
     }
-    norm.load_state_dict(state, strict=False)
+    if state:
+        norm.to(next(iter(state.values())).dtype).load_state_dict(state, strict=False)
     return norm
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,13 @@ class Pocket:
     seeds: int
     block: int
     coarseness: int
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker works out for itself what follows from the definition.
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @property
     def table(self) -> str:
@@ -120,15 +127,23 @@ class Pocket:
         }
 
 
-def pocket(name: str) -> Pocket:
-    """The benchmark of this name.
+def pocket(name: str | Pocket) -> Pocket:
+    """The benchmark of this name; one that is no entry of :data:`POCKETS` is given itself.
 
     Raises:
         UnknownTable: There is none of this name.
     """
+    if isinstance(name, Pocket):
+        return _first(name)
     if name not in POCKETS:
         raise UnknownTable(name, POCKETS, see="naslab table build --help")
     return POCKETS[name]
+
+
+@cache
+def _first(benchmark: Pocket) -> Pocket:
+    """The first of its value in this process: what it has worked out serves all units of work."""
+    return benchmark
 
 
 def _generator(key: str) -> torch.Generator:

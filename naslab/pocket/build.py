@@ -28,11 +28,12 @@ from naslab.pocket.benchmarks import Pocket, pocket
 from naslab.pocket.work import TIMINGS, time_block, train_block
 from naslab.tables.pocket import write_archive
 from naslab.tables.store import cache_folder
+from naslab.workers import interrupts_held, start_worker
 
 Progress = Callable[[int, int, str], None]
 
 
-def build_table(name: str, *, workers: int = 1, progress: Progress | None = None) -> Path:
+def build_table(name: str | Pocket, *, workers: int = 1, progress: Progress | None = None) -> Path:
     """Train every architecture of a pocket benchmark and time each alone.
 
     Finished units of work are files in ``<cache>/builds/<table>``: the same command again does what is missing.
@@ -40,7 +41,7 @@ def build_table(name: str, *, workers: int = 1, progress: Progress | None = None
     disturbs the clock. What is trained does not depend on the number of workers or on interruptions.
 
     Args:
-        name: Such as ``"pocket-mlp/segments"``.
+        name: Such as ``"pocket-mlp/segments"``; or a benchmark of one's own.
         workers: Processes.
         progress: Called with the units done, their number, and the last one.
 
@@ -65,8 +66,9 @@ def build_table(name: str, *, workers: int = 1, progress: Progress | None = None
         trainings = {trained_file(folder, b, s): (b, s) for s in range(1, benchmark.seeds + 1) for b in range(blocks)}
         timings = {folder / f"timed-{block:05d}.npy": (block,) for block in range(blocks)}
         total = len(trainings) + len(timings)
-        _do(train_one, name, trainings, workers, lambda done, last: progress and progress(done, total, last))
-        _do(time_one, name, timings, 1, lambda done, last: progress and progress(len(trainings) + done, total, last))
+        _do(train_one, benchmark, trainings, workers, lambda done, last: progress and progress(done, total, last))
+        done_before = len(trainings)
+        _do(time_one, benchmark, timings, 1, lambda done, last: progress and progress(done_before + done, total, last))
         calibration = folder / "calibration.json"
         if not calibration.exists():
             _write(calibration, json.dumps(calibration_seconds()).encode())
@@ -93,12 +95,14 @@ def run_units(
     function: Callable[..., Any], units: Mapping[Any, tuple[Any, ...]], workers: int, done: Callable[[Any, Any], None]
 ) -> None:
     """Call a function with each unit's arguments in processes of one thread; report results as they come."""
+    others = set(multiprocessing.active_children())
     with _executor(workers) as executor:
         waiting: dict[Future[Any], Any] = {}
         left = iter(units.items())
         try:
-            for _ in range(workers + 1):  # one more than there are workers: nobody waits for work
-                _submit(executor, function, left, waiting)
+            with interrupts_held():
+                for _ in range(workers + 1):  # one more than there are workers: nobody waits for work
+                    _submit(executor, function, left, waiting)
             while waiting:
                 finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in finished:
@@ -107,6 +111,10 @@ def run_units(
                     _submit(executor, function, left, waiting)
         except BrokenProcessPool:
             raise WorkerDied("a worker ended unexpectedly; the same command again continues") from None
+        except BaseException:
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()  # a unit under way is done again
+            raise
         finally:
             executor.shutdown(cancel_futures=True)
 
@@ -118,9 +126,13 @@ def _submit(executor: Executor, function: Any, left: Iterator[Any], waiting: dic
 
 
 def _do(
-    function: Any, name: str, units: Mapping[Path, tuple[Any, ...]], workers: int, tick: Callable[[int, str], Any]
+    function: Any,
+    benchmark: Pocket,
+    units: Mapping[Path, tuple[Any, ...]],
+    workers: int,
+    tick: Callable[[int, str], Any],
 ) -> None:
-    missing = {path: (name, *arguments) for path, arguments in units.items() if not path.exists()}
+    missing = {path: (benchmark, *arguments) for path, arguments in units.items() if not path.exists()}
     count = len(units) - len(missing)
     tick(count, "")
 
@@ -133,14 +145,14 @@ def _do(
     run_units(function, missing, workers, done)
 
 
-def train_one(name: str, block: int, seed: int) -> npt.NDArray[np.uint16]:
+def train_one(benchmark: str | Pocket, block: int, seed: int) -> npt.NDArray[np.uint16]:
     """:func:`naslab.pocket.work.train_block` for a worker process."""
-    return train_block(pocket(name), block, seed)
+    return train_block(pocket(benchmark), block, seed)
 
 
-def time_one(name: str, block: int) -> npt.NDArray[np.float64]:
+def time_one(benchmark: str | Pocket, block: int) -> npt.NDArray[np.float64]:
     """:func:`naslab.pocket.work.time_block` for a worker process."""
-    return time_block(pocket(name), block)
+    return time_block(pocket(benchmark), block)
 
 
 @contextmanager
@@ -154,7 +166,7 @@ def _executor(workers: int) -> Iterator[ProcessPoolExecutor]:
     before = {key: os.environ.get(key) for key in settings}
     os.environ.update(settings)  # a spawned process reads them when it starts
     try:
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), start_worker) as executor:
             yield executor
     finally:
         for key, value in before.items():

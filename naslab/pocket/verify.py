@@ -39,14 +39,14 @@ class Verification:
 
 
 def verify_table(
-    name: str, count: int, *, workers: int = 1, seed: int = 0, progress: Progress | None = None
+    name: str | Pocket, count: int, *, workers: int = 1, seed: int = 0, progress: Progress | None = None
 ) -> Verification:
     """Train random rows of a shipped pocket table again.
 
     A row is trained in the block in which it was built, so that the same machine and versions give the same bits.
 
     Args:
-        name: Such as ``"pocket-mlp/segments"``.
+        name: Such as ``"pocket-mlp/segments"``; or the benchmark itself.
         count: Rows to rebuild.
         workers: Processes.
         seed: Which rows are drawn.
@@ -61,13 +61,16 @@ def verify_table(
     if not 1 <= count <= len(benchmark.trained):
         raise InvalidValue(f"--verify {count}. Allowed: 1 to {len(benchmark.trained):,} rows")
     if benchmark.table not in shipped():
-        raise InvalidTable(f"this installation has no table of {name!r}. Fix: pip install --force-reinstall naslab")
+        raise InvalidTable(
+            f"this installation has no table of {benchmark.name!r}. Fix: pip install --force-reinstall naslab"
+        )
     header, arrays = read_archive(shipped()[benchmark.table])
     recorded, now = header["provenance"], benchmark.describe()
     for key, value in now.items():
         if recorded["build"][key] != value:
             raise InvalidTable(
-                f"the shipped table of {name!r} was built with {key}={recorded['build'][key]!r}, not {value!r}"
+                f"the shipped table of {benchmark.name!r} was built with "
+                f"{key}={recorded['build'][key]!r}, not {value!r}"
             )
     rng = np.random.default_rng(seed)
     rows = rng.choice(len(benchmark.trained), count, replace=False)
@@ -84,7 +87,7 @@ def verify_table(
         if progress:
             progress(len(found), count, f"block {block}, seed {which}")
 
-    run_units(train_one, {unit: (name, *unit) for unit in units}, workers, done)
+    run_units(train_one, {unit: (benchmark, *unit) for unit in units}, workers, done)
     rebuilt, shipped_rows = (np.array(each, np.int64) for each in zip(*found, strict=True))
     test = SPLITS.index("test")
     points = 100 / len(benchmark.data.test)

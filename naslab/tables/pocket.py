@@ -7,6 +7,7 @@ counts of right rows instead of percentages, and the class of every architecture
 from __future__ import annotations
 
 import json
+import lzma
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,8 @@ from naslab.tables.writing import write_table
 SPLITS = ("train", "valid", "test")
 _ROLES = {"train": "context", "valid": "reward", "test": "truth"}
 _FOLDER = Path(__file__).parent / "pocket_archives"
+# RuntimeError: zipfile's for what it does not support; TypeError: NumPy's for a file that is no archive.
+_DAMAGES = (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, lzma.LZMAError)
 
 
 def shipped() -> dict[str, Path]:
@@ -48,10 +51,10 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]
         InvalidTable: The file is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        return json.loads(str(arrays.pop("header"))), arrays
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        return json.loads(arrays.pop("header").item()), arrays
+    except _DAMAGES as error:
         raise InvalidTable(f"'{path}' is damaged ({error}). Fix: pip install --force-reinstall naslab") from None
 
 

@@ -28,11 +28,16 @@ def cache_folder() -> Path:
 
 
 def table_path(name: str) -> Path:
-    """The folder of the table of this name, whether or not it exists. Raises InvalidValue for a bad name."""
+    """The folder of the table of this name, whether or not it exists.
+
+    Raises InvalidValue for a bad name, or one that a table in the package has.
+    """
     if not _NAME.fullmatch(name):
         raise InvalidValue(
             f"table name {name!r}. Allowed: a-z and 0-9, and after the first character also '.', '_' and '-'"
         )
+    if name in shipped():
+        raise InvalidValue(f"table name {name!r} belongs to a table that comes with naslab: choose another")
     return _tables_folder() / name
 
 
@@ -59,12 +64,12 @@ def find_table(name: str) -> Table:
     known = table_names()
     if name not in known:
         raise UnknownTable(name, known, see="naslab table import --help")
-    path = table_path(name)
     archives = shipped()
     if name in archives:
         # Another version of naslab may ship another build under this name: each has a folder of its own.
-        path = cache_folder() / "packaged" / f"{name}-{file_sha256(archives[name])[:12]}"
-        return open_table(path) if path.exists() else expand(archives[name], path)
+        packaged = cache_folder() / "packaged" / f"{name}-{file_sha256(archives[name])[:12]}"
+        return open_table(packaged) if packaged.exists() else expand(archives[name], packaged)
+    path = table_path(name)
     if name == NASBENCH201 and not path.exists():
         return build_packaged(path)
     table = open_table(path)
