@@ -1,26 +1,215 @@
-"""Architectures that meet a limit: drawing them uniformly, and those around a given one.
+"""The architectures of a space within limits: how probable they are under a factorised policy, and draws from them.
 
-Spaces of moderate size are enumerated once, which makes draws exact at any share of feasible architectures; larger ones
-are sampled by rejection.
+TabNAS (Yang et al. 2022) learns by rejection: it draws from independent softmaxes, one per choice, skips what exceeds
+the limit and corrects by an estimate of the probability P(V) of not being skipped. Costs are sums of small tables over
+the choices, so none of this has to be estimated: see :mod:`naslab.diagram`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
+from math import prod
+from typing import Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from naslab.choice import Architecture
-from naslab.errors import InvalidValue
+from naslab.cost import Factor
+from naslab.diagram import Diagram, Floats, Probabilities
+from naslab.diagram_building import Additive, Table, TooLarge, build_diagram, least_sum
+from naslab.enumerated import Enumerated
+from naslab.errors import InvalidValue, UnknownMetric, UnknownName
 from naslab.space import SearchSpace
+
+Logits: TypeAlias = Sequence[Floats]
+"""One array per choice; the policy is their softmaxes."""
+Backend: TypeAlias = Literal["auto", "exact", "bounds", "enumerate"]
+Members: TypeAlias = Diagram | Enumerated
 
 ENUMERABLE = 200_000
 TRIES = 20_000
+EXACT_NODES, BOUNDS_NODES = 1 << 17, 40_000
+
+
+class Feasibility:
+    """The valid architectures of a space within limits, under a factorised policy.
+
+    Args:
+        space: The search space.
+        limits: The largest value allowed by cost: ``{"params": 41153}``; several limits hold at once.
+        backend: ``"exact"``: a decision diagram. ``"bounds"``: two diagrams, of a superset and of a subset of the
+            feasible architectures, for what is too large; draws and the most probable architectures are still exact.
+            ``"enumerate"``: all architectures one by one. ``"auto"``: exact where it fits, else bounds.
+        additive: Further costs as sums of factors, such as a fitted latency table.
+
+    Attributes:
+        backend: The one in use.
+
+    Raises:
+        UnknownMetric: A limit on a cost that is neither the cost model's nor in ``additive``.
+        UnknownName: There is no such back end.
+        InvalidValue: No architecture is within the limits; or the back end asked for does not fit into memory.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        limits: Mapping[str, float],
+        backend: Backend = "auto",
+        *,
+        additive: Mapping[str, Sequence[Factor]] | None = None,
+    ) -> None:
+        if backend not in ("auto", "exact", "bounds", "enumerate"):
+            raise UnknownName(backend, ["auto", "exact", "bounds", "enumerate"])
+        self.space, self.limits = space, dict(limits)
+        factors = {**space.cost_model.factors, **(additive or {})}
+        for metric in limits:
+            if metric not in factors:
+                raise UnknownMetric(metric, factors)
+        self._factors = {metric: factors[metric] for metric in limits}
+        self.backend, self._inner, self._outer = self._built(backend)
+        if not self._outer.paths:
+            raise InvalidValue(f"no architecture of {space.name!r} has {self.description}; {self._smallest()}")
+
+    @property
+    def description(self) -> str:
+        """The limits in words."""
+        return ", ".join(f"{metric} <= {maximum:,.10g}" for metric, maximum in self.limits.items())
+
+    def is_feasible(self, architectures: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Which rows of ``(N, choices)`` are within the limits."""
+        rows = np.asarray(architectures)
+        within = np.ones(len(rows), np.bool_)
+        for metric, maximum in self.limits.items():
+            within &= _values(metric, self._factors[metric], rows) <= maximum
+        return within
+
+    def fraction(self) -> float:
+        """The share of all combinations of options that is feasible; the middle of the bracket with bounds."""
+        return float(np.exp(self.log_probability([np.zeros(size) for size in self.space.sizes])))
+
+    def bracket(self, logits: Logits) -> tuple[float, float]:
+        """Two numbers between which log P(V) certainly is: the same one twice unless the back end is bounds."""
+        p = _softmax(logits)
+        return self._inner.log_probability(p), self._outer.log_probability(p)
+
+    def log_probability(self, logits: Logits) -> float:
+        """log P(V): of a draw from the policy being feasible. Its gradient is :meth:`gradient`."""
+        low, high = self.bracket(logits)
+        return float(np.log((np.exp(low - high) + 1) / 2) + high)
+
+    def gradient(self, logits: Logits) -> list[Floats]:
+        """The gradient of log P(V) with respect to the logits: marginals minus probabilities."""
+        return [m - p for m, p in zip(self.marginals(logits), _softmax(logits), strict=True)]
+
+    def marginals(self, logits: Logits) -> list[Floats]:
+        """Of each choice the distribution given that the draw is feasible; with bounds, that of the superset."""
+        return self._outer.marginals(_softmax(logits))[1]
+
+    def entropy(self, logits: Logits) -> float:
+        """Of the policy given that the draw is feasible, in nats."""
+        p = _softmax(logits)
+        log_probability, marginals = self._outer.marginals(p)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = [np.where(m > 0, m * np.log(each), 0.0) for m, each in zip(marginals, p, strict=True)]
+        return float(log_probability - sum(log.sum() for log in logs))
+
+    def sample(self, logits: Logits, rng: np.random.Generator, count: int = 1) -> npt.NDArray[np.int64]:
+        """``(count, choices)``: independent draws from the policy given that they are feasible, all back ends exactly.
+
+        With bounds a draw from the superset that is not feasible is drawn again.
+        """
+        p = _softmax(logits)
+        drawn = self._outer.sample(p, rng, count)
+        if self.backend == "bounds":
+            while not (kept := self.is_feasible(drawn)).all():
+                drawn[~kept] = self._outer.sample(p, rng, int((~kept).sum()))
+        return drawn
+
+    def top(self, logits: Logits, count: int) -> list[Architecture]:
+        """The most probable feasible architectures, best first, all back ends exactly."""
+        return list(islice(self._ranked(logits), count))
+
+    def most_probable(self, logits: Logits) -> Architecture:
+        """The most probable feasible architecture."""
+        return self.top(logits, 1)[0]
+
+    def _ranked(self, logits: Logits) -> Iterator[Architecture]:
+        for architecture, _ in self._outer.best(_softmax(logits)):
+            if self.backend != "bounds" or self.is_feasible([architecture])[0]:
+                yield architecture
+
+    def _built(self, backend: Backend) -> tuple[str, Members, Members]:
+        """The back end in use, a subset and a superset of the feasible architectures: the same where it is exact."""
+        sizes = self.space.sizes
+        if backend == "enumerate":
+            if prod(sizes) > ENUMERABLE:
+                raise InvalidValue(f"{prod(sizes):,} architectures are too many to enumerate. Allowed: {ENUMERABLE:,}")
+            rows = np.array(list(self.space.architectures()), np.int64)
+            listed = Enumerated(rows[self.is_feasible(rows)])
+            return backend, listed, listed
+        limits, rules = self._tables()
+        if backend in ("auto", "exact"):
+            try:
+                exact = build_diagram(sizes, limits, rules, max_nodes=EXACT_NODES)
+            except TooLarge:
+                if backend == "exact":
+                    raise InvalidValue(
+                        f"the exact diagram of {self.description} has layers of more than {EXACT_NODES:,} nodes. "
+                        "Fix: backend='bounds'"
+                    ) from None
+            else:
+                return "exact", exact, exact
+        inner = build_diagram(sizes, limits, rules, max_nodes=BOUNDS_NODES, merge="subset")
+        outer = build_diagram(sizes, limits, rules, max_nodes=BOUNDS_NODES, merge="superset")
+        return "bounds", inner, outer
+
+    def _tables(self) -> tuple[list[Additive], list[Table]]:
+        """Sums are limited as sums; a maximum is within its limit if each of its terms is: a rule."""
+        limits, rules = [], [_rule(scope, allowed, self.space.sizes) for scope, allowed in self.space.indexed_rules]
+        for metric, maximum in self.limits.items():
+            tables = [(factor.scope, factor.table) for factor in self._factors[metric]]
+            if metric == "peak_bytes":
+                rules += [(scope, table <= maximum) for scope, table in tables]
+            else:
+                limits.append(Additive(tuple(tables), maximum))
+        return limits, rules
+
+    def _smallest(self) -> str:
+        """The least that each limited cost can be."""
+        least = []
+        for metric in self.limits:
+            if metric != "peak_bytes":
+                terms = tuple((factor.scope, factor.table) for factor in self._factors[metric])
+                low = least_sum(self.space.sizes, Additive(terms, 0), self._tables()[1])
+                least.append(f"{metric}={low:,.10g}")
+        return f"the smallest there is: {', '.join(least)}"
+
+
+def _rule(scope: tuple[int, ...], allowed: Iterable[tuple[int, ...]], sizes: Sequence[int]) -> Table:
+    table = np.zeros([sizes[i] for i in scope], np.bool_)
+    for combination in allowed:
+        table[combination] = True
+    return scope, table
+
+
+def _values(metric: str, factors: Sequence[Factor], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    combine = np.maximum if metric == "peak_bytes" else np.add
+    parts = [np.broadcast_to(f.table[tuple(rows[:, i] for i in f.scope)], len(rows)) for f in factors]
+    total: npt.NDArray[np.float64] = combine.reduce([np.zeros(len(rows)), *parts])
+    return total
+
+
+def _softmax(logits: Logits) -> Probabilities:
+    shifted = [np.exp(each - each.max()) for each in logits]
+    return [each / each.sum() for each in shifted]
 
 
 class FeasibleSet:
-    """The valid architectures of a space that satisfy a predicate.
+    """The valid architectures of a space that satisfy a predicate: uniform draws, and moves.
 
     Args:
         space: The search space.

@@ -284,6 +284,11 @@ class SearchSpace:
         resolved = self._resolved(graph, decisions)
         return dataflow.data_flow(resolved, list(resolved), nx.get_node_attributes(resolved, "inputs"))
 
+    @property
+    def indexed_rules(self) -> list[tuple[tuple[int, ...], frozenset[tuple[int, ...]]]]:
+        """The rules by positions: of the choices in their scope, and the combinations of options allowed."""
+        return self._rules
+
     @cached_property
     def _options(self) -> dict[str, int]:
         return {choice.name: len(choice.options) for choice in self.choices}

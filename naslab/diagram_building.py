@@ -1,0 +1,258 @@
+"""Building decision diagrams from cost factors: see :mod:`naslab.diagram`.
+
+Nodes stand for everything decided so far that still matters: the options that remaining tables look at, and how much
+of each limit is left. Two amounts left are one node if the same completions fit into both (the interval construction
+of Abio et al. 2012, "A new look at BDDs for pseudo-Boolean constraints"), so that five layers of 20 widths, 3.2 million
+networks, take some 2,000 nodes. Where that is too many, costs are merged into groups: by their smallest for a superset
+of the feasible architectures, by their largest for a subset (relaxed and restricted diagrams; Bergman et al. 2016,
+"Decision Diagrams for Optimization", chapters 4 and 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from naslab.diagram import Diagram, Layer
+
+Table: TypeAlias = tuple[tuple[int, ...], npt.NDArray[Any]]
+"""Positions of the choices that it depends on, and a value for each combination of their options."""
+
+_Listed: TypeAlias = list[list[npt.NDArray[Any]]]
+"""By limit and key."""
+
+_LISTED = 1 << 16  # completions of one layer that are listed to merge nodes by
+
+
+@dataclass(frozen=True)
+class Additive:
+    """A limit on a sum.
+
+    Attributes:
+        terms: Tables that are added up.
+        maximum: The largest sum allowed, inclusive.
+    """
+
+    terms: tuple[Table, ...]
+    maximum: float
+
+
+class TooLarge(Exception):
+    """A diagram would have more nodes in a layer than allowed."""
+
+
+def build_diagram(
+    sizes: Sequence[int],
+    limits: Sequence[Additive],
+    rules: Sequence[Table] = (),
+    *,
+    max_nodes: int = 1 << 18,
+    merge: Literal["never", "superset", "subset"] = "never",
+) -> Diagram:
+    """The diagram of all architectures within the limits that keep the rules.
+
+    Args:
+        sizes: Number of options of each choice.
+        limits: On sums of tables; costs are integers (exact) or floats.
+        rules: Tables of booleans: which combinations are allowed.
+        max_nodes: Of one layer.
+        merge: What happens beyond: ``"never"`` refuses; ``"superset"`` and ``"subset"`` merge nodes so that the
+            diagram holds at least, or at most, the feasible architectures.
+
+    Raises:
+        TooLarge: More nodes than allowed, and ``merge`` is ``"never"``.
+    """
+    steps = _steps(sizes, limits, rules)
+    rest = _Rest(steps, limits)
+    key, cost = np.zeros(1, np.int64), np.zeros((1, len(limits)), _cost_type(limits))
+    layers: list[Layer] = []
+    for number, step in enumerate(steps):
+        next_key = step.next_key[key]  # (nodes, options)
+        next_cost = cost[:, None, :] + step.cost[key]
+        alive = step.allowed[key].copy()
+        labels = []
+        for i, limit in enumerate(limits):
+            label, fits = rest.label(number, i, next_key, limit.maximum - next_cost[:, :, i])
+            labels.append(label)
+            alive &= fits
+        targets, first = _numbered(next_key, labels, alive)
+        key, cost = next_key.ravel()[first], next_cost.reshape(next_key.size, len(limits))[first]
+        if len(key) > max_nodes:
+            if merge == "never":
+                raise TooLarge
+            targets, key, cost = _merged(targets, key, cost, max_nodes, merge)
+        layers.append(Layer(step.choice, targets, len(key)))
+    return Diagram(tuple(layers))
+
+
+def least_sum(sizes: Sequence[int], limit: Additive, rules: Sequence[Table] = ()) -> float:
+    """The smallest sum of a limit's terms over the architectures that keep the rules; its maximum is ignored."""
+    steps = _steps(sizes, [limit], rules)
+    after = _Rest(steps, [limit]).least[0][steps[0].next_key]
+    return float(np.where(steps[0].allowed[:, :, None], steps[0].cost + after, _far([limit])).min())
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What deciding one choice does, by what is known before: ``key`` numbers the options still looked at."""
+
+    choice: int
+    next_key: npt.NDArray[np.int64]  # (keys, options)
+    cost: npt.NDArray[Any]  # (keys, options, limits)
+    allowed: npt.NDArray[np.bool_]  # (keys, options)
+
+
+def _steps(sizes: Sequence[int], limits: Sequence[Additive], rules: Sequence[Table]) -> list[_Step]:
+    scopes = [set(scope) for limit in limits for scope, _ in limit.terms] + [set(scope) for scope, _ in rules]
+    order = _order(sizes, scopes)
+    steps = []
+    known: list[int] = []  # choices decided that remaining tables look at
+    for number, choice in enumerate(order):
+        here, later = [*known, choice], set(order[number + 1 :])
+        decided = dict(zip(here, np.indices([sizes[c] for c in here]).reshape(len(here), -1), strict=True))
+        rows = len(decided[choice])
+        cost = np.zeros((rows, len(limits)), _cost_type(limits))
+        for i, limit in enumerate(limits):
+            for scope, values in limit.terms:
+                if _is_due(scope, choice, here, number):
+                    cost[:, i] += values[tuple(decided[c] for c in scope)]
+        allowed = np.ones(rows, np.bool_)
+        for scope, values in rules:
+            if _is_due(scope, choice, here, number):
+                allowed &= values[tuple(decided[c] for c in scope)]
+        known = [c for c in here if any(c in scope and scope & later for scope in scopes)]
+        key = np.zeros(rows, np.int64)
+        for c in known:
+            key = key * sizes[c] + decided[c]
+        shape = (rows // sizes[choice], sizes[choice])
+        steps.append(_Step(choice, key.reshape(shape), cost.reshape(*shape, len(limits)), allowed.reshape(shape)))
+    return steps
+
+
+def _is_due(scope: tuple[int, ...], choice: int, here: Sequence[int], number: int) -> bool:
+    """Whether a table can be looked up at this step and not before; constants are, at the first."""
+    return (choice in scope and set(scope) <= set(here)) if scope else number == 0
+
+
+def _order(sizes: Sequence[int], scopes: Sequence[set[int]]) -> list[int]:
+    """An order of the choices in which few decided ones are still looked at: greedy, the best of all first choices."""
+
+    def open_options(decided: set[int]) -> int:
+        return prod(sizes[c] for c in decided if any(c in scope and scope - decided for scope in scopes))
+
+    def greedy(first: int) -> tuple[int, list[int]]:
+        order, widest = [first], open_options({first})
+        while len(order) < len(sizes):
+            left = [c for c in range(len(sizes)) if c not in order]
+            width, best = min((open_options({*order, c}), c) for c in left)
+            order.append(best)
+            widest = max(widest, width)
+        return widest, order
+
+    return min(greedy(first) for first in range(len(sizes)))[1]
+
+
+class _Rest:
+    """What the decisions after each step can still cost."""
+
+    def __init__(self, steps: Sequence[_Step], limits: Sequence[Additive]) -> None:
+        count = len(limits)
+        self.least: list[npt.NDArray[Any]] = [np.zeros((1, count), _cost_type(limits))]
+        self.most: list[npt.NDArray[Any]] = [np.zeros((1, count), _cost_type(limits))]
+        self.listed: list[_Listed | None] = [[[np.zeros(1, _cost_type(limits))]] * count]
+        for step in reversed(steps[1:]):
+            ways = np.where(step.allowed[:, :, None], 0, 1)
+            far = _far(limits)
+            least = step.cost + self.least[0][step.next_key]
+            most = step.cost + self.most[0][step.next_key]
+            self.least.insert(0, np.where(ways, far, least).min(axis=1))
+            self.most.insert(0, np.where(ways, -far, most).max(axis=1))
+            self.listed.insert(0, _listed(step, self.listed[0], count))
+
+    def label(self, step: int, limit: int, key: npt.NDArray[Any], left: npt.NDArray[Any]) -> tuple[Any, Any]:
+        """A number that nodes share exactly if the same completions fit into what is left of a limit, and whether any
+        fits. Where completions are too many to list, what is left itself, if it decides anything."""
+        listed = self.listed[step]
+        if listed is None:
+            label = np.where(left >= self.most[step][key, limit], np.inf, left)
+            return label, left >= self.least[step][key, limit]
+        label = np.empty(key.shape, np.int64)
+        for number, costs in enumerate(listed[limit]):
+            inside = key == number
+            label[inside] = np.searchsorted(costs, left[inside], side="right")
+        return label, label > 0
+
+
+def _listed(step: _Step, after: _Listed | None, limits: int) -> _Listed | None:
+    """For every limit and key the sorted costs of all completions; None where they are too many."""
+    if after is None:
+        return None
+    found: _Listed = []
+    for limit in range(limits):
+        per_key = []
+        for key, nexts in enumerate(step.next_key):
+            sums = [
+                after[limit][following] + step.cost[key, option, limit]
+                for option, following in enumerate(nexts)
+                if step.allowed[key, option]
+            ]
+            if sum(map(len, sums)) * len(step.next_key) > 4 * _LISTED:
+                return None
+            per_key.append(np.unique(np.concatenate(sums)) if sums else np.zeros(0))
+        if sum(map(len, per_key)) > _LISTED:
+            return None
+        found.append(per_key)
+    return found
+
+
+def _numbered(
+    key: npt.NDArray[Any], labels: Sequence[npt.NDArray[Any]], alive: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Number the different nodes; returns targets, and where each node occurs first."""
+    where = np.flatnonzero(alive)
+    number = key.ravel()[where]
+    for label in labels:  # one number per key and labels, limit by limit
+        _, dense = np.unique(label.ravel()[where], return_inverse=True)
+        number = number * (int(dense.max(initial=0)) + 1) + dense
+        _, number = np.unique(number, return_inverse=True)
+    _, first, number = np.unique(number, return_index=True, return_inverse=True)
+    targets = np.full(key.size, len(first), np.int32)
+    targets[where] = number
+    return targets.reshape(key.shape), where[first]
+
+
+def _merged(
+    targets: npt.NDArray[np.int32],
+    key: npt.NDArray[np.int64],
+    cost: npt.NDArray[Any],
+    most: int,
+    merge: Literal["never", "superset", "subset"],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[Any]]:
+    """Merge nodes whose costs are close: ranges of equal width, the same number for every key and limit."""
+    per_key = max(1, int((most / len(np.unique(key))) ** (1 / cost.shape[1])))
+    low, high = cost.min(axis=0), cost.max(axis=0)
+    span = np.maximum(high - low, 1e-300)
+    bins = np.minimum(((cost - low) * (per_key / span)).astype(np.int64), per_key - 1)
+    number = key.copy()
+    for column in bins.T:
+        number = number * per_key + column
+    _, first, group = np.unique(number, return_index=True, return_inverse=True)
+    reduced = np.full((len(first), cost.shape[1]), np.inf if merge == "superset" else -np.inf)
+    (np.minimum if merge == "superset" else np.maximum).at(reduced, group, cost)
+    renamed = np.append(group, len(first)).astype(np.int32)  # no way on stays no way on
+    return renamed[targets], key[first], reduced.astype(cost.dtype)
+
+
+def _cost_type(limits: Sequence[Additive]) -> type[np.generic]:
+    whole = all(np.issubdtype(table.dtype, np.integer) for limit in limits for _, table in limit.terms)
+    return np.int64 if whole else np.float64
+
+
+def _far(limits: Sequence[Additive]) -> Any:
+    """More than any sum."""
+    return 1 + 2 * sum(abs(table).max(initial=0) for limit in limits for _, table in limit.terms)
