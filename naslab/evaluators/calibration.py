@@ -44,7 +44,7 @@ def calibration_seconds() -> float:
 
 @cache
 def speed(recorded_seconds: float) -> float:
-    """What a live second on this machine is worth on the machine of a table, measured once per process.
+    """What a live second on this machine is worth on the machine of a table, measured once per process and table.
 
     Args:
         recorded_seconds: The table's own :func:`calibration_seconds`.

@@ -59,13 +59,16 @@ def fit(
         epochs: Stop after this many of the recipe's epochs: what comes before is the same.
 
     Raises:
-        InvalidValue: A batch larger than the rows, or more epochs than the recipe has.
+        InvalidValue: A batch larger than the rows, more epochs than the recipe has, or rows to be shifted that are
+            no images.
     """
     epochs = recipe.epochs if epochs is None else epochs
     if not 1 <= epochs <= recipe.epochs:
         raise InvalidValue(f"epochs={epochs}. Allowed: 1 to the recipe's {recipe.epochs}")
     if recipe.batch > len(train):
         raise InvalidValue(f"a batch of {recipe.batch} is larger than the {len(train)} training rows")
+    if recipe.augmentation == "shift" and train.x.ndim != 4:
+        raise InvalidValue("augmentation='shift' moves images; the training rows are none")
     per_epoch = len(train) // recipe.batch
     step, steps = 0, per_epoch * recipe.epochs
     parameters = list(model.parameters())

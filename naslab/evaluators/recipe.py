@@ -39,8 +39,8 @@ class Recipe:
         for name in ("epochs", "batch"):
             if not (isinstance(getattr(self, name), int) and getattr(self, name) > 0):
                 raise InvalidValue(f"recipe: {name}={getattr(self, name)!r}. Allowed: whole numbers of at least 1")
-        if not (self.learning_rate > 0 and self.weight_decay >= 0):
-            raise InvalidValue("recipe: the learning rate must be above 0 and the weight decay at least 0")
+        if not (0 < self.learning_rate < math.inf and 0 <= self.weight_decay < math.inf):
+            raise InvalidValue("recipe: the learning rate must be above 0 and the weight decay at least 0, both finite")
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of step ``step`` of ``steps``."""
