@@ -142,6 +142,22 @@ class Conv(_Windowed):
 
 
 @dataclass(frozen=True)
+class Projection(Operation):
+    """The identity where input and output have the same width, else a 1x1 convolution with batch normalisation.
+
+    What a skip connection is in NATS-Bench's size space.
+    """
+
+    sets_width = True
+
+    def params(self, shape: Shape, out: Shape) -> int:
+        return 0 if shape == out else shape[0] * out[0] + 2 * out[0]
+
+    def macs(self, shape: Shape, out: Shape) -> int:
+        return 0 if shape == out else shape[0] * prod(out)
+
+
+@dataclass(frozen=True)
 class DilatedConv(_Windowed):
     """ReLU, depthwise convolution with dilation, 1x1 convolution, batch normalisation (DARTS' ``dil_conv``)."""
 

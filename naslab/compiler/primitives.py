@@ -268,6 +268,11 @@ def _(op: ops.Conv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
 
 
 @build.register
+def _(op: ops.Projection, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    return nn.Identity() if shape == out else sequence(conv=conv(shape, out, 1), bn=norm(out[0]))
+
+
+@build.register
 def _(op: ops.DilatedConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
     inner = (shape[0], *out[1:])
     return sequence(

@@ -16,7 +16,7 @@ from naslab.registry import search_space
 from naslab.tables.format import Floats, Table
 from naslab.tables.header import ColumnSpec, Reading, TableSpec, TableTask
 from naslab.tables.nasbench201 import SPACE_OPTIONS, describe
-from naslab.tables.nats_record import Record, SizeSpace, read_record
+from naslab.tables.nats_record import Record, read_record
 from naslab.tables.pickles import NUMPY_SCALARS, load_pickle
 from naslab.tables.store import table_path
 from naslab.tables.writing import write_table
@@ -60,7 +60,7 @@ def import_nats(folder: Path | str, name: str, progress: Progress | None = None)
     strings = _architecture_strings(meta_file)
     files = _record_files(folder)
     topology = "|" in strings[0]
-    space = search_space("nasbench201") if topology else SizeSpace()
+    space = search_space("nasbench201" if topology else "nats-size")
     cells = _Cells(len(files))
     architectures = []
     digest = hashlib.sha256()
@@ -76,7 +76,7 @@ def import_nats(folder: Path | str, name: str, progress: Progress | None = None)
     columns = list(cells.columns())
     table = TableSpec(
         name=name,
-        space="nasbench201" if topology else "nats-size",
+        space=space.name,
         options=tuple(space.sizes),
         columns=tuple(spec for spec, _ in columns),
         tasks=_tasks(folder, {spec.name: spec for spec, _ in columns}),

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from naslab.errors import InvalidArchitecture, InvalidTable
+from naslab.errors import InvalidTable
 from naslab.tables.pickles import NUMPY_SCALARS, load_pickle
 
 Trial = dict[str, Any]  # one training: the official ResultsCount
@@ -36,22 +36,6 @@ class Record:
 
     numbers: tuple[Number, ...]
     sha256: str
-
-
-_WIDTHS = {str(width): width // 8 - 1 for width in range(8, 65, 8)}
-
-
-class SizeSpace:
-    """The strings of NATS-Bench's size space: five widths such as ``8:64:16:32:8``, out of 8, 16, ..., 64."""
-
-    sizes = (8,) * 5
-
-    def from_string(self, text: str) -> tuple[int, ...]:
-        """Index of each width. Raises InvalidArchitecture."""
-        parts = text.split(":")
-        if len(parts) != 5 or not all(part in _WIDTHS for part in parts):
-            raise InvalidArchitecture(f"{text!r}. Allowed: five of 8, 16, ..., 64 joined by ':'")
-        return tuple(_WIDTHS[part] for part in parts)
 
 
 def _evaluated(split: str) -> Callable[[Trial, int], float]:

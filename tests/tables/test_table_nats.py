@@ -18,8 +18,8 @@ from naslab.errors import InvalidTable
 from naslab.tables.format import Table
 from naslab.tables.from_csv import import_csv
 from naslab.tables.from_nats import import_nats
-from naslab.tables.nats_record import SizeSpace
 from naslab.tables.store import find_table
+from naslab.tasks import table_task
 
 INDICES = (0, 11, 284)
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -136,9 +136,13 @@ def test_the_size_space(shared_data: Path) -> None:
     assert table.provenance["records"] == "3 of 32,768"
     assert table.tasks["cifar100"].reward.epochs == 12
     assert table.tasks["cifar100"].truth.epochs == 90
-    for bad in ("8:8:8:8", "8:8:8:8:72", "8:8:8:8:0", "8:8:8:8:+8", "a"):
-        with pytest.raises(ValueError, match="Allowed: five of 8, 16"):
-            SizeSpace().from_string(bad)
+    for dataset in THEIRS:
+        space = table_task(table, dataset).problem.space
+        rows = table.architectures
+        classes = table.tasks[dataset].space_options["num_classes"]
+        flops = space.cost_model.values("macs", rows) + classes  # what the records call FLOPs
+        np.testing.assert_allclose(table.mean(f"{dataset}/flops_M"), flops / 1e6, rtol=1e-9)
+        np.testing.assert_allclose(table.mean(f"{dataset}/params_M"), space.cost_model.values("params", rows) / 1e6)
 
 
 def test_the_parent_of_one_folder_will_do(records: Path, shared_data: Path) -> None:
