@@ -164,7 +164,8 @@ def search(
     if result.architecture is None:
         print("No feasible architecture was found.")
     else:
-        print(f"found:  {result.name}\nreward: {result.score:.6g}")
+        print(f"found:  {result.name}")
+        print("reward: never evaluated" if result.score is None else f"reward: {result.score:.6g}")
         print(f"truth:  {result.truth:.6g} {result.unit} {result.metric}")
 
 

@@ -44,6 +44,7 @@ class Feasibility:
             feasible architectures, for what is too large; draws and the most probable architectures are still exact.
             ``"enumerate"``: all architectures one by one. ``"auto"``: exact where it fits, else bounds.
         additive: Further costs as sums of factors, such as a fitted latency table.
+        measured: Further costs by architecture, such as a measured latency: those need ``"enumerate"``.
 
     Attributes:
         backend: The one in use.
@@ -61,15 +62,19 @@ class Feasibility:
         backend: Backend = "auto",
         *,
         additive: Mapping[str, Sequence[Factor]] | None = None,
+        measured: Mapping[str, Mapping[Architecture, float]] | None = None,
     ) -> None:
         if backend not in ("auto", "exact", "bounds", "enumerate"):
             raise UnknownName(backend, ["auto", "exact", "bounds", "enumerate"])
         self.space, self.limits = space, dict(limits)
         factors = {**space.cost_model.factors, **(additive or {})}
+        self._measured = {metric: values for metric, values in (measured or {}).items() if metric in limits}
         for metric in limits:
-            if metric not in factors:
-                raise UnknownMetric(metric, factors)
-        self._factors = {metric: factors[metric] for metric in limits}
+            if metric not in factors and metric not in self._measured:
+                raise UnknownMetric(metric, [*factors, *(measured or {})])
+        self._factors = {metric: factors[metric] for metric in limits if metric not in self._measured}
+        if self._measured:
+            backend = "enumerate"
         self.backend, self._inner, self._outer = self._built(backend)
         if not self._outer.paths:
             raise InvalidValue(f"no architecture of {space.name!r} has {self.description}; {self._smallest()}")
@@ -84,7 +89,7 @@ class Feasibility:
         rows = np.asarray(architectures)
         within = np.ones(len(rows), np.bool_)
         for metric, maximum in self.limits.items():
-            within &= _values(metric, self._factors[metric], rows) <= maximum
+            within &= self._costs(metric, rows) <= maximum
         return within
 
     def fraction(self) -> float:
@@ -178,11 +183,24 @@ class Feasibility:
                 limits.append(Additive(tuple(tables), maximum))
         return limits, rules
 
+    def _costs(self, metric: str, rows: npt.NDArray[np.int64]) -> Floats:
+        """One cost of many architectures."""
+        if metric in self._measured:
+            return np.array([self._measured[metric][tuple(row)] for row in rows.tolist()])
+        combine = np.maximum if metric == "peak_bytes" else np.add
+        factors = self._factors[metric]
+        parts = [np.broadcast_to(f.table[tuple(rows[:, i] for i in f.scope)], len(rows)) for f in factors]
+        total: Floats = combine.reduce([np.zeros(len(rows)), *parts])
+        return total
+
     def _smallest(self) -> str:
         """The least that each limited cost can be."""
         least = []
         for metric in self.limits:
-            if metric != "peak_bytes":
+            if metric in self._measured:
+                low = min(self._measured[metric][a] for a in self.space.architectures())
+                least.append(f"{metric}={low:,.10g}")
+            elif metric != "peak_bytes":
                 terms = tuple((factor.scope, factor.table) for factor in self._factors[metric])
                 low = least_sum(self.space.sizes, Additive(terms, 0), self._tables()[1])
                 least.append(f"{metric}={low:,.10g}")
@@ -194,13 +212,6 @@ def _rule(scope: tuple[int, ...], allowed: Iterable[tuple[int, ...]], sizes: Seq
     for combination in allowed:
         table[combination] = True
     return scope, table
-
-
-def _values(metric: str, factors: Sequence[Factor], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    combine = np.maximum if metric == "peak_bytes" else np.add
-    parts = [np.broadcast_to(f.table[tuple(rows[:, i] for i in f.scope)], len(rows)) for f in factors]
-    total: npt.NDArray[np.float64] = combine.reduce([np.zeros(len(rows)), *parts])
-    return total
 
 
 def _softmax(logits: Logits) -> Probabilities:

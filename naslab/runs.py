@@ -29,7 +29,7 @@ class SearchResult:
         task: Its task id.
         architecture: The best feasible architecture, or None if there was none.
         name: The architecture in the space's official notation.
-        score: The reward it was chosen for (None without an architecture).
+        score: The reward it was chosen for, or last had; None without an architecture, or where it was never evaluated.
         truth: What the task's truth says about it: its ``metric``, in its ``unit``.
         trace: Everything that was evaluated.
     """
@@ -77,7 +77,8 @@ def search(
     if recorded.end["best"] is None:
         return SearchResult(prepared.id, None, "", None, None, prepared.metric, prepared.unit, recorded)
     best = tuple(recorded.end["best"])
-    score = next((s.evaluation.score for s in reversed(recorded.steps) if s.incumbent), None)
+    told = [step for step in reversed(recorded.steps) if step.query.architecture == best]
+    score = next((step.evaluation.score for step in sorted(told, key=lambda s: not s.incumbent)), None)
     name = prepared.problem.space.to_string(best)
     truth = prepared.true_value(best)
     return SearchResult(prepared.id, best, name, score, truth, prepared.metric, prepared.unit, recorded)

@@ -25,7 +25,7 @@ from naslab.errors import InvalidTable, InvalidValue, UnknownMetric, UnknownTask
 from naslab.evaluators.base import Evaluator, Fidelity
 from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.table import TableReward, TableTruth
-from naslab.feasibility import ENUMERABLE, FeasibleSet
+from naslab.feasibility import ENUMERABLE, Backend, Feasibility, FeasibleSet
 from naslab.registry import entries, search_space
 from naslab.space import SearchSpace
 from naslab.tables.format import Table
@@ -186,6 +186,10 @@ class Problem:
     def is_feasible(self, architecture: Architecture) -> bool:
         """Whether an architecture meets every limit."""
         return all(self.cost(limit.metric, architecture) <= limit.maximum for limit in self.constraint.limits)
+
+    def feasibility(self, backend: Backend = "auto") -> Feasibility:
+        """The feasible architectures under a factorised policy; without limits, the valid ones."""
+        return Feasibility(self.space, self.constraint.as_dict(), backend, measured=self.measured)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """A uniform draw from the feasible architectures."""

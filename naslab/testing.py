@@ -87,7 +87,7 @@ def check_optimizer(optimizer: str | type[Optimizer]) -> None:
 
     It must ask for valid architectures only, keep within the budget, survive scores that are not finite, give the same
     trace for the same seed (in a fresh process with another hash seed, too), resume to the same trace, return a
-    feasible architecture that it evaluated, leave the problem and the global random states alone.
+    feasible architecture, leave the problem and the global random states alone.
 
     Args:
         optimizer: A name as on the command line (``module:Class``, ``./file.py:Class``), or a class at module level.
@@ -178,10 +178,8 @@ def _checked_trace(optimizer: str | type[Optimizer], task: Task, folder: Path) -
         content = _trace(optimizer, task, folder / "first")
         result = search(task, optimizer, budget=EVALUATIONS, seed=SEED, out=folder / "first")
         _expect(_fingerprint(task.problem) == before, "the problem was changed")
-        evaluated = {step.query.architecture for step in result.trace.steps}
         _expect(len(result.trace.steps) <= EVALUATIONS, f"{len(result.trace.steps)} evaluations were made")
         if result.architecture is not None:
-            _expect(result.architecture in evaluated, f"best() is {result.architecture}, which was never evaluated")
             feasible = task.problem.is_feasible(result.architecture)
             _expect(feasible, f"best() is {result.architecture}, which breaks {task.problem.constraint}")
         _expect(_trace(optimizer, task, folder / "second") == content, "the same seed gave another trace")

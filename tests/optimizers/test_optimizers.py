@@ -17,7 +17,9 @@ from naslab.errors import NaslabError
 from naslab.registry import entries
 from naslab.tasks import Constraint
 
-FAST = ["random", "regularized-evolution", "local-search", "reinforce", "optuna-tpe", "optuna-nsgaii"]
+# By default these return the most probable architecture: what all others return is compared here.
+POLICIES = [f"{name}[selection=best]" for name in ("tabnas", "tunas", "mnasnet-reinforce", "ppo")]
+FAST = ["random", "regularized-evolution", "local-search", "reinforce", "optuna-tpe", "optuna-nsgaii", *POLICIES]
 RULES = (
     naslab.Rule(("width1", "width2"), frozenset({(0, 0), (2, 0), (2, 1), (3, 2)})),
     naslab.Rule(("width2", "width3"), frozenset({(0, 0), (0, 1), (1, 1), (2, 2)})),
@@ -29,7 +31,7 @@ def asked(result: Any) -> list[Architecture]:
 
 
 def test_the_list_is_complete() -> None:
-    assert {*FAST, "optuna-gp"} == {
+    assert {name.partition("[")[0] for name in (*FAST, "optuna-gp")} == {
         name for name, e in entries("optimizers").items() if e.provider.startswith("naslab ")
     }
 
@@ -41,6 +43,10 @@ def test_the_list_is_complete() -> None:
         ("regularized-evolution", 150),
         ("local-search", 36),
         ("reinforce[learning_rate=0.1]", 300),
+        ("tabnas[learning_rate=0.1]", 300),
+        ("tunas[learning_rate=0.1]", 300),
+        ("mnasnet-reinforce[learning_rate=0.1]", 300),
+        ("ppo[learning_rate=0.1]", 400),
         ("optuna-tpe", 80),
         ("optuna-gp", 25),
         ("optuna-nsgaii", 300),
@@ -68,7 +74,7 @@ def test_asks_only_what_the_rules_allow(name: str) -> None:
     one = toy_task(ToyReward(), rules=RULES)
     space = one.problem.space
     assert space.size == 6
-    result = naslab.search(one, name, budget=60)
+    result = naslab.search(one, name, budget=150)
     assert set(asked(result)) == set(space.architectures())
     assert result.architecture == BEST
 

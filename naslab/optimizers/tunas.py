@@ -1,0 +1,115 @@
+"""Reinforcement learning with a reward that weighs quality against the resource: TuNAS and MnasNet's."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from naslab.choice import Architecture
+from naslab.errors import InvalidValue
+from naslab.evaluators.base import Evaluation
+from naslab.optimizers.policy_search import PolicySearch, checked_reward
+from naslab.optimizers.rewards import REWARDS
+from naslab.tasks import Problem
+
+
+class TuNAS(PolicySearch):
+    """REINFORCE with the absolute reward ``Q + beta |T/T0 - 1|`` (TuNAS; Bender et al. 2020).
+
+    Draws may exceed the limit: they are evaluated, charged and learnt from; the reward keeps the search near the limit.
+    Adam with beta1 = 0, a zero-debiased baseline of momentum 0.95 that includes the present reward. Without a limit the
+    reward is the quality. A reward that is not finite teaches nothing.
+
+    Deviations: one draw per step (TuNAS averages over accelerators), a constant learning rate (its grows tenfold), and
+    by default the most probable feasible architecture is returned; ``selection="argmax"`` is TuNAS' own rule.
+
+    Args:
+        problem: The problem.
+        rng: Its generator.
+        reward: ``"absolute"``, ``"soft"``, ``"hard"``, ``"linear"`` or ``"indicator"``; see
+            :mod:`naslab.optimizers.rewards`.
+        beta: The reward's exponent or weight, at most 0.
+        learning_rate: Of Adam.
+        momentum: Of the baseline.
+        entropy: Weight of the policy's entropy.
+        scale: Score to quality.
+        selection: See :class:`naslab.optimizers.policy_search.PolicySearch`.
+    """
+
+    BETAS: ClassVar[tuple[float, float]] = (0.0, 0.999)
+
+    def __init__(
+        self,
+        problem: Problem,
+        rng: np.random.Generator,
+        *,
+        reward: str = "absolute",
+        beta: float = -0.1,
+        learning_rate: float = 0.05,
+        momentum: float = 0.95,
+        entropy: float = 0.0,
+        scale: float = 0.01,
+        selection: str = "most-probable",
+    ) -> None:
+        super().__init__(
+            problem,
+            rng,
+            learning_rate=learning_rate,
+            momentum=momentum,
+            entropy=entropy,
+            scale=scale,
+            selection=selection,
+            betas=self.BETAS,
+        )
+        if beta > 0 or (reward == "linear" and beta < -1):
+            raise InvalidValue(f"beta={beta}. Allowed: at most 0 (the resource is punished), from -1 for 'linear'")
+        self.reward, self.beta = checked_reward(reward), beta
+
+    def ask(self) -> Architecture:
+        return self.valid_draw()
+
+    def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
+        quality = self.scale * evaluation.score
+        if np.isfinite(quality):
+            limited = bool(self.problem.constraint.limits)
+            value = REWARDS[self.reward](quality, self.ratio(architecture), self.beta) if limited else quality
+            self.learn(self.policy.one_hot(architecture) - self.policy.probabilities, self.baseline.advantage(value))
+
+
+class MnasNetReinforce(TuNAS):
+    """REINFORCE with MnasNet's reward ``Q (T/T0)^beta`` (Tan et al. 2019, equation 2), soft or hard.
+
+    The reward is MnasNet's, the controller the factorised policy of the other strategies here, so that rewards can be
+    compared: MnasNet itself trains a recurrent controller by PPO. Beta is MnasNet's -0.07 for the soft constraint; its
+    hard one has -1.
+
+    Args: as :class:`TuNAS`.
+    """
+
+    BETAS = (0.9, 0.999)
+
+    def __init__(
+        self,
+        problem: Problem,
+        rng: np.random.Generator,
+        *,
+        reward: str = "soft",
+        beta: float = -0.07,
+        learning_rate: float = 0.05,
+        momentum: float = 0.9,
+        entropy: float = 0.0,
+        scale: float = 0.01,
+        selection: str = "most-probable",
+    ) -> None:
+        super().__init__(
+            problem,
+            rng,
+            reward=reward,
+            beta=beta,
+            learning_rate=learning_rate,
+            momentum=momentum,
+            entropy=entropy,
+            scale=scale,
+            selection=selection,
+        )
