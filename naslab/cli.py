@@ -258,7 +258,8 @@ def build_table(
     if not outcome.same_machine:
         print(
             "Machine or versions differ from the build's. Test accuracy differs by "
-            f"{outcome.difference:.2f} points on average; allowed, as between two seeds: {outcome.tolerance:.2f}"
+            f"{outcome.difference:.2f} points on average; allowed: {outcome.tolerance:.2f}, "
+            "a quarter of what two seeds differ by"
         )
     if not outcome.passed:
         print("NOT reproduced.")

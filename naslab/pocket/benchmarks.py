@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -113,10 +114,10 @@ class Pocket:
 
     def describe(self) -> dict[str, Any]:
         """What must stay the same for two builds to be one, as JSON."""
-        return {
+        described = {
             "benchmark": self.name,
             "space": self.space,
-            "options": {key: list(v) if isinstance(v, tuple) else v for key, v in self.options.items()},
+            "options": dict(self.options),
             "dataset": self.dataset,
             "dataset_sha256": self.data.sha256,
             "splits": [len(self.data.train), len(self.data.validation), len(self.data.test)],
@@ -125,6 +126,8 @@ class Pocket:
             "block": self.block,
             "coarseness": self.coarseness,
         }
+        as_read: dict[str, Any] = json.loads(json.dumps(described))  # tuples are lists there
+        return as_read
 
 
 def pocket(name: str | Pocket) -> Pocket:

@@ -192,17 +192,18 @@ def _begin(folder: Path, spec: Mapping[str, Any]) -> None:
         _write(file, json.dumps(spec, indent=1).encode())
         return
     begun = json.loads(file.read_bytes())
-    for key, now, then in _differences(spec, begun):
+    for key, now, then in differences(spec, begun):
         raise InvalidValue(
             f"'{folder}' holds a build that was begun with {key}={then!r}, and now it is {now!r}. "
             "Fix: delete that folder, or set NASLAB_CACHE to another one"
         )
 
 
-def _differences(now: Any, then: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+def differences(now: Any, then: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where two descriptions differ: dotted keys, what is now and what was then."""
     if isinstance(now, dict) and isinstance(then, dict):
         for key in sorted({*now, *then}):
-            yield from _differences(now.get(key), then.get(key), f"{prefix}.{key}" if prefix else key)
+            yield from differences(now.get(key), then.get(key), f"{prefix}.{key}" if prefix else key)
     elif now != then:
         yield prefix, now, then
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from naslab.errors import InvalidTable, InvalidValue
 from naslab.pocket.benchmarks import Pocket, pocket
-from naslab.pocket.build import Progress, machine, run_units, train_one, versions
+from naslab.pocket.build import Progress, differences, machine, run_units, train_one, versions
 from naslab.tables.pocket import SPLITS, read_archive, shipped
 
 
@@ -23,8 +23,9 @@ class Verification:
         identical: How many of them came out the same to the last count, over all epochs and splits.
         same_machine: Whether machine and versions are those of the build: then all rows must be identical.
         difference: Mean absolute difference of the final test accuracy, in percentage points.
-        tolerance: What that difference may be elsewhere: the mean absolute difference between two seeds of the same
-            architecture. Floating-point sums in another order make another training of the same distribution.
+        tolerance: What that difference may be elsewhere: a quarter of the mean absolute difference between two seeds of
+            the same architecture. The same seed on another machine starts from the same weights and sees the same
+            batches; only the order of floating-point sums differs.
     """
 
     rows: int
@@ -65,13 +66,11 @@ def verify_table(
             f"this installation has no table of {benchmark.name!r}. Fix: pip install --force-reinstall naslab"
         )
     header, arrays = read_archive(shipped()[benchmark.table])
-    recorded, now = header["provenance"], benchmark.describe()
-    for key, value in now.items():
-        if recorded["build"][key] != value:
-            raise InvalidTable(
-                f"the shipped table of {benchmark.name!r} was built with "
-                f"{key}={recorded['build'][key]!r}, not {value!r}"
-            )
+    recorded = header["provenance"]
+    for key, value, then in differences(benchmark.describe(), recorded["build"]):
+        raise InvalidTable(
+            f"the shipped table of {benchmark.name!r} was built with {key}={then!r}, and now it is {value!r}"
+        )
     rng = np.random.default_rng(seed)
     rows = rng.choice(len(benchmark.trained), count, replace=False)
     seeds = rng.integers(1, benchmark.seeds + 1, size=count)
@@ -96,7 +95,7 @@ def verify_table(
         identical=int((rebuilt == shipped_rows).all(axis=(1, 2)).sum()),
         same_machine=recorded["versions"] == versions(benchmark) and recorded["machine"] == machine(),
         difference=float(np.abs(rebuilt - shipped_rows)[:, test, -1].mean() * points),
-        tolerance=_between_seeds(benchmark, arrays["right"]) * points,
+        tolerance=_between_seeds(benchmark, arrays["right"]) * points / 4,
     )
 
 

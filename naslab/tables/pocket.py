@@ -21,6 +21,8 @@ from naslab.tables.format import Table
 from naslab.tables.header import ColumnSpec, Direction, Reading, TableSpec, TableTask
 from naslab.tables.writing import write_table
 
+LAYOUT = 1
+"""Of an expanded table: goes up when :func:`expand` changes what it writes, so that no old expansion is used."""
 SPLITS = ("train", "valid", "test")
 _ROLES = {"train": "context", "valid": "reward", "test": "truth"}
 _FOLDER = Path(__file__).parent / "pocket_archives"
@@ -95,9 +97,16 @@ def expand(archive: Path, path: Path) -> Table:
     timings = {name: arrays["timings"][:, i].astype(np.float64) for i, name in enumerate(header["timings"])}
     seconds = timings["step_seconds"][:, None] * steps * np.array(epochs) + timings["validation_seconds"][:, None]
     once = ((), ("once",))
-    add("train_seconds", None, "cost", "s", seconds[:, :, None], (epochs, ("once",)))
+    add("train_seconds", None, "cost", "seconds", seconds[:, :, None], (epochs, ("once",)))
     for name in ("latency_seconds", "latency_iqr_seconds"):
-        add(name, None, "cost" if name == "latency_seconds" else "context", "s", timings[name][:, None, None], once)
+        add(
+            name,
+            None,
+            "cost" if name == "latency_seconds" else "context",
+            "seconds",
+            timings[name][:, None, None],
+            once,
+        )
     for number, name in enumerate(("params", "macs")):
         add(name, None, "context", "", arrays["costs"][:, number].astype(np.float64)[:, None, None], once)
     task = TableTask(

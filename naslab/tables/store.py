@@ -11,7 +11,7 @@ from naslab.errors import InvalidTable, InvalidValue, UnknownTable
 from naslab.tables.format import Table, file_sha256, open_table
 from naslab.tables.packaged import NAME as NASBENCH201
 from naslab.tables.packaged import build_packaged
-from naslab.tables.pocket import expand, shipped
+from naslab.tables.pocket import LAYOUT, expand, shipped
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -67,7 +67,7 @@ def find_table(name: str) -> Table:
     archives = shipped()
     if name in archives:
         # Another version of naslab may ship another build under this name: each has a folder of its own.
-        packaged = cache_folder() / "packaged" / f"{name}-{file_sha256(archives[name])[:12]}"
+        packaged = cache_folder() / "packaged" / f"{name}-{LAYOUT}-{file_sha256(archives[name])[:12]}"
         return open_table(packaged) if packaged.exists() else expand(archives[name], packaged)
     path = table_path(name)
     if name == NASBENCH201 and not path.exists():

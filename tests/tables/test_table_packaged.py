@@ -16,7 +16,8 @@ import pytest
 from naslab.errors import InvalidTable, InvalidValue, UnknownTable
 from naslab.tables import packaged, store
 from naslab.tables.format import Table
-from naslab.tables.store import find_table, table_names, table_path
+from naslab.tables.pocket import shipped
+from naslab.tables.store import find_table, imported_names, packaged_names, table_names, table_path
 
 BUILD = "from naslab.tables.store import find_table; print(find_table('nasbench201').sha256)"
 
@@ -62,7 +63,9 @@ def test_tasks_and_optima(table: Table) -> None:
 
 
 def test_built_once_when_first_asked_for(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert table_names() == ["nasbench201"]
+    assert table_names() == sorted(packaged_names())
+    assert packaged_names() == {"nasbench201", *shipped()}
+    assert imported_names() == []
     assert not cache.exists()
     first = find_table("nasbench201")
     monkeypatch.setattr(packaged, "load_pickle", None)
@@ -108,7 +111,8 @@ def test_a_damaged_package_is_named(
 def test_tables_are_found_by_name(write_toy: Callable[..., Table], cache: Path) -> None:
     toy = write_toy()
     (cache / ".toy.draft").mkdir()
-    assert table_names() == ["nasbench201", "toy"]
+    assert table_names() == sorted({*packaged_names(), "toy"})
+    assert imported_names() == ["toy"]
     assert find_table("toy").sha256 == toy.sha256
     with pytest.raises(UnknownTable, match=r"'toi'\. Did you mean 'toy'.* See: naslab table import"):
         find_table("toi")
