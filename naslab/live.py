@@ -1,12 +1,14 @@
-"""A task whose reward is not looked up but trained, here and now."""
+"""Tasks whose reward is not looked up but trained, here and now: ``<task>@live`` and ``<task>@shared``."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from naslab.errors import InvalidValue
-from naslab.evaluators.base import Evaluator
+from naslab.evaluators.base import Evaluator, Fidelity
+from naslab.evaluators.one_shot import FIDELITIES, OneShot
 from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.training import TrainingEvaluator
 from naslab.tasks import Problem, Task
@@ -25,27 +27,32 @@ def live(task: Task, recipe: Recipe | None = None) -> Task:
     Raises:
         InvalidValue: The task has no rows to train on, or no recipe is known.
     """
-    problem, recipe = task.problem, recipe or task.recipe
-    if problem.train is None or problem.validation is None:
-        raise InvalidValue(
-            f"task {task.id!r} has no rows to train on. Those that have: pocket-cell/..., pocket-mlp/..."
-        )
-    if recipe is None:
-        raise InvalidValue(f"how the networks of {task.id!r} were trained is not recorded. Fix: give a recipe")
-    epochs = tuple(range(1, recipe.epochs + 1))
-    problem = dataclasses.replace(problem, fidelities=epochs, fidelity=recipe.epochs)
-    return dataclasses.replace(
-        task,
-        id=f"{task.id}@live",
-        problem=problem,
-        reward=_Training(problem, recipe),
-        source={**task.source, "reward": repr(recipe)},
-    )
+    recipe = recipe or task.recipe
+    epochs = tuple(range(1, recipe.epochs + 1)) if recipe else (1,)
+    return _trained(task, recipe, "live", TrainedAlone, epochs, epochs[-1])
+
+
+def shared(task: Task, recipe: Recipe | None = None) -> Task:
+    """The same problem and the same truth, but an evaluation is a step of weights that all architectures share.
+
+    See :class:`naslab.evaluators.one_shot.OneShot`. Seconds are measured, as those of :func:`live`.
+
+    Args:
+        task: With rows to train on.
+        recipe: Of the shared weights; by default that of the task's table for eight times as many epochs, without
+            weight decay.
+
+    Raises:
+        InvalidValue: The task has no rows to train on, or no recipe is known.
+    """
+    if recipe is None and task.recipe is not None:
+        recipe = dataclasses.replace(task.recipe, epochs=8 * task.recipe.epochs, weight_decay=0.0)
+    return _trained(task, recipe, "shared", SharedWeights, FIDELITIES, FIDELITIES[0])
 
 
 @dataclass(frozen=True)
-class _Training:
-    """Makes the evaluator of a run."""
+class TrainedAlone:
+    """Makes the evaluator of a run: training from scratch."""
 
     problem: Problem
     recipe: Recipe
@@ -54,3 +61,41 @@ class _Training:
         assert self.problem.train is not None
         assert self.problem.validation is not None
         return TrainingEvaluator(self.problem.space, self.problem.train, self.problem.validation, self.recipe)
+
+
+@dataclass(frozen=True)
+class SharedWeights:
+    """Makes the evaluator of a run: fresh shared weights."""
+
+    problem: Problem
+    recipe: Recipe
+
+    def __call__(self) -> Evaluator:
+        assert self.problem.train is not None
+        assert self.problem.validation is not None
+        return OneShot(self.problem.space, self.problem.train, self.problem.validation, self.recipe)
+
+
+def _trained(
+    task: Task,
+    recipe: Recipe | None,
+    mode: str,
+    reward: Callable[[Problem, Recipe], Callable[[], Evaluator]],
+    fidelities: tuple[Fidelity, ...],
+    fidelity: Fidelity,
+) -> Task:
+    problem = task.problem
+    if problem.train is None or problem.validation is None:
+        raise InvalidValue(
+            f"task {task.id!r} has no rows to train on. Those that have: pocket-cell/..., pocket-mlp/..."
+        )
+    if recipe is None:
+        raise InvalidValue(f"how the networks of {task.id!r} were trained is not recorded. Fix: give a recipe")
+    problem = dataclasses.replace(problem, fidelities=fidelities, fidelity=fidelity)
+    return dataclasses.replace(
+        task,
+        id=f"{task.id}@{mode}",
+        problem=problem,
+        reward=reward(problem, recipe),
+        source={**task.source, "reward": repr(recipe)},
+    )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 
 from naslab.choice import Architecture
 from naslab.errors import OutputError, PluginError
+from naslab.evaluators.base import Evaluator
 from naslab.optimizers.base import AskTell, Query
 from naslab.tasks import Budget, Task
 from naslab.trace import Recorded, Trace
@@ -69,13 +72,18 @@ def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.
     recorded = trace.recorded
     if recorded.end is not None:
         return recorded
-    steps, clock = _replay(optimizer, recorded)
     evaluator = task.reward()
+    with one_thread() if evaluator.clock == "measured" else nullcontext():
+        return _run(task, optimizer, budget, trace, StepGenerator(seeds), evaluator)
+
+
+def _run(
+    task: Task, optimizer: AskTell, budget: Budget, trace: Trace, generator: StepGenerator, evaluator: Evaluator
+) -> Recorded:
+    recorded = trace.recorded
+    steps, clock = _replay(optimizer, evaluator, recorded, generator)
     measured = evaluator.clock == "measured"
     worth = _second(task) if measured else 1.0
-    generator = StepGenerator(seeds)
-    for _ in range(steps):
-        generator.next()
     limit_steps = budget.amount if budget.unit == "evaluations" else float("inf")
     limit_seconds = budget.amount if budget.unit == "s" else float("inf")
     unconstrained = not task.problem.constraint.limits
@@ -114,6 +122,21 @@ def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.
     return trace.recorded
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Measured seconds are those of one core: PyTorch, where it is loaded, keeps to one thread."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _second(task: Task) -> float:
     """What a second measured here is worth on the task's clock."""
     if task.calibration is None:
@@ -136,8 +159,13 @@ def _architecture(given: object, task: Task, optimizer: AskTell, method: str) ->
     )
 
 
-def _replay(optimizer: AskTell, recorded: Recorded) -> tuple[int, float]:
-    """Tell a fresh optimizer what is recorded; returns how many evaluations that is and what they cost."""
+def _replay(
+    optimizer: AskTell, evaluator: Evaluator, recorded: Recorded, generator: StepGenerator
+) -> tuple[int, float]:
+    """Tell a fresh optimizer what is recorded; returns how many evaluations that is and what they cost.
+
+    Only an evaluator with a state has to evaluate again: that is how it gets it back.
+    """
     clock = 0.0
     for number, step in enumerate(recorded.steps):
         asked = optimizer.ask()
@@ -148,6 +176,9 @@ def _replay(optimizer: AskTell, recorded: Recorded) -> tuple[int, float]:
                 f"{type(optimizer).__name__} now asks {query and query.architecture}: other code wrote this trace; "
                 "delete it to run it again"
             )
+        rng = generator.next()
+        if evaluator.stateful:
+            evaluator.evaluate(query.architecture, fidelity=query.fidelity, rng=rng)
         clock += step.evaluation.seconds
         optimizer.receive(step.query, step.evaluation, step.feasible)
     return len(recorded.steps), clock

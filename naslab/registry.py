@@ -1,9 +1,10 @@
 """Names to things, through entry points: built-ins and plug-ins are found in the same way.
 
 Groups: ``naslab.search_spaces`` (functions that build a space), ``naslab.optimizers`` (classes), ``naslab.evaluators``
-(classes), ``naslab.tasks`` (functions from a task's id to a :class:`naslab.tasks.Task`). The description shown by
-``naslab list`` stands in square brackets after the object, ``name = package.module:Object [One line.]``, so that
-listing imports no plug-in; without it the distribution's summary is shown.
+(classes), ``naslab.tasks`` (functions from a task's id to a :class:`naslab.tasks.Task`), ``naslab.rewards`` (functions
+from a task to the same task with another reward, asked for by ``task@name``). The description shown by ``naslab list``
+stands in square brackets after the object, ``name = package.module:Object [One line.]``, so that listing imports no
+plug-in; without it the distribution's summary is shown.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ UNKNOWN: Mapping[str, type[UnknownName]] = {
     "optimizers": UnknownOptimizer,
     "evaluators": UnknownEvaluator,
     "tasks": UnknownTask,
+    "rewards": UnknownName,
 }
 LISTED_AS = {"search_spaces": "spaces"}
 

@@ -26,7 +26,7 @@ from naslab.evaluators.base import Evaluator, Fidelity
 from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.table import TableReward, TableTruth
 from naslab.feasibility import ENUMERABLE, Backend, Feasibility, FeasibleSet
-from naslab.registry import entries, search_space
+from naslab.registry import entries, load, search_space
 from naslab.space import SearchSpace
 from naslab.tables.format import Table
 from naslab.tables.header import Reading
@@ -343,9 +343,17 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
 def task(task_id: str) -> Task:
     """The task of this id, such as ``"nasbench201/cifar10"``: a registered one, or one of a stored table.
 
+    With ``@mode`` after it, such as ``"pocket-mlp/mnist@shared"``, its reward is found in another way: see the
+    entry-point group ``naslab.rewards``.
+
     Raises:
         UnknownTask: There is none of this id.
+        UnknownName: There is no such mode.
     """
+    if "@" in task_id:
+        plain, _, mode = task_id.rpartition("@")
+        rewarded: Task = load("rewards", mode)(task(plain))
+        return rewarded
     registered = entries("tasks")
     if task_id in registered:
         found: Task = registered[task_id].load()(task_id)

@@ -37,9 +37,12 @@ class Evaluator(ABC):
     Attributes:
         clock: ``"recorded"`` where ``seconds`` are a function of the arguments (a table's), ``"measured"`` where
             they are measured on this machine: then they are kept out of traces.
+        stateful: Whether an evaluation depends on those before it (shared weights). A run of such an evaluator is
+            resumed by evaluating again what is recorded.
     """
 
     clock: ClassVar[Literal["recorded", "measured"]] = "recorded"
+    stateful: ClassVar[bool] = False
 
     @abstractmethod
     def evaluate(

@@ -9,6 +9,7 @@ import numpy as np
 from naslab.choice import Architecture
 from naslab.diagram import Floats
 from naslab.errors import InvalidValue, UnknownName
+from naslab.evaluators.base import Evaluation
 from naslab.feasibility import Feasibility
 from naslab.optimizers.base import AskTell
 from naslab.optimizers.policy import Baseline, Policy
@@ -62,6 +63,12 @@ class PolicySearch(AskTell):
         self.policy = Policy(self.space.sizes, learning_rate, betas, start)
         self.baseline = Baseline(momentum)
         self.entropy, self.scale, self.selection = entropy, scale, selection
+
+    def quality(self, evaluation: Evaluation) -> float | None:
+        """What an evaluation teaches; None where it is not finite, or where shared weights are still warming up."""
+        if not np.isfinite(evaluation.score) or evaluation.metrics.get("warm_up"):
+            return None
+        return self.scale * evaluation.score
 
     @cached_property
     def feasible(self) -> Feasibility:

@@ -67,9 +67,10 @@ class PPO(PolicySearch):
         return tuple(self.feasible.sample(self.policy.per_choice, self.rng)[0].tolist())
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
-        if not np.isfinite(evaluation.score):
+        quality = self.quality(evaluation)
+        if quality is None:
             return
-        self._collected.append((architecture, self.baseline.advantage(self.scale * evaluation.score)))
+        self._collected.append((architecture, self.baseline.advantage(quality)))
         if len(self._collected) >= self.batch:
             self._update()
             self._collected = []

@@ -58,6 +58,7 @@ class Reinforce(PolicySearch):
         return self.valid_draw()
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
-        if np.isfinite(evaluation.score):
-            advantage = self.baseline.advantage(self.scale * evaluation.score)
+        quality = self.quality(evaluation)
+        if quality is not None:
+            advantage = self.baseline.advantage(quality)
             self.learn(self.policy.one_hot(architecture) - self.policy.probabilities, advantage)

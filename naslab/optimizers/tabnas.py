@@ -86,12 +86,9 @@ class TabNAS(PolicySearch):
         raise InvalidValue(f"none of {TRIES:,} draws was feasible. Fix: sampling=conditional")
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
-        if not np.isfinite(evaluation.score):
-            return
-        center = self._center()
-        if center is not None:
-            advantage = self.baseline.advantage(self.scale * evaluation.score)
-            self.learn(self.policy.one_hot(architecture) - center, advantage)
+        quality = self.quality(evaluation)
+        if quality is not None and (center := self._center()) is not None:
+            self.learn(self.policy.one_hot(architecture) - center, self.baseline.advantage(quality))
 
     def _center(self) -> Floats | None:
         """What is subtracted from the choice made: the mean over what could have been drawn."""

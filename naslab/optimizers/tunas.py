@@ -70,8 +70,8 @@ class TuNAS(PolicySearch):
         return self.valid_draw()
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
-        quality = self.scale * evaluation.score
-        if np.isfinite(quality):
+        quality = self.quality(evaluation)
+        if quality is not None:
             limited = bool(self.problem.constraint.limits)
             value = REWARDS[self.reward](quality, self.ratio(architecture), self.beta) if limited else quality
             self.learn(self.policy.one_hot(architecture) - self.policy.probabilities, self.baseline.advantage(value))

@@ -1,0 +1,161 @@
+"""Judging architectures by weights that all of them share, trained while they are judged."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from naslab.choice import Architecture
+from naslab.compiler.supernet import Supernet, compile_supernet
+from naslab.datasets.rows import Labelled
+from naslab.errors import InvalidValue, UnknownName
+from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
+from naslab.evaluators.fitting import count_right, new_optimizer
+from naslab.evaluators.recipe import Recipe
+from naslab.space import SearchSpace
+
+FIDELITIES = ("step", "full-validation")
+
+
+class OneShot(Evaluator):
+    """Weight sharing as in TuNAS (Bender et al. 2020) and TabNAS (Yang et al. 2022): every evaluation is a step.
+
+    A step trains the shared weights on one batch of training rows, through the architecture asked for, and then scores
+    the same architecture on one batch of validation rows, in percent. Batches follow random orders of the rows. An
+    architecture is scored by a batch of its own: the noise is left to the search's baseline, as in the papers.
+
+    Layer warm-up: in the first quarter of the steps each width is replaced by the largest one, for training, with a
+    probability that falls from one to zero. These steps say so (``metrics["warm_up"]``): the strategies that learn from
+    rewards do not learn from them (TuNAS' delay). Weights that an architecture does not use get no gradient and are not
+    decayed.
+
+    The fidelity ``"full-validation"`` trains nothing and scores on all validation rows.
+
+    Args:
+        space: The search space.
+        train: Rows to train the weights on.
+        validation: Rows to score by.
+        recipe: Of the shared weights; its schedule spans ``epochs`` passes over the training rows. No weight decay.
+        warm_up: The share of the steps that are warm-up.
+        validation_batch: Rows of one score; four times the training batch by default, as in TuNAS.
+    """
+
+    clock = "measured"
+    stateful: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        train: Labelled,
+        validation: Labelled,
+        recipe: Recipe,
+        *,
+        warm_up: float = 0.25,
+        validation_batch: int | None = None,
+    ) -> None:
+        if recipe.weight_decay:
+            raise InvalidValue(f"weight_decay={recipe.weight_decay}. Allowed: 0 (it would shrink weights not in use)")
+        if not 0 <= warm_up < 1:
+            raise InvalidValue(f"warm_up={warm_up}. Allowed: from 0 to below 1")
+        if recipe.batch > len(train):
+            raise InvalidValue(f"a batch of {recipe.batch} is larger than the {len(train)} training rows")
+        self.space, self.recipe, self.warm_up = space, recipe, warm_up
+        self.steps = recipe.epochs * (len(train) // recipe.batch)
+        self.step = 0
+        self._rows, self._held = train, validation
+        self._scored = min(len(validation), validation_batch or 4 * recipe.batch)
+        self._largest = [_largest(choice.options) for choice in space.choices]
+        self._state: _State | None = None
+
+    def evaluate(
+        self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
+    ) -> Evaluation:
+        if fidelity not in (None, *FIDELITIES):
+            raise UnknownName(str(fidelity), FIDELITIES, of="fidelity")
+        started = time.process_time()
+        if self._state is None:
+            self._state = _State(self, rng)
+        if fidelity == "full-validation":
+            score = self._state.score_all(architecture)
+            return Evaluation(score, time.process_time() - started)
+        warm = self.step < self.warm_up * self.steps
+        loss = self._state.train(self._widened(architecture, rng) if warm else architecture)
+        score = self._state.score(architecture)
+        self.step += 1
+        return Evaluation(score, time.process_time() - started, {"loss": loss, "warm_up": float(warm)})
+
+    @property
+    def supernet(self) -> Supernet | None:
+        """The shared weights; None before the first evaluation."""
+        return None if self._state is None else self._state.supernet
+
+    def _widened(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        replaced = rng.random(len(architecture)) < 1 - self.step / (self.warm_up * self.steps)
+        options = zip(architecture, self._largest, replaced.tolist(), strict=True)
+        return tuple(option if large is None or not widen else large for option, large, widen in options)
+
+
+class _State:
+    """Shared weights, their optimiser, and where the batches have got to."""
+
+    def __init__(self, owner: OneShot, rng: np.random.Generator) -> None:
+        self.owner = owner
+        self.supernet = compile_supernet(owner.space, "categorical", generator=_generator(rng))
+        self.optimizer = new_optimizer(list(self.supernet.parameters()), owner.recipe)
+        self.train_batches = _Batches(owner._rows, owner.recipe.batch, _generator(rng))
+        self.score_batches = _Batches(owner._held, owner._scored, _generator(rng))
+
+    def train(self, architecture: Architecture) -> float:
+        owner = self.owner
+        for group in self.optimizer.param_groups:
+            group["lr"] = owner.recipe.rate(min(owner.step, owner.steps), owner.steps)
+        x, y = self.train_batches.next()
+        self.supernet.train()
+        loss = functional.cross_entropy(self.supernet(x, architecture), y)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return float(loss.item())
+
+    def score(self, architecture: Architecture) -> float:
+        x, y = self.score_batches.next()
+        self.supernet.eval()
+        with torch.inference_mode():
+            right = (self.supernet(x, architecture).argmax(dim=1) == y).sum().item()
+        return 100.0 * float(right) / len(y)
+
+    def score_all(self, architecture: Architecture) -> float:
+        held = self.score_batches
+        network = self.supernet.extract(architecture)
+        return 100.0 * float(count_right(network, held.x, held.y)[0]) / len(held.y)
+
+
+class _Batches:
+    """Batches without end: a new random order of the rows for every pass; rows that fill no batch are left out."""
+
+    def __init__(self, rows: Labelled, size: int, generator: torch.Generator) -> None:
+        self.x, self.y = torch.from_numpy(rows.x), torch.from_numpy(rows.y)
+        self.size, self.generator = size, generator
+        self._waiting: list[Tensor] = []
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        if not self._waiting:
+            order = torch.randperm(len(self.y), generator=self.generator)
+            self._waiting = list(torch.split(order[: len(order) // self.size * self.size], self.size))
+        drawn = self._waiting.pop(0)
+        return self.x[drawn], self.y[drawn]
+
+
+def _largest(options: tuple[object, ...]) -> int | None:
+    """The largest of options that are widths; None where they are something else."""
+    widths = [option for option in options if isinstance(option, int) and not isinstance(option, bool)]
+    return options.index(max(widths)) if len(widths) == len(options) else None
+
+
+def _generator(rng: np.random.Generator) -> torch.Generator:
+    return torch.Generator().manual_seed(int(rng.integers(2**63)))
