@@ -1,0 +1,1 @@
+"""Studies behind ``naslab reproduce``: experiments that are more than a comparison of strategies."""
