@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,10 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-import naslab
 from naslab.comparison import Progress, compare
 from naslab.errors import InvalidValue, MissingTable, UnknownExperiment
 from naslab.results import Results
+from naslab.studies.base import Outcome, experiment_folder
 from naslab.tables.format import Table
 from naslab.tables.messages import explain
 from naslab.tables.store import find_table, table_names
@@ -89,26 +87,22 @@ class Experiment(_Strict):
     folder: Path
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What an experiment left: tables to print, and the report."""
+class Study(_Strict):
+    """An experiment that is more than a comparison: ``study`` is the function that runs it, ``package.module:name``."""
 
-    tables: Sequence[tuple[str, pd.DataFrame]]
-    report: Path
-
-
-def experiment_folder() -> Path:
-    """Where the experiment files are: beside the package in a checkout, under ``share/`` when installed."""
-    checkout = Path(naslab.__file__).parent.parent / "experiments"
-    return checkout if checkout.is_dir() else Path(sys.prefix) / "share" / "naslab" / "experiments"
+    name: str
+    title: str
+    description: str
+    study: str
+    folder: Path
 
 
-def experiments() -> list[Experiment]:
+def experiments() -> list[Experiment | Study]:
     """All experiments, by name."""
     return sorted((_load(path) for path in experiment_folder().glob("*.toml")), key=lambda e: e.name)
 
 
-def experiment(name: str) -> Experiment:
+def experiment(name: str) -> Experiment | Study:
     """The experiment of this name, or in this TOML file.
 
     Raises:
@@ -123,7 +117,7 @@ def experiment(name: str) -> Experiment:
 
 
 def run_experiment(
-    wanted: Experiment, out: Path, *, workers: int = 1, table: str = "", progress: Progress | None = None
+    wanted: Experiment | Study, out: Path, *, workers: int = 1, table: str = "", progress: Progress | None = None
 ) -> Outcome:
     """Run an experiment (or finish it, in the same folder) and set its numbers beside the published ones.
 
@@ -137,6 +131,14 @@ def run_experiment(
     Raises:
         MissingTable: The experiment's table is not stored; says how to get it and what can be run without it.
     """
+    if isinstance(wanted, Study):
+        if table:
+            raise InvalidValue(f"{wanted.name} runs on no table: --table {table} means nothing to it")
+        module, _, function = wanted.study.partition(":")
+        outcome: Outcome = getattr(importlib.import_module(module), function)(
+            wanted.title, wanted.description, out, workers=workers, progress=progress
+        )
+        return outcome
     name = table or wanted.table
     if name not in table_names():
         if table:
@@ -226,15 +228,17 @@ def _compared(
     }
 
 
-def _load(path: Path) -> Experiment:
+def _load(path: Path) -> Experiment | Study:
     try:
         content = tomllib.loads(path.read_text())
     except OSError as error:
         raise InvalidValue(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from None
     except tomllib.TOMLDecodeError as error:
         raise InvalidValue(f"{path} is no TOML: {error}") from None
-    content["how_to_import"] = content.pop("import", "")
+    kind: type[Experiment] | type[Study] = Study if "study" in content else Experiment
+    if kind is Experiment:
+        content["how_to_import"] = content.pop("import", "")
     try:
-        return Experiment(**content, folder=path.parent)
+        return kind(**content, folder=path.parent)
     except ValidationError as error:
-        raise InvalidValue(f"{path}: {explain(error, Experiment)}") from None
+        raise InvalidValue(f"{path}: {explain(error, kind)}") from None

@@ -41,7 +41,7 @@ def stored_task(naslab_cache: Path) -> str:
 @pytest.fixture(scope="session")
 def nats_tss(naslab_cache: Path, shared_data: Path) -> str:
     """The name of a table imported from the shared CSV, with 12-epoch validation and 200-epoch test."""
-    from naslab.reproduce import experiment_folder
+    from naslab.studies.base import experiment_folder
     from naslab.tables.from_csv import import_csv
 
     import_csv(shared_data / "nasbench201.csv.gz", experiment_folder() / "tables" / "nasbench201.toml", "nats-tss")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from toy_tasks import contents, run_naslab
 from naslab.cli import run_command
 from naslab.errors import InvalidValue, NaslabError, UnknownTable
 from naslab.optimizers.spec import optimizer_spec
-from naslab.reproduce import Experiment, experiment, experiment_folder, experiments, run_experiment
+from naslab.reproduce import Experiment, Study, experiment, experiments, run_experiment
+from naslab.studies.base import experiment_folder
 from naslab.tables.schema import read_schema
 from naslab.tasks import Budget
 
@@ -25,6 +27,10 @@ FILES = sorted(experiment_folder().glob("*.toml"))
 def test_every_experiment_is_sound(path: Path) -> None:
     found = experiment(str(path))
     assert found == experiment(found.name)
+    if isinstance(found, Study):
+        module, _, function = found.study.partition(":")
+        assert callable(getattr(importlib.import_module(module), function))
+        return
     assert Budget.parse(found.budget).amount > 0
     with (experiment_folder() / "published" / found.published.file).open() as stream:
         lines = list(csv.DictReader(stream))
@@ -179,3 +185,8 @@ def test_the_whole_reproduction(nats_tss: str, tmp_path: Path) -> None:
         row = frame.loc[(method, "CIFAR-10 test")]
         assert (row["runs"], row["published"]) == (500, published)
         assert abs(row["ours"] - published) <= tolerance
+
+
+def test_a_study_runs_on_no_table(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match="runs on no table: --table nasbench201 means nothing to it"):
+        run_experiment(experiment("tabnas-toy"), tmp_path, table="nasbench201")

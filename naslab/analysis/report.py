@@ -42,10 +42,25 @@ def write_report(
     reader must know; `extra_tables` are (title, frame, caption). Each file is replaced whole or not at all,
     the page last. Returns the path of the page. Errors: OutputError where the folder can't be written.
     """
-    content = sections(data, SEED, extra_tables)
-    content.append(runs_section(data))
+    content = [*sections(data, SEED, extra_tables), runs_section(data)]
+    return write_page(content, folder, title, command, environment, notes, data.optimizers)
+
+
+def write_page(
+    content: Sequence[Section],
+    folder: Path,
+    title: str,
+    command: str,
+    environment: Mapping[str, str],
+    notes: Sequence[str],
+    optimizers: Sequence[str] = (),
+) -> Path:
+    """Write sections as a page, and their tables and figures as files; arguments as :func:`write_report`.
+
+    `optimizers` are named in the page's legend, and their rows and curves carry their numbers.
+    """
     names = _Names()
-    shown = [_section(section, names, data, folder) for section in content]
+    shown = [_section(section, names, optimizers, folder) for section in content]
     template = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     ).from_string(files("naslab.analysis").joinpath("report.html.j2").read_text(encoding="utf-8"))
@@ -55,17 +70,17 @@ def write_report(
         environment=environment,
         notes=notes,
         sections=shown,
-        legend=[(name, style) for name, style in palette(data.optimizers).items()],
+        legend=[(name, style) for name, style in palette(optimizers).items()],
     )
     return _write(folder / "report.html", page.encode())
 
 
-def _section(section: Section, names: _Names, data: ResultsData, folder: Path) -> dict[str, Any]:
+def _section(section: Section, names: _Names, optimizers: Sequence[str], folder: Path) -> dict[str, Any]:
     """The section for the template: tables alone, figures that follow each other together in a grid."""
     blocks: list[dict[str, Any]] = []
     for is_table, items in groupby(section.items, lambda item: isinstance(item, Table)):
         shown = [
-            _table(item, names.give("table", item.name), data, folder)
+            _table(item, names.give("table", item.name), optimizers, folder)
             if isinstance(item, Table)
             else _picture(item, names.give("figure", item.name), folder)
             for item in items
@@ -75,7 +90,7 @@ def _section(section: Section, names: _Names, data: ResultsData, folder: Path) -
     return {"id": anchor, "title": section.title, "says": section.says, "blocks": blocks}
 
 
-def _table(table: Table, name: str, data: ResultsData, folder: Path) -> dict[str, Any]:
+def _table(table: Table, name: str, optimizers: Sequence[str], folder: Path) -> dict[str, Any]:
     for kind, content in (
         ("csv", to_csv(table.frame)),
         ("md", to_markdown(table.frame)),
@@ -84,7 +99,7 @@ def _table(table: Table, name: str, data: ResultsData, folder: Path) -> dict[str
         _write(folder / "tables" / f"{name}.{kind}", content.encode())
     text = to_text(table.frame)
     numeric = is_numeric(table.frame)
-    number = {optimizer: place for place, optimizer in enumerate(data.optimizers)}
+    number = {optimizer: place for place, optimizer in enumerate(optimizers)}
     rows = []
     for place in range(len(text)):
         cells = []

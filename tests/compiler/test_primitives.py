@@ -24,6 +24,7 @@ CONVOLUTIONS = [
     ops.Conv(kernel=3, order="conv-bn"),
     ops.Conv(kernel=5, stride=2, order="conv-bn-relu"),
     ops.Conv(kernel=3, stride=3),
+    ops.Projection(),
     ops.DilatedConv(),
     ops.DilatedConv(kernel=5, stride=2),
     ops.DilatedConv(kernel=3, dilation=3),
