@@ -24,7 +24,6 @@ CONVOLUTIONS = [
     ops.Conv(kernel=3, order="conv-bn"),
     ops.Conv(kernel=5, stride=2, order="conv-bn-relu"),
     ops.Conv(kernel=3, stride=3),
-    ops.Projection(),
     ops.DilatedConv(),
     ops.DilatedConv(kernel=5, stride=2),
     ops.DilatedConv(kernel=3, dilation=3),
@@ -52,6 +51,7 @@ KEEPING = [
 CASES = [
     *[(op, shape, width) for op in CONVOLUTIONS for shape in (EVEN, ODD) for width in (6, 9)],
     *[(op, shape, None) for op in (*CONVOLUTIONS, *KEEPING) for shape in (EVEN, ODD)],
+    *[(ops.Projection(), shape, width) for shape in (EVEN, ODD) for width in (6, 9, None)],
     *[(ops.Linear(), VECTOR, width) for width in (1, 6, None)],
     (ops.ReLU(), VECTOR, None),
     (ops.Identity(), VECTOR, None),
