@@ -6,7 +6,8 @@ READY := .venv/.ready
 .PHONY: demo test slow lint bench clean
 
 demo: $(READY)
-	$(BIN)/naslab compare nasbench201/cifar10 nasbench201/cifar100 nasbench201/imagenet16-120 \
+	$(BIN)/naslab compare pocket-mlp/mnist pocket-mlp/segments \
+	  nasbench201/cifar10 nasbench201/cifar100 nasbench201/imagenet16-120 \
 	  --optimizers random,regularized-evolution,local-search,reinforce,optuna-tpe \
 	  --budget 150 --seeds 20 --workers 2 --out runs/demo
 
@@ -26,6 +27,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/search_loop.py
 	$(BIN)/python benchmarks/supernet_step.py
+	$(BIN)/python benchmarks/population_training.py
 
 # setuptools is installed first and used as it is, so that the build is pinned, too.
 $(READY): setup.cfg pyproject.toml constraints.txt

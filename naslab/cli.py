@@ -27,7 +27,7 @@ app.add_typer(table_app, name="table")
 INTERRUPTED = 130
 KINDS = {"spaces": "search_spaces", "optimizers": "optimizers", "evaluators": "evaluators", "tasks": "tasks"}
 
-Budget = Annotated[str, typer.Option(help="Seconds on the task's clock (12000s) or evaluations (100).")]
+Budget = Annotated[str, typer.Option(help="Of every run: evaluations (100) or seconds on the task's clock (12000s).")]
 Limits = Annotated[list[str], typer.Option("--max", help="Limit on a cost, such as params=41153; may be repeated.")]
 Out = Annotated[Path, typer.Option(help="Folder for the traces and the report; the same command again resumes.")]
 TraceOut = Annotated[Path, typer.Option(help="Folder for the trace; the same command again resumes.")]
@@ -121,7 +121,7 @@ def compare(
         str, typer.Option(help="Names, comma-separated: random,regularized-evolution[population=20].")
     ],
     out: Out,
-    budget: Budget,
+    budget: Budget = "100",
     seeds: Annotated[int, typer.Option(help="Runs of every optimizer on every task.")] = 10,
     workers: Annotated[int, typer.Option(help="Processes. The results do not depend on it.")] = 1,
     maximum: Limits = [],  # noqa: B006
@@ -150,7 +150,7 @@ def search(
     task: Annotated[str, typer.Argument(help="A task id; see: naslab list tasks.")],
     optimizer: Annotated[str, typer.Option(help="A name; see: naslab list optimizers.")],
     out: TraceOut,
-    budget: Budget,
+    budget: Budget = "100",
     seed: Annotated[int, typer.Option(help="Which of the optimizer's runs.")] = 0,
     maximum: Limits = [],  # noqa: B006
 ) -> None:

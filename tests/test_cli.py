@@ -50,7 +50,7 @@ def refused(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
         ({"--budget": "-5s"}, "InvalidValue: budget '-5s'"),
         ({"--budget": "abc"}, "InvalidValue: budget 'abc'"),
         ({"--budget": "1.5"}, "InvalidValue: budget '1.5'"),
-        ({"--budget": None}, "UsageError: Missing option '--budget'. See: naslab compare --help"),
+        ({"--optimizers": None}, "UsageError: Missing option '--optimizers'. See: naslab compare --help"),
         ({"--out": None}, "UsageError: Missing option '--out'"),
         ({"--optimizers": None}, "UsageError: Missing option '--optimizers'"),
         ({"--seeds": "0"}, "InvalidValue: seeds 0: give a whole number of at least 1"),
