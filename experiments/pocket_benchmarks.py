@@ -24,6 +24,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 import naslab
+from naslab.analysis.tradeoff import pareto_front
 from naslab.pocket.benchmarks import POCKETS, Pocket
 from naslab.search_spaces.nasbench201 import EDGES
 from naslab.tables.store import find_table
@@ -145,13 +146,6 @@ def ranged(values: np.ndarray) -> str:
     return f"{np.median(values):.2f} ({values.min():.2f}, {values.max():.2f})"
 
 
-def pareto(params: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-    """Indices of the front: more accurate than everything that is not larger."""
-    order = np.lexsort((-accuracy, params))
-    best = np.maximum.accumulate(accuracy[order])
-    return order[np.concatenate([[True], best[1:] > best[:-1]])]
-
-
 def is_bottleneck(widths: Sequence[int]) -> bool:
     """Whether an inner hidden layer is at least twice as wide, or at most half as wide, as both its neighbours."""
     inner = range(1, len(widths) - 1)
@@ -198,7 +192,7 @@ def draw_fronts(all_numbers: Sequence[Numbers], file: Path) -> None:
     figure, axes = plt.subplots(1, len(all_numbers), figsize=(10, 3.2))
     for axis, numbers in zip(axes, all_numbers, strict=True):
         mean = numbers.test[:, -1].mean(axis=1)
-        front = pareto(numbers.params, mean)
+        front = pareto_front(mean, numbers.params)
         axis.plot(numbers.params, mean, ".", ms=1.5, color="#9aa0a6", rasterized=True, label="one architecture")
         axis.step(
             numbers.params[front],

@@ -83,14 +83,14 @@ class CostModel:
         parts = (table[tuple(architecture[i] for i in scope_)] for scope_, table in self._lookup(metric))
         return int(max(parts, default=0) if metric == "peak_bytes" else sum(parts))
 
-    def values(self, metric: str, architectures: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """One cost of many architectures: ``(N, choices)`` option indices to ``(N,)``."""
+    def values(self, metric: str, architectures: npt.ArrayLike) -> npt.NDArray[Any]:
+        """One cost of many architectures: ``(N, choices)`` option indices to ``(N,)``, integers if the tables are."""
         rows = np.asarray(architectures)
         self._check(metric)
         parts = [f.table[tuple(rows[:, i] for i in f.scope)] for f in self.factors[metric]]
         shaped = [np.broadcast_to(part, len(rows)) for part in parts]
         combine = np.maximum if metric == "peak_bytes" else np.add
-        return np.asarray(combine.reduce(shaped, axis=0) if shaped else np.zeros(len(rows)), dtype=np.int64)
+        return np.asarray(combine.reduce(shaped, axis=0) if shaped else np.zeros(len(rows), np.int64))
 
     def _lookup(self, metric: str) -> list[tuple[tuple[int, ...], Any]]:
         if metric not in self._lookups:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from math import prod
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from naslab.choice import Architecture
-from naslab.cost import Factor
+from naslab.cost import CostModel, Factor
 from naslab.diagram import Diagram, Floats, Probabilities
 from naslab.diagram_building import Additive, Table, TooLarge, build_diagram, least_sum
 from naslab.enumerated import Enumerated
@@ -67,12 +67,12 @@ class Feasibility:
         if backend not in ("auto", "exact", "bounds", "enumerate"):
             raise UnknownName(backend, ["auto", "exact", "bounds", "enumerate"])
         self.space, self.limits = space, dict(limits)
-        factors = {**space.cost_model.factors, **(additive or {})}
+        factors = {**space.cost_model.factors, **{metric: tuple(terms) for metric, terms in (additive or {}).items()}}
         self._measured = {metric: values for metric, values in (measured or {}).items() if metric in limits}
         for metric in limits:
             if metric not in factors and metric not in self._measured:
                 raise UnknownMetric(metric, [*factors, *(measured or {})])
-        self._factors = {metric: factors[metric] for metric in limits if metric not in self._measured}
+        self._model = CostModel(factors)
         if self._measured:
             backend = "enumerate"
         self.backend, self._inner, self._outer = self._built(backend)
@@ -176,22 +176,18 @@ class Feasibility:
         """Sums are limited as sums; a maximum is within its limit if each of its terms is: a rule."""
         limits, rules = [], [_rule(scope, allowed, self.space.sizes) for scope, allowed in self.space.indexed_rules]
         for metric, maximum in self.limits.items():
-            tables = [(factor.scope, factor.table) for factor in self._factors[metric]]
+            tables = [(factor.scope, factor.table) for factor in self._model.factors[metric]]
             if metric == "peak_bytes":
                 rules += [(scope, table <= maximum) for scope, table in tables]
             else:
                 limits.append(Additive(tuple(tables), maximum))
         return limits, rules
 
-    def _costs(self, metric: str, rows: npt.NDArray[np.int64]) -> Floats:
+    def _costs(self, metric: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """One cost of many architectures."""
         if metric in self._measured:
             return np.array([self._measured[metric][tuple(row)] for row in rows.tolist()])
-        combine = np.maximum if metric == "peak_bytes" else np.add
-        factors = self._factors[metric]
-        parts = [np.broadcast_to(f.table[tuple(rows[:, i] for i in f.scope)], len(rows)) for f in factors]
-        total: Floats = combine.reduce([np.zeros(len(rows)), *parts])
-        return total
+        return self._model.values(metric, rows)
 
     def _smallest(self) -> str:
         """The least that each limited cost can be."""
@@ -201,7 +197,7 @@ class Feasibility:
                 low = min(self._measured[metric][a] for a in self.space.architectures())
                 least.append(f"{metric}={low:,.10g}")
             elif metric != "peak_bytes":
-                terms = tuple((factor.scope, factor.table) for factor in self._factors[metric])
+                terms = tuple((factor.scope, factor.table) for factor in self._model.factors[metric])
                 low = least_sum(self.space.sizes, Additive(terms, 0), self._tables()[1])
                 least.append(f"{metric}={low:,.10g}")
         return f"the smallest there is: {', '.join(least)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from naslab.errors import InvalidValue
@@ -29,7 +28,7 @@ def live(task: Task, recipe: Recipe | None = None) -> Task:
     """
     recipe = recipe or task.recipe
     epochs = tuple(range(1, recipe.epochs + 1)) if recipe else (1,)
-    return _trained(task, recipe, "live", TrainedAlone, epochs, epochs[-1])
+    return _trained(task, recipe, "live", TrainingEvaluator, epochs, epochs[-1])
 
 
 def shared(task: Task, recipe: Recipe | None = None) -> Task:
@@ -47,40 +46,28 @@ def shared(task: Task, recipe: Recipe | None = None) -> Task:
     """
     if recipe is None and task.recipe is not None:
         recipe = dataclasses.replace(task.recipe, epochs=8 * task.recipe.epochs, weight_decay=0.0)
-    return _trained(task, recipe, "shared", SharedWeights, FIDELITIES, FIDELITIES[0])
+    return _trained(task, recipe, "shared", OneShot, FIDELITIES, FIDELITIES[0])
 
 
 @dataclass(frozen=True)
-class TrainedAlone:
-    """Makes the evaluator of a run: training from scratch."""
+class _Reward:
+    """Makes the evaluator of a run, which nothing else shares."""
 
+    kind: type[TrainingEvaluator] | type[OneShot]
     problem: Problem
     recipe: Recipe
 
     def __call__(self) -> Evaluator:
         assert self.problem.train is not None
         assert self.problem.validation is not None
-        return TrainingEvaluator(self.problem.space, self.problem.train, self.problem.validation, self.recipe)
-
-
-@dataclass(frozen=True)
-class SharedWeights:
-    """Makes the evaluator of a run: fresh shared weights."""
-
-    problem: Problem
-    recipe: Recipe
-
-    def __call__(self) -> Evaluator:
-        assert self.problem.train is not None
-        assert self.problem.validation is not None
-        return OneShot(self.problem.space, self.problem.train, self.problem.validation, self.recipe)
+        return self.kind(self.problem.space, self.problem.train, self.problem.validation, self.recipe)
 
 
 def _trained(
     task: Task,
     recipe: Recipe | None,
     mode: str,
-    reward: Callable[[Problem, Recipe], Callable[[], Evaluator]],
+    kind: type[TrainingEvaluator] | type[OneShot],
     fidelities: tuple[Fidelity, ...],
     fidelity: Fidelity,
 ) -> Task:
@@ -96,6 +83,6 @@ def _trained(
         task,
         id=f"{task.id}@{mode}",
         problem=problem,
-        reward=reward(problem, recipe),
+        reward=_Reward(kind, problem, recipe),
         source={**task.source, "reward": repr(recipe)},
     )

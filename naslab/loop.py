@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 import numpy as np
 
 from naslab.choice import Architecture
 from naslab.errors import OutputError, PluginError
 from naslab.evaluators.base import Evaluator
+from naslab.evaluators.threads import one_thread
 from naslab.optimizers.base import AskTell, Query
 from naslab.tasks import Budget, Task
 from naslab.trace import Recorded, Trace
@@ -120,21 +120,6 @@ def _run(
             )
     trace.finish({"reason": reason, "best": None if best is None else list(best), "evaluations": steps})
     return trace.recorded
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Measured seconds are those of one core: PyTorch, where it is loaded, keeps to one thread."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        yield
-        return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _second(task: Task) -> float:

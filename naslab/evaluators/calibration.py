@@ -13,6 +13,7 @@ from naslab.compiler.network import compile_network
 from naslab.datasets.rows import Rows
 from naslab.evaluators.fitting import fit
 from naslab.evaluators.recipe import Recipe
+from naslab.evaluators.threads import one_thread
 from naslab.search_spaces.pocket_cell import pocket_cell
 
 _REPEATS = 5
@@ -28,17 +29,13 @@ def calibration_seconds() -> float:
     rng = np.random.default_rng(0)
     rows = Rows(rng.standard_normal((512, 1, 8, 8), np.float32), rng.integers(10, size=512))
     recipe = Recipe(epochs=1, batch=32, learning_rate=0.01)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        taken = []
+    taken = []
+    with one_thread():
         for repeat in range(1 + _REPEATS):  # the first one warms up
             network = compile_network(pocket_cell(), (3, 2, 4, 1, 3, 2), generator=torch.Generator().manual_seed(0))
             started = time.process_time()
             fit(network, rows, recipe, torch.Generator().manual_seed(repeat))
             taken.append(time.process_time() - started)
-    finally:
-        torch.set_num_threads(threads)
     return statistics.median(taken[1:])
 
 

@@ -65,11 +65,9 @@ def fit(
     epochs = recipe.epochs if epochs is None else epochs
     if not 1 <= epochs <= recipe.epochs:
         raise InvalidValue(f"epochs={epochs}. Allowed: 1 to the recipe's {recipe.epochs}")
-    if recipe.batch > len(train):
-        raise InvalidValue(f"a batch of {recipe.batch} is larger than the {len(train)} training rows")
+    per_epoch = recipe.batches(len(train))
     if recipe.augmentation == "shift" and train.x.ndim != 4:
         raise InvalidValue("augmentation='shift' moves images; the training rows are none")
-    per_epoch = len(train) // recipe.batch
     step, steps = 0, per_epoch * recipe.epochs
     parameters = list(model.parameters())
     dtype = parameters[0].dtype
@@ -150,6 +148,11 @@ def _augmented(x: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
 def _array(values: Tensor | float) -> npt.NDArray[Any]:
     array: npt.NDArray[Any] = torch.as_tensor(values).numpy()
     return array
+
+
+def torch_generator(rng: np.random.Generator) -> torch.Generator:
+    """A generator of PyTorch's, seeded by one of NumPy's."""
+    return torch.Generator().manual_seed(int(rng.integers(2**63)))
 
 
 def new_optimizer(parameters: Sequence[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:

@@ -15,7 +15,7 @@ from naslab.compiler.supernet import Supernet, compile_supernet
 from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
-from naslab.evaluators.fitting import count_right, new_optimizer
+from naslab.evaluators.fitting import count_right, new_optimizer, torch_generator
 from naslab.evaluators.recipe import Recipe
 from naslab.space import SearchSpace
 
@@ -62,10 +62,8 @@ class OneShot(Evaluator):
             raise InvalidValue(f"weight_decay={recipe.weight_decay}. Allowed: 0 (it would shrink weights not in use)")
         if not 0 <= warm_up < 1:
             raise InvalidValue(f"warm_up={warm_up}. Allowed: from 0 to below 1")
-        if recipe.batch > len(train):
-            raise InvalidValue(f"a batch of {recipe.batch} is larger than the {len(train)} training rows")
         self.space, self.recipe, self.warm_up = space, recipe, warm_up
-        self.steps = recipe.epochs * (len(train) // recipe.batch)
+        self.steps = recipe.epochs * recipe.batches(len(train))
         self.step = 0
         self._rows, self._held = train, validation
         self._scored = min(len(validation), validation_batch or 4 * recipe.batch)
@@ -105,10 +103,10 @@ class _State:
 
     def __init__(self, owner: OneShot, rng: np.random.Generator) -> None:
         self.owner = owner
-        self.supernet = compile_supernet(owner.space, "categorical", generator=_generator(rng))
+        self.supernet = compile_supernet(owner.space, "categorical", generator=torch_generator(rng))
         self.optimizer = new_optimizer(list(self.supernet.parameters()), owner.recipe)
-        self.train_batches = _Batches(owner._rows, owner.recipe.batch, _generator(rng))
-        self.score_batches = _Batches(owner._held, owner._scored, _generator(rng))
+        self.train_batches = _Batches(owner._rows, owner.recipe.batch, torch_generator(rng))
+        self.score_batches = _Batches(owner._held, owner._scored, torch_generator(rng))
 
     def train(self, architecture: Architecture) -> float:
         owner = self.owner
@@ -155,7 +153,3 @@ def _largest(options: tuple[object, ...]) -> int | None:
     """The largest of options that are widths; None where they are something else."""
     widths = [option for option in options if isinstance(option, int) and not isinstance(option, bool)]
     return options.index(max(widths)) if len(widths) == len(options) else None
-
-
-def _generator(rng: np.random.Generator) -> torch.Generator:
-    return torch.Generator().manual_seed(int(rng.integers(2**63)))

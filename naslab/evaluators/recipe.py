@@ -42,6 +42,16 @@ class Recipe:
         if not (0 < self.learning_rate < math.inf and 0 <= self.weight_decay < math.inf):
             raise InvalidValue("recipe: the learning rate must be above 0 and the weight decay at least 0, both finite")
 
+    def batches(self, rows: int) -> int:
+        """Steps of one epoch over so many training rows.
+
+        Raises:
+            InvalidValue: The rows fill no batch.
+        """
+        if self.batch > rows:
+            raise InvalidValue(f"a batch of {self.batch} is larger than the {rows} training rows")
+        return rows // self.batch
+
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of step ``step`` of ``steps``."""
         if self.schedule == "constant":

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import fx
 
 from naslab.choice import Architecture
@@ -16,7 +15,7 @@ from naslab.compiler.population import stack_networks
 from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
-from naslab.evaluators.fitting import Training, fit
+from naslab.evaluators.fitting import Training, fit, torch_generator
 from naslab.evaluators.recipe import Recipe
 from naslab.space import SearchSpace
 
@@ -61,9 +60,9 @@ class TrainingEvaluator(Evaluator):
             rng: Initial weights, order of the rows, augmentation.
             epochs: Stop after so many of the recipe's.
         """
-        network = compile_network(self.space, architecture, generator=_generator(rng))
+        network = compile_network(self.space, architecture, generator=torch_generator(rng))
         held = {"validation": self.validation}
-        return Trained(network, fit(network, self.rows, self.recipe, _generator(rng), held, epochs))
+        return Trained(network, fit(network, self.rows, self.recipe, torch_generator(rng), held, epochs))
 
     def evaluate(
         self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
@@ -89,9 +88,9 @@ class TrainingEvaluator(Evaluator):
         if not architectures:
             return []
         started, epochs = time.process_time(), self._epochs(fidelity)
-        networks = [compile_network(self.space, a, generator=_generator(rng)) for a in architectures]
+        networks = [compile_network(self.space, a, generator=torch_generator(rng)) for a in architectures]
         population = stack_networks(self.space, architectures, networks)
-        curve = fit(population, self.rows, self.recipe, _generator(rng), {"validation": self.validation}, epochs)
+        curve = fit(population, self.rows, self.recipe, torch_generator(rng), {"validation": self.validation}, epochs)
         seconds = (time.process_time() - started) / len(architectures)
         return [self._evaluation(curve, member, seconds) for member in range(len(architectures))]
 
@@ -105,7 +104,3 @@ class TrainingEvaluator(Evaluator):
         metrics = {f"accuracy/epoch{i}": accuracy for i, accuracy in enumerate(accuracies.tolist(), start=1)}
         metrics["diverged"] = float(not np.isfinite(curve.losses[:, member]).all())
         return Evaluation(float(accuracies[-1]), seconds, metrics)
-
-
-def _generator(rng: np.random.Generator) -> torch.Generator:
-    return torch.Generator().manual_seed(int(rng.integers(2**63)))

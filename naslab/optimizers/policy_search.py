@@ -87,6 +87,14 @@ class PolicySearch(AskTell):
             if not self.space.rules or self.space.is_valid(architecture):
                 return architecture
 
+    def feasible_draw(self) -> Architecture:
+        """A draw from the policy given that it is feasible."""
+        return tuple(self.feasible.sample(self.policy.per_choice, self.rng)[0].tolist())
+
+    def feasible_mean(self) -> Floats:
+        """The mean one-hot code of feasible draws: what the gradient of ``log P(y | y feasible)`` subtracts."""
+        return self.policy.padded(self.feasible.marginals(self.policy.per_choice))
+
     def learn(self, direction: Floats, advantage: float) -> None:
         """One step along ``advantage * direction``, the gradient of a log-probability, and the entropy's gradient."""
         gradient = advantage * direction

@@ -64,7 +64,7 @@ class PPO(PolicySearch):
         self._collected: list[tuple[Architecture, float]] = []
 
     def ask(self) -> Architecture:
-        return tuple(self.feasible.sample(self.policy.per_choice, self.rng)[0].tolist())
+        return self.feasible_draw()
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
         quality = self.quality(evaluation)
@@ -89,8 +89,6 @@ class PPO(PolicySearch):
 
     def _log_probabilities(self, codes: Floats) -> tuple[Floats, Floats]:
         """log P(y | y feasible) of each architecture, and what its gradient subtracts from the one-hot code."""
-        logits = self.policy.per_choice
         with np.errstate(divide="ignore"):
             logs = np.where(codes > 0, np.log(self.policy.probabilities), 0.0).sum(axis=(1, 2))
-        center = self.policy.padded(self.feasible.marginals(logits))
-        return logs - self.feasible.log_probability(logits), center
+        return logs - self.feasible.log_probability(self.policy.per_choice), self.feasible_mean()

@@ -77,8 +77,7 @@ class TabNAS(PolicySearch):
 
     def ask(self) -> Architecture:
         if self.sampling == "conditional":
-            drawn = self.feasible.sample(self.policy.per_choice, self.rng)
-            return tuple(drawn[0].tolist())
+            return self.feasible_draw()
         for _ in range(TRIES):
             architecture = self.valid_draw()
             if self.problem.is_feasible(architecture):
@@ -95,7 +94,7 @@ class TabNAS(PolicySearch):
         if self.correction == "none":
             return self.policy.probabilities
         if self.correction == "exact":
-            return self.policy.padded(self.feasible.marginals(self.policy.per_choice))
+            return self.feasible_mean()
         drawn = np.array([self.policy.sample(self.rng) for _ in range(self.samples)])
         kept = drawn[self.feasible.is_feasible(drawn)]
         if not len(kept):

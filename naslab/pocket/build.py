@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import multiprocessing
 import os
@@ -260,16 +261,17 @@ def _trained_costs(benchmark: Pocket, architecture: Architecture) -> tuple[int, 
 
 
 def save_array(path: Path, values: npt.NDArray[Any]) -> None:
-    """Write a file whole or not at all."""
-    draft = path.with_suffix(f".{os.getpid()}.draft")
-    with draft.open("wb") as stream:
-        np.save(stream, values, allow_pickle=False)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(path)
+    """Write an array's file whole or not at all."""
+    stream = io.BytesIO()
+    np.save(stream, values, allow_pickle=False)
+    _write(path, stream.getvalue())
 
 
 def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
     draft = path.with_suffix(f".{os.getpid()}.draft")
-    draft.write_bytes(content)
+    with draft.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
     draft.replace(path)

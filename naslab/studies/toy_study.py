@@ -17,6 +17,7 @@ from scipy import stats
 
 from naslab.analysis.contents import Section
 from naslab.analysis.report import write_page
+from naslab.analysis.statistics import holm
 from naslab.analysis.style import new_axes, palette
 from naslab.studies.base import Outcome, Progress, experiment_folder, in_processes
 from naslab.studies.toy import Variant, simulate
@@ -41,7 +42,7 @@ METHODS: dict[str, Variant] = {
 
 def run(title: str, description: str, out: Path, *, workers: int, progress: Progress | None) -> Outcome:
     """Run the study into a folder: tables, figures and a page."""
-    named = {name: _as_variant(line) for name, line in _recorded().items()}
+    named = {name: as_variant(line) for name, line in recorded_variants().items()}
     grid = [
         (name, dataclasses.replace(variant, learning_rate=rate, steps=steps))
         for name, variant in METHODS.items()
@@ -51,7 +52,7 @@ def run(title: str, description: str, out: Path, *, workers: int, progress: Prog
     samples = [(n, Variant(correction="slide", samples=n, learning_rate=0.05)) for n in (1, 2, 3, 4, 5, 7, 10, 20, 50)]
     everything = [*named.values(), *(v for _, v in grid), *(v for _, v in samples)]
     found = in_processes(_shares, everything, workers, progress)
-    recorded = _beside_recorded(_recorded(), found[: len(named)])
+    recorded = _beside_recorded(recorded_variants(), found[: len(named)])
     results = pd.DataFrame(
         [
             {"method": name, "learning rate": v.learning_rate, "steps": v.steps, **_with_intervals(shares)}
@@ -184,19 +185,16 @@ def _beside_recorded(recorded: dict[str, dict[str, str]], found: Sequence[dict[s
             p = float(stats.fisher_exact(counts)[1])
             rows.append({"variant": name, "share": what, "ours": shares[what], "theirs": float(line[what]), "p": p})
     frame = pd.DataFrame(rows)
-    order = np.argsort(frame["p"].to_numpy())
-    scaled = frame["p"].to_numpy()[order] * np.arange(len(frame), 0, -1)
-    holm = np.empty(len(frame))
-    holm[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
-    return frame.assign(**{"p (Holm)": holm})
+    return frame.assign(**{"p (Holm)": holm(frame["p"])})
 
 
-def _recorded() -> dict[str, dict[str, str]]:
+def recorded_variants() -> dict[str, dict[str, str]]:
+    """The recorded table: its rows by the name of the variant."""
     lines = (experiment_folder() / "published" / "tabnas_toy.csv").read_text().splitlines()
     return {line["variant"]: line for line in csv.DictReader(lines)}
 
 
-def _as_variant(line: dict[str, str]) -> Variant:
+def as_variant(line: dict[str, str]) -> Variant:
     """A row of the recorded table as a variant."""
     return Variant(
         line["reward"],

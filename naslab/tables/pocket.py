@@ -89,9 +89,7 @@ def expand(archive: Path, path: Path) -> Table:
 
     for number, split in enumerate(SPLITS):
         # Training rows are counted as they are drawn: those that fill no batch are not.
-        size = (
-            splits[split] if split != "train" else splits[split] // build["recipe"]["batch"] * build["recipe"]["batch"]
-        )
+        size = splits[split] if split != "train" else steps * build["recipe"]["batch"]
         accuracy = arrays["right"][:, number].astype(np.float64) * 100 / size
         add("accuracy", split, _ROLES[split], "%", accuracy, (epochs, seeds))
     timings = {name: arrays["timings"][:, i].astype(np.float64) for i, name in enumerate(header["timings"])}

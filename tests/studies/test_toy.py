@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -12,29 +9,14 @@ from scipy import stats
 from naslab.errors import InvalidValue
 from naslab.studies import toy
 from naslab.studies.toy import Variant, simulate
-
-RECORDED = Path(__file__).parents[2] / "experiments" / "published" / "tabnas_toy.csv"
-RECORDED_REPETITIONS = 400
+from naslab.studies.toy_study import RECORDED_REPETITIONS, as_variant, recorded_variants
 
 
 def recorded() -> list[tuple[Variant, dict[str, float]]]:
     """Variants and the shares that another implementation found in 400 repetitions."""
-    found = []
-    for line in csv.DictReader(RECORDED.read_text().splitlines()):
-        variant = Variant(
-            line["reward"],
-            float(line["beta"]),
-            line["correction"],  # type: ignore[arg-type]
-            int(line["samples"]),
-            line["conditional"] == "1",
-            float(line["learning_rate"]),
-            int(line["steps"]),
-            line["accumulate"] == "1",
-            float(line["bonus"]),
-        )
-        shares = {name: float(line[name]) for name in ("argmax", "argmax_infeasible", "most_probable")}
-        found.append((variant, shares))
-    return found
+    names = ("argmax", "argmax_infeasible", "most_probable")
+    lines = recorded_variants().values()
+    return [(as_variant(line), {name: float(line[name]) for name in names}) for line in lines]
 
 
 def test_the_networks():
