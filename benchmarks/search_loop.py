@@ -19,7 +19,7 @@ import numpy as np
 import naslab
 from naslab.loop import run, seed_sequence
 from naslab.optimizers.spec import optimizer_spec
-from naslab.tasks import Budget
+from naslab.problem import Budget
 from naslab.trace import Trace
 
 STRATEGIES = ("random", "regularized-evolution", "local-search", "reinforce")

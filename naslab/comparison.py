@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -27,14 +25,15 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from naslab import __version__
-from naslab.errors import InvalidValue, OutputError, WorkerDied
-from naslab.locking import lock
+from naslab.errors import InvalidValue, WorkerDied
 from naslab.optimizers.base import Optimizer
 from naslab.optimizers.spec import OptimizerSpec, optimizer_spec
+from naslab.output import claimed_folder, unwritable
+from naslab.problem import Budget, Constraint
 from naslab.results import SPEC, Results
 from naslab.runs import constrained_task, forget_tasks, run_one
-from naslab.tasks import Budget, Constraint, Task
-from naslab.trace import FORMAT, differences, trace_path
+from naslab.tasks import Task
+from naslab.trace import FORMAT, trace_path
 from naslab.workers import interrupts_held, start_worker
 
 Progress: TypeAlias = Callable[[int, int, str], None]
@@ -127,9 +126,7 @@ def compare(
     comparison = Comparison(tuple(tasks), tuple(optimizers), seeds, Budget.parse(budget), Constraint.parse(max))
     prepared, specs = comparison.prepare()
     folder, description = Path(out), comparison.describe(prepared, specs)
-    _holds(folder, description)  # before the lock, so that a folder of somebody else's is not touched
-    with _exclusive(folder):
-        _claim(folder, description)
+    with claimed_folder(folder, description, SPEC, "comparison"):
         jobs = _jobs(comparison, folder, workers)
         total = len(prepared) * len(specs) * seeds
         done = total - sum(len(job.seeds) for job in jobs)
@@ -239,7 +236,7 @@ def _note_time(folder: Path, finished: dict[str, Any]) -> None:
         with (folder / "times.jsonl").open("a") as times:
             times.write(json.dumps(finished) + "\n")
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise unwritable(folder, error) from None
 
 
 def _finished(path: Path) -> bool:
@@ -251,65 +248,6 @@ def _finished(path: Path) -> bool:
     except OSError:
         return False
     return tail.endswith(b"}\n") and tail[:-1].rpartition(b"\n")[2].startswith(b'{"end":')
-
-
-@contextmanager
-def _exclusive(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; refuse if another has it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise _unwritable(folder, error) from None
-    try:
-        if not lock(descriptor, wait=False):
-            raise OutputError(f"{folder} is in use by another naslab process; wait for it or give another --out")
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _holds(folder: Path, description: dict[str, Any]) -> bool:
-    """Whether the folder already holds this comparison; refuses one that holds anything else. Writes nothing."""
-    path = folder / SPEC
-    try:
-        if path.exists():
-            found = json.loads(path.read_bytes())
-            if not isinstance(found, dict):
-                raise OutputError(f"{path} is damaged; give another --out")
-            if found != description:
-                raise OutputError(
-                    f"{folder} holds another comparison: {differences(found, description)}; give another --out"
-                )
-            return True
-        if not folder.exists():
-            return False
-        others = sorted(p.name for p in folder.iterdir() if p.name != ".lock" and not p.name.startswith(f".{SPEC}"))
-        if others:
-            raise OutputError(
-                f"{folder} is not empty ({others[0]}) and holds no comparison; give a new folder as --out"
-            )
-        return False
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise OutputError(f"{path} is damaged; give another --out") from None
-    except OSError as error:
-        raise _unwritable(folder, error) from None
-
-
-def _claim(folder: Path, description: dict[str, Any]) -> None:
-    """Write what is compared, or check that the folder holds the same comparison."""
-    if _holds(folder, description):
-        return
-    try:
-        draft = folder / f".{SPEC}.{os.getpid()}"
-        draft.write_text(json.dumps(description, indent=1) + "\n")
-        draft.rename(folder / SPEC)
-    except OSError as error:
-        raise _unwritable(folder, error) from None
-
-
-def _unwritable(folder: Path, error: OSError) -> OutputError:
-    return OutputError(f"{folder} can't be written: {(error.strerror or str(error)).lower()}")
 
 
 def _id(task_or_id: str | Task) -> str:

@@ -55,7 +55,7 @@ class Factor:
     """
 
     scope: tuple[int, ...]
-    table: npt.NDArray[np.int64]
+    table: npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ the choices, so none of this has to be estimated: see :mod:`naslab.diagram`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from math import prod
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +22,17 @@ from naslab.diagram import Diagram, Floats, Probabilities
 from naslab.diagram_building import Additive, Table, TooLarge, build_diagram, least_sum
 from naslab.enumerated import Enumerated
 from naslab.errors import InvalidValue, UnknownMetric, UnknownName
+from naslab.sampled import Sampled
 from naslab.space import SearchSpace
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Logits: TypeAlias = Sequence[Floats]
 """One array per choice; the policy is their softmaxes."""
-Backend: TypeAlias = Literal["auto", "exact", "bounds", "enumerate"]
-Members: TypeAlias = Diagram | Enumerated
+Backend: TypeAlias = Literal["auto", "exact", "bounds", "enumerate", "monte-carlo"]
+BACKENDS = ("auto", "exact", "bounds", "enumerate", "monte-carlo")
+Members: TypeAlias = Diagram | Enumerated | Sampled
 
 ENUMERABLE = 200_000
 TRIES = 20_000
@@ -42,9 +47,13 @@ class Feasibility:
         limits: The largest value allowed by cost: ``{"params": 41153}``; several limits hold at once.
         backend: ``"exact"``: a decision diagram. ``"bounds"``: two diagrams, of a superset and of a subset of the
             feasible architectures, for what is too large; draws and the most probable architectures are still exact.
-            ``"enumerate"``: all architectures one by one. ``"auto"``: exact where it fits, else bounds.
+            ``"enumerate"``: all architectures one by one. ``"monte-carlo"``: TabNAS' estimates from ``samples`` draws,
+            anew for every question; its draws are exact, by rejection. ``"auto"``: exact where it fits, else bounds.
         additive: Further costs as sums of factors, such as a fitted latency table.
-        measured: Further costs by architecture, such as a measured latency: those need ``"enumerate"``.
+        measured: Further costs by architecture, such as a measured latency: those need ``"enumerate"`` or
+            ``"monte-carlo"``.
+        samples: Draws of an estimate.
+        rng: Of the estimates; always the same one by default.
 
     Attributes:
         backend: The one in use.
@@ -63,9 +72,13 @@ class Feasibility:
         *,
         additive: Mapping[str, Sequence[Factor]] | None = None,
         measured: Mapping[str, Mapping[Architecture, float]] | None = None,
+        samples: int = 3072,
+        rng: np.random.Generator | None = None,
     ) -> None:
-        if backend not in ("auto", "exact", "bounds", "enumerate"):
-            raise UnknownName(backend, ["auto", "exact", "bounds", "enumerate"])
+        if backend not in BACKENDS:
+            raise UnknownName(backend, BACKENDS)
+        if samples < 1:
+            raise InvalidValue(f"samples={samples}. Allowed: 1 or more")
         self.space, self.limits = space, dict(limits)
         factors = {**space.cost_model.factors, **{metric: tuple(terms) for metric, terms in (additive or {}).items()}}
         self._measured = {metric: values for metric, values in (measured or {}).items() if metric in limits}
@@ -73,9 +86,14 @@ class Feasibility:
             if metric not in factors and metric not in self._measured:
                 raise UnknownMetric(metric, [*factors, *(measured or {})])
         self._model = CostModel(factors)
-        if self._measured:
-            backend = "enumerate"
-        self.backend, self._inner, self._outer = self._built(backend)
+        self.backend: str
+        self._inner: Members
+        self._outer: Members
+        if backend == "monte-carlo":
+            self.backend = backend
+            self._inner = self._outer = Sampled(self._is_member, samples, rng or np.random.default_rng(0))
+            return
+        self.backend, self._inner, self._outer = self._built("enumerate" if self._measured else backend)
         if not self._outer.paths:
             raise InvalidValue(f"no architecture of {space.name!r} has {self.description}; {self._smallest()}")
 
@@ -99,16 +117,35 @@ class Feasibility:
     def bracket(self, logits: Logits) -> tuple[float, float]:
         """Two numbers between which log P(V) certainly is: the same one twice unless the back end is bounds."""
         p = _softmax(logits)
-        return self._inner.log_probability(p), self._outer.log_probability(p)
+        high = self._outer.log_probability(p)
+        return high if self._inner is self._outer else self._inner.log_probability(p), high
 
-    def log_probability(self, logits: Logits) -> float:
-        """log P(V): of a draw from the policy being feasible. Its gradient is :meth:`gradient`."""
-        low, high = self.bracket(logits)
-        return float(np.log((np.exp(low - high) + 1) / 2) + high)
+    @overload
+    def log_probability(self, logits: Logits) -> float: ...
+    @overload
+    def log_probability(self, logits: Sequence[Tensor]) -> Tensor: ...
+
+    def log_probability(self, logits: Logits | Sequence[Tensor]) -> float | Tensor:
+        """log P(V): of a draw from the policy being feasible. Its gradient is :meth:`gradient`.
+
+        Of PyTorch's tensors it is a tensor, and can be differentiated once.
+        """
+        if not isinstance(logits[0], np.ndarray):
+            from naslab.differentiable import log_probability
+
+            return log_probability(self, cast("Sequence[Tensor]", logits))
+        low, high = self.bracket(cast(Logits, logits))
+        return high if low == high else float(np.log((np.exp(low - high) + 1) / 2) + high)
 
     def gradient(self, logits: Logits) -> list[Floats]:
         """The gradient of log P(V) with respect to the logits: marginals minus probabilities."""
-        return [m - p for m, p in zip(self.marginals(logits), _softmax(logits), strict=True)]
+        return self.with_gradient(logits)[1]
+
+    def with_gradient(self, logits: Logits) -> tuple[float, list[Floats]]:
+        """log P(V) and its gradient, of the same draws where they are estimated; with bounds those of the superset."""
+        p = _softmax(logits)
+        value, marginals = self._outer.marginals(p)
+        return value, [m - each for m, each in zip(marginals, p, strict=True)]
 
     def marginals(self, logits: Logits) -> list[Floats]:
         """Of each choice the distribution given that the draw is feasible; with bounds, that of the superset."""
@@ -142,6 +179,17 @@ class Feasibility:
         """The most probable feasible architecture."""
         return self.top(logits, 1)[0]
 
+    def _is_member(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which rows are valid and within the limits."""
+        member = self.is_feasible(rows)
+        for scope, allowed in self._rules:
+            member &= allowed[tuple(rows[:, choice] for choice in scope)]
+        return member
+
+    @cached_property
+    def _rules(self) -> list[Table]:
+        return _rules(self.space)
+
     def _ranked(self, logits: Logits) -> Iterator[Architecture]:
         for architecture, _ in self._outer.best(_softmax(logits)):
             if self.backend != "bounds" or self.is_feasible([architecture])[0]:
@@ -174,7 +222,7 @@ class Feasibility:
 
     def _tables(self) -> tuple[list[Additive], list[Table]]:
         """Sums are limited as sums; a maximum is within its limit if each of its terms is: a rule."""
-        limits, rules = [], [_rule(scope, allowed, self.space.sizes) for scope, allowed in self.space.indexed_rules]
+        limits, rules = [], list(self._rules)
         for metric, maximum in self.limits.items():
             tables = [(factor.scope, factor.table) for factor in self._model.factors[metric]]
             if metric == "peak_bytes":
@@ -203,11 +251,23 @@ class Feasibility:
         return f"the smallest there is: {', '.join(least)}"
 
 
-def _rule(scope: tuple[int, ...], allowed: Iterable[tuple[int, ...]], sizes: Sequence[int]) -> Table:
-    table = np.zeros([sizes[i] for i in scope], np.bool_)
-    for combination in allowed:
-        table[combination] = True
-    return scope, table
+def largest(space: SearchSpace, metric: str, factors: Sequence[Factor]) -> float:
+    """The largest value of a cost over the valid architectures; of ``peak_bytes`` a bound where there are rules."""
+    if metric == "peak_bytes":
+        return float(max(factor.table.max() for factor in factors))
+    negated = Additive(tuple((factor.scope, -factor.table) for factor in factors), 0)
+    return -least_sum(space.sizes, negated, _rules(space))
+
+
+def _rules(space: SearchSpace) -> list[Table]:
+    """What the space forbids: for some choices which combinations are allowed."""
+    tables = []
+    for scope, allowed in space.indexed_rules:
+        table = np.zeros([space.sizes[i] for i in scope], np.bool_)
+        for combination in allowed:
+            table[combination] = True
+        tables.append((scope, table))
+    return tables
 
 
 def _softmax(logits: Logits) -> Probabilities:

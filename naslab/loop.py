@@ -14,7 +14,8 @@ from naslab.errors import OutputError, PluginError
 from naslab.evaluators.base import Evaluator
 from naslab.evaluators.threads import one_thread
 from naslab.optimizers.base import AskTell, Query
-from naslab.tasks import Budget, Task
+from naslab.problem import Budget
+from naslab.tasks import Task
 from naslab.trace import Recorded, Trace
 
 FREE_EVALUATIONS = 1_000_000
@@ -55,7 +56,8 @@ def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.
     """Ask, evaluate, charge, tell and record until the budget is spent or the optimizer has nothing to ask.
 
     What the trace already holds is told again without being evaluated. An evaluation that would end past the budget
-    does not count. Infeasible architectures are evaluated and charged.
+    does not count. Infeasible architectures are evaluated and charged. What the optimizer names as finalists is then
+    evaluated once more, uncharged; their scores are in the trace's last line.
 
     Args:
         task: The task.
@@ -111,6 +113,12 @@ def _run(
         feasible = unconstrained or task.problem.is_feasible(architecture)
         incumbent = optimizer.receive(query, evaluation, feasible)
         trace.step(query, evaluation, feasible, incumbent)
+    finalists = []
+    for query in optimizer.finalists():
+        architecture = _architecture(query.architecture, task, optimizer, "finalists")
+        evaluation = evaluator.evaluate(architecture, fidelity=query.fidelity, rng=generator.next())
+        optimizer.rank(Query(architecture, query.fidelity), evaluation, task.problem.is_feasible(architecture))
+        finalists.append({"architecture": list(architecture), "score": float(evaluation.score)})
     best = optimizer.best()
     if best is not None:
         best = _architecture(best, task, optimizer, "best")
@@ -118,7 +126,8 @@ def _run(
             raise PluginError(
                 f"{type(optimizer).__name__}.best() returned {best}, which does not keep {task.problem.constraint}"
             )
-    trace.finish({"reason": reason, "best": None if best is None else list(best), "evaluations": steps})
+    end = {"reason": reason, "best": None if best is None else list(best), "evaluations": steps}
+    trace.finish({**end, "finalists": finalists} if finalists else end)
     return trace.recorded
 
 

@@ -19,7 +19,8 @@ from naslab.analysis.tables import final_quality
 from naslab.analysis.tradeoff import points
 from naslab.choice import Architecture
 from naslab.errors import OutputError
-from naslab.tasks import Budget, Constraint, Task, task
+from naslab.problem import Budget, Constraint
+from naslab.tasks import Task, task
 from naslab.trace import Recorded, read, trace_path
 
 if TYPE_CHECKING:

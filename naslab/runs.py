@@ -17,7 +17,8 @@ from naslab.errors import InvalidValue, NaslabError
 from naslab.loop import run, seed_sequence
 from naslab.optimizers.base import Optimizer
 from naslab.optimizers.spec import OptimizerSpec, optimizer_spec, plugin_error
-from naslab.tasks import Budget, Constraint, Task, task
+from naslab.problem import Budget, Constraint
+from naslab.tasks import Task, task
 from naslab.trace import FORMAT, Recorded, Trace, read, trace_path
 
 
@@ -78,7 +79,9 @@ def search(
         return SearchResult(prepared.id, None, "", None, None, prepared.metric, prepared.unit, recorded)
     best = tuple(recorded.end["best"])
     told = [step for step in reversed(recorded.steps) if step.query.architecture == best]
-    score = next((step.evaluation.score for step in sorted(told, key=lambda s: not s.incumbent)), None)
+    scores = [step.evaluation.score for step in sorted(told, key=lambda s: not s.incumbent)]
+    finals = [each["score"] for each in recorded.end.get("finalists", ()) if tuple(each["architecture"]) == best]
+    score = next(iter([*finals, *scores]), None)
     name = prepared.problem.space.to_string(best)
     truth = prepared.true_value(best)
     return SearchResult(prepared.id, best, name, score, truth, prepared.metric, prepared.unit, recorded)

@@ -1,213 +1,30 @@
-"""Problems, tasks, constraints and budgets.
-
-A *problem* is what an optimizer may see. A *task* adds what it may not: its reward and how the outcome is judged.
-"""
+"""Tasks: a problem, which is all that an optimizer may see, its reward, and how the outcome is judged."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from naslab.choice import Architecture
-from naslab.cost import METRICS
 from naslab.datasets.catalogue import SPLITS, RowsOf
 from naslab.datasets.rows import Labelled
-from naslab.errors import InvalidTable, InvalidValue, UnknownMetric, UnknownTask
-from naslab.evaluators.base import Evaluator, Fidelity
+from naslab.errors import InvalidTable, InvalidValue, UnknownTask
+from naslab.evaluators.base import Evaluator
+from naslab.evaluators.objective import ACCURACY, Objective
 from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.table import TableReward, TableTruth
-from naslab.feasibility import ENUMERABLE, Backend, Feasibility, FeasibleSet
+from naslab.feasibility import ENUMERABLE
+from naslab.problem import Constraint, Problem, TabulatedCost
 from naslab.registry import entries, load, search_space
-from naslab.space import SearchSpace
 from naslab.tables.format import Table
 from naslab.tables.header import Reading
 from naslab.tables.store import find_table, imported_names, packaged_names, table_names
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How much a run may spend.
-
-    Attributes:
-        amount: More than zero.
-        unit: ``"s"`` for seconds on the common clock, ``"evaluations"`` for a number of queries.
-    """
-
-    amount: float
-    unit: str
-
-    @classmethod
-    def parse(cls, text: str | int | float | Budget) -> Budget:
-        """``"12000s"`` or ``12000.0``-seconds strings are seconds; ``100`` or ``"100"`` are evaluations.
-
-        Raises:
-            InvalidValue: Anything else, or nothing to spend.
-        """
-        if isinstance(text, Budget):
-            return text
-        written = str(text).strip()
-        unit = "s" if written.endswith("s") else "evaluations"
-        try:
-            amount = float(written.removesuffix("s"))
-        except ValueError:
-            amount = math.nan
-        whole = unit == "s" or amount == int(amount if math.isfinite(amount) else 0)
-        if not (math.isfinite(amount) and amount > 0 and whole):
-            raise InvalidValue(
-                f"budget {written!r}: give evaluations (such as 100) or seconds (such as 12000s), above 0"
-            )
-        return cls(amount, unit)
-
-    def __str__(self) -> str:
-        # Exact: what is written is what a resumed comparison is compared with.
-        amount = int(self.amount) if self.amount == int(self.amount) else self.amount
-        return f"{amount}s" if self.unit == "s" else f"{amount}"
-
-
-class TabulatedCost(Mapping[Architecture, float]):
-    """A cost that was measured for every architecture, such as latency."""
-
-    def __init__(self, sizes: tuple[int, ...], architectures: npt.ArrayLike, values: npt.ArrayLike) -> None:
-        self._table = np.full(sizes, np.nan)
-        self._table[tuple(np.asarray(architectures).T)] = values
-
-    def __getitem__(self, architecture: Architecture) -> float:
-        return float(self._table[architecture])
-
-    def __iter__(self) -> Any:
-        return iter(np.ndindex(self._table.shape))
-
-    def __len__(self) -> int:
-        return self._table.size
-
-
-@dataclass(frozen=True)
-class Limit:
-    """An upper bound on one cost.
-
-    Attributes:
-        metric: ``"params"``, ``"macs"``... of the cost model, or a cost the task measured: ``"latency_seconds"``.
-        maximum: The largest value allowed, inclusive.
-    """
-
-    metric: str
-    maximum: float
-
-    def __str__(self) -> str:
-        return f"{self.metric} <= {self.maximum:,.10g}"
-
-
-@dataclass(frozen=True)
-class Constraint:
-    """Limits that an architecture must meet, all of them."""
-
-    limits: tuple[Limit, ...] = ()
-
-    @classmethod
-    def parse(cls, texts: Iterable[str] | Mapping[str, float]) -> Constraint:
-        """``["params=41153", "macs=1e6"]`` or a mapping.
-
-        Raises:
-            InvalidValue: Not of that form, not a positive number, or a cost limited twice.
-        """
-        if not isinstance(texts, Mapping):
-            pairs = [(metric, number) for metric, _, number in (text.partition("=") for text in texts)]
-            twice = [metric for metric, times in Counter(metric for metric, _ in pairs).items() if times > 1]
-            if twice:
-                raise InvalidValue(f"{twice[0]} is limited twice; give each cost once")
-        else:
-            pairs = [(metric, str(number)) for metric, number in texts.items()]
-        limits = []
-        for metric, number in pairs:
-            try:
-                maximum = float(number)
-            except ValueError:
-                maximum = math.nan
-            if not (math.isfinite(maximum) and maximum > 0):
-                raise InvalidValue(f"limit {metric}={number}: give a cost and a positive number, such as params=41153")
-            limits.append(Limit(metric, maximum))
-        return cls(tuple(sorted(limits, key=lambda limit: limit.metric)))
-
-    def __str__(self) -> str:
-        return ", ".join(map(str, self.limits))
-
-    def as_dict(self) -> dict[str, float]:
-        return {limit.metric: limit.maximum for limit in self.limits}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What an optimizer may see.
-
-    Attributes:
-        space: The search space.
-        constraint: Limits on costs.
-        fidelities: What :class:`~naslab.optimizers.base.Query` may ask for, least thorough first; empty where there
-            is no choice.
-        fidelity: What is meant where a query states none.
-        measured: Costs that were measured rather than computed, by name.
-        train: Training rows, where the task has any; loaded when they are first looked at.
-        validation: Validation rows, likewise.
-    """
-
-    space: SearchSpace
-    constraint: Constraint = Constraint()
-    fidelities: tuple[Fidelity, ...] = ()
-    fidelity: Fidelity | None = None
-    measured: Mapping[str, Mapping[Architecture, float]] = field(default_factory=dict)
-    train: Labelled | None = None
-    validation: Labelled | None = None
-
-    def __post_init__(self) -> None:
-        for limit in self.constraint.limits:
-            if limit.metric not in self.costs:
-                raise UnknownMetric(limit.metric, self.costs)
-
-    @property
-    def costs(self) -> tuple[str, ...]:
-        """Names of the costs that an architecture has here."""
-        return (*METRICS, *self.measured)
-
-    def cost(self, metric: str, architecture: Architecture) -> float:
-        """One cost of an architecture, computed or measured."""
-        if metric in self.measured:
-            return self.measured[metric][architecture]
-        return self.space.cost_model.value(metric, architecture)
-
-    def is_feasible(self, architecture: Architecture) -> bool:
-        """Whether an architecture meets every limit."""
-        return all(self.cost(limit.metric, architecture) <= limit.maximum for limit in self.constraint.limits)
-
-    def feasibility(self, backend: Backend = "auto") -> Feasibility:
-        """The feasible architectures under a factorised policy; without limits, the valid ones."""
-        return Feasibility(self.space, self.constraint.as_dict(), backend, measured=self.measured)
-
-    def sample(self, rng: np.random.Generator) -> Architecture:
-        """A uniform draw from the feasible architectures."""
-        return self._feasible.sample(rng) if self.constraint.limits else self.space.sample(rng)
-
-    def neighbors(self, architecture: Architecture) -> list[Architecture]:
-        """The feasible architectures one move away."""
-        return self._feasible.neighbors(architecture)
-
-    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """A uniform draw from the feasible neighbours."""
-        return (
-            self._feasible.mutate(architecture, rng) if self.constraint.limits else self.space.mutate(architecture, rng)
-        )
-
-    @cached_property
-    def _feasible(self) -> FeasibleSet:
-        return FeasibleSet(self.space, self.is_feasible, str(self.constraint))
 
 
 @dataclass(frozen=True)
@@ -227,6 +44,7 @@ class Task:
         calibration: Seconds that the fixed training of :mod:`naslab.evaluators.calibration` took on the machine whose
             clock the task's recorded seconds are; None where nobody recorded them.
         recipe: How the architectures of the truth were trained, where it is known.
+        objective: What networks that are trained here learn, and are scored by.
     """
 
     id: str
@@ -240,6 +58,7 @@ class Task:
     test: Labelled | None = None
     calibration: float | None = None
     recipe: Recipe | None = None
+    objective: Objective = ACCURACY
 
     def constrained(self, constraint: Constraint) -> Task:
         """The same task under a constraint.

@@ -33,9 +33,10 @@ from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
 from naslab.ops import Conv, Identity, Linear, ReLU, Zero
 from naslab.optimizers.base import Optimizer
 from naslab.optimizers.spec import optimizer_spec
+from naslab.problem import Constraint, Problem
 from naslab.runs import search
 from naslab.space import Rule, SearchSpace
-from naslab.tasks import Constraint, Problem, Task
+from naslab.tasks import Task
 from naslab.trace import trace_path
 
 EVALUATIONS = 40

@@ -175,7 +175,7 @@ def read(path: Path) -> Recorded:
 def parse(content: bytes, path: Path, seconds: list[float] | None = None) -> Recorded:
     """The whole lines of a trace."""
     lines = content.split(b"\n")[:-1]
-    if seconds is not None and len(seconds) < sum(b'"architecture"' in line for line in lines[1:]):
+    if seconds is not None and len(seconds) < sum(line.startswith(b'{"architecture"') for line in lines[1:]):
         raise OutputError(f"{_side(path)} is shorter than its trace; delete both to run it again")
     try:
         found = Recorded(json.loads(lines[0]))

@@ -22,7 +22,8 @@ from naslab.choice import Architecture
 from naslab.errors import InvalidValue, OutputError, PluginError
 from naslab.evaluators.base import Evaluation, Evaluator
 from naslab.loop import StepGenerator, seed_sequence
-from naslab.tasks import Constraint, Task
+from naslab.problem import Constraint
+from naslab.tasks import Task
 from naslab.trace import trace_path
 
 LARGE = (3, 2, 2)

@@ -18,8 +18,9 @@ import toy_tasks
 import naslab
 from naslab.errors import InvalidValue, UnknownMetric, UnknownTask
 from naslab.evaluators.base import Evaluator
+from naslab.problem import Budget, Constraint, Problem
 from naslab.tables.format import Table
-from naslab.tasks import Budget, Constraint, Problem, Task
+from naslab.tasks import Task
 
 
 @pytest.mark.parametrize(
@@ -254,3 +255,19 @@ def test_a_new_optimizer_holds_no_truth(stored_task: str) -> None:
         optimizer = optimizer_spec(name).build(one.problem, np.random.default_rng(0))
         assert leaks_in(optimizer, secrets(one)) == [], name
         assert not any(isinstance(part, Task) for part in reachable(optimizer)), name
+
+
+def test_limits_that_nothing_exceeds_are_known() -> None:
+    problem = naslab.task("pocket-mlp/segments").problem
+    costs = [problem.space.cost(a) for a in problem.space.architectures()]
+    slowest = max(problem.measured["latency_seconds"][a] for a in problem.space.architectures())
+    most = {
+        "params": max(cost.params for cost in costs),
+        "peak_bytes": max(cost.peak_bytes for cost in costs),
+        "latency_seconds": slowest,
+    }
+    for metric, value in most.items():
+        at = dataclasses.replace(problem, constraint=Constraint.parse({metric: value}))
+        below = dataclasses.replace(problem, constraint=Constraint.parse({metric: value * 0.9999}))
+        assert [(limit.metric, largest) for limit, largest in at.idle_limits()] == [(metric, value)]
+        assert below.idle_limits() == []

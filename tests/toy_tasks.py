@@ -16,11 +16,12 @@ import naslab
 from naslab.choice import Architecture
 from naslab.evaluators.base import Evaluation, Evaluator
 from naslab.evaluators.table import TableTruth
+from naslab.problem import Problem
 from naslab.space import Rule, SearchSpace
 from naslab.tables.format import Table
 from naslab.tables.header import ColumnSpec, Reading, TableSpec, TableTask
 from naslab.tables.writing import write_table
-from naslab.tasks import Problem, Task
+from naslab.tasks import Task
 
 WIDTHS = ((1, 2, 3, 4), (1, 2, 3), (1, 2, 5))
 BEST = (2, 0, 1)

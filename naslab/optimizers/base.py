@@ -14,13 +14,14 @@ else: no global state, no clock, no data but the problem's.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from naslab.choice import Architecture
 from naslab.evaluators.base import Evaluation, Fidelity
-from naslab.tasks import Problem
+from naslab.problem import Problem
 
 
 class Query(NamedTuple):
@@ -78,12 +79,22 @@ class AskTell(Optimizer):
         """The best feasible architecture told; among several fidelities the most thorough decides first."""
         return self._incumbent
 
+    def finalists(self) -> Sequence[Query]:
+        """What is evaluated once more when the budget is spent, uncharged and told to nobody, before :meth:`best`."""
+        return ()
+
     def receive(self, query: Query, evaluation: Evaluation, feasible: bool) -> bool:
         """Note an evaluation and :meth:`tell` it. The loop calls this; strategies override :meth:`tell`.
 
         Returns:
             Whether it is the new incumbent.
         """
+        better = self.rank(query, evaluation, feasible)
+        self.tell(query.architecture, evaluation)
+        return better
+
+    def rank(self, query: Query, evaluation: Evaluation, feasible: bool) -> bool:
+        """Note an evaluation without telling it; whether it is the new incumbent."""
         fidelities = self.problem.fidelities
         fidelity = self.problem.fidelity if query.fidelity is None else query.fidelity
         thoroughness = fidelities.index(fidelity) if fidelity in fidelities else 0
@@ -91,5 +102,4 @@ class AskTell(Optimizer):
         better = feasible and evaluation.score - evaluation.score == 0.0 and standing > self._standing  # finite
         if better:
             self._incumbent, self._standing = query.architecture, standing
-        self.tell(query.architecture, evaluation)
         return better

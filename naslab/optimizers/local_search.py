@@ -7,7 +7,7 @@ import numpy as np
 from naslab.choice import Architecture
 from naslab.evaluators.base import Evaluation
 from naslab.optimizers.base import AskTell
-from naslab.tasks import Problem
+from naslab.problem import Problem
 
 RESTART_TRIES = 1000
 

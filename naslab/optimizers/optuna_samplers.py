@@ -17,7 +17,7 @@ from naslab.choice import Architecture, Choice
 from naslab.errors import InvalidValue, UnknownMetric
 from naslab.evaluators.base import Evaluation
 from naslab.optimizers.base import AskTell
-from naslab.tasks import Problem
+from naslab.problem import Problem
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # or every run of a comparison announces its study
 VALID_TRIES = 10

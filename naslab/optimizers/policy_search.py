@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -11,12 +12,13 @@ from naslab.diagram import Floats
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.base import Evaluation
 from naslab.feasibility import Feasibility
-from naslab.optimizers.base import AskTell
+from naslab.optimizers.base import AskTell, Query
 from naslab.optimizers.policy import Baseline, Policy
 from naslab.optimizers.rewards import REWARDS
-from naslab.tasks import Problem
+from naslab.problem import Problem
 
-SELECTIONS = ("most-probable", "sample", "argmax", "best")
+SELECTIONS = ("most-probable", "rerank", "sample", "argmax", "best")
+FULL = "full-validation"
 
 
 class PolicySearch(AskTell):
@@ -30,14 +32,16 @@ class PolicySearch(AskTell):
         entropy: Weight of the policy's entropy in the objective.
         scale: What a score is multiplied by to be a quality; accuracies are in percent.
         selection: What is returned in the end. ``"most-probable"``: the most probable feasible architecture.
-            ``"sample"``: of 50 draws the most probable one that is feasible. ``"argmax"``: of each choice the most
-            probable option, as TuNAS does; nothing where that is not feasible, which is often. ``"best"``: the best
-            that was evaluated.
+            ``"rerank"``: of the 10 most probable feasible ones the one that shared weights find best on all validation
+            rows. ``"sample"``: of 50 draws the most probable one that is feasible. ``"argmax"``: of each choice the
+            most probable option, as TuNAS does; nothing where that is not feasible, which is often. ``"best"``: the
+            best that was evaluated.
         betas: Of Adam.
         start: Initial logits.
     """
 
     DRAWS = 50
+    FINALISTS = 10
 
     def __init__(
         self,
@@ -60,6 +64,8 @@ class PolicySearch(AskTell):
             )
         if selection not in SELECTIONS:
             raise UnknownName(selection, SELECTIONS, of="selection")
+        if selection == "rerank" and FULL not in problem.fidelities:
+            raise InvalidValue("selection=rerank is for shared weights: a task such as pocket-mlp/segments@shared")
         self.policy = Policy(self.space.sizes, learning_rate, betas, start)
         self.baseline = Baseline(momentum)
         self.entropy, self.scale, self.selection = entropy, scale, selection
@@ -87,12 +93,21 @@ class PolicySearch(AskTell):
             if not self.space.rules or self.space.is_valid(architecture):
                 return architecture
 
+    @cached_property
+    def unrestricted(self) -> bool:
+        """Whether every combination of options is feasible; then nothing has to be asked of :attr:`feasible`."""
+        return not self.space.rules and not self.problem.constraint.limits
+
     def feasible_draw(self) -> Architecture:
         """A draw from the policy given that it is feasible."""
+        if self.unrestricted:
+            return self.policy.sample(self.rng)
         return tuple(self.feasible.sample(self.policy.per_choice, self.rng)[0].tolist())
 
     def feasible_mean(self) -> Floats:
         """The mean one-hot code of feasible draws: what the gradient of ``log P(y | y feasible)`` subtracts."""
+        if self.unrestricted:
+            return self.policy.probabilities
         return self.policy.padded(self.feasible.marginals(self.policy.per_choice))
 
     def learn(self, direction: Floats, advantage: float) -> None:
@@ -101,6 +116,11 @@ class PolicySearch(AskTell):
         if self.entropy:
             gradient = gradient + self.entropy * self.policy.entropy_gradient()
         self.policy.ascend(gradient)
+
+    def finalists(self) -> Sequence[Query]:
+        if self.selection != "rerank":
+            return ()
+        return [Query(a, FULL) for a in self.feasible.top(self.policy.per_choice, self.FINALISTS)]
 
     def best(self) -> Architecture | None:
         if not self.policy.steps:

@@ -9,7 +9,7 @@ from naslab.diagram import Floats
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation
 from naslab.optimizers.policy_search import PolicySearch
-from naslab.tasks import Problem
+from naslab.problem import Problem
 
 
 class PPO(PolicySearch):
@@ -91,4 +91,6 @@ class PPO(PolicySearch):
         """log P(y | y feasible) of each architecture, and what its gradient subtracts from the one-hot code."""
         with np.errstate(divide="ignore"):
             logs = np.where(codes > 0, np.log(self.policy.probabilities), 0.0).sum(axis=(1, 2))
-        return logs - self.feasible.log_probability(self.policy.per_choice), self.feasible_mean()
+        if not self.unrestricted:
+            logs = logs - self.feasible.log_probability(self.policy.per_choice)
+        return logs, self.feasible_mean()

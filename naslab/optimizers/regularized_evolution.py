@@ -10,7 +10,7 @@ from naslab.choice import Architecture
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation
 from naslab.optimizers.base import AskTell
-from naslab.tasks import Problem
+from naslab.problem import Problem
 
 
 class RegularizedEvolution(AskTell):

@@ -7,7 +7,7 @@ import numpy as np
 from naslab.choice import Architecture
 from naslab.evaluators.base import Evaluation
 from naslab.optimizers.policy_search import PolicySearch
-from naslab.tasks import Problem
+from naslab.problem import Problem
 
 INITIAL_SPREAD = 1e-3
 

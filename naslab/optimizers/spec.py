@@ -23,7 +23,7 @@ import numpy as np
 from naslab import registry
 from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownName
 from naslab.optimizers.base import AskTell, Optimizer
-from naslab.tasks import Problem
+from naslab.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,17 @@ def optimizer_spec(name: str | type[Optimizer]) -> OptimizerSpec:
         factory = registry.load("optimizers", target)
     else:
         factory = _from_module(target)
-    options = {}
+    options: dict[str, Any] = {}
+    texts = _texts(factory)
     for part in parse_list(rest[:-1]) if bracket else []:
         key, equals, value = part.partition("=")
         if not equals:
             raise InvalidValue(f"optimizer {name!r}: hyperparameters are written key=value, not {part!r}")
         if key.strip() in options:
             raise InvalidValue(f"optimizer {name!r}: {key.strip()} is given twice; give each hyperparameter once")
-        options[key.strip()] = _literal(value.strip())
+        literal = _literal(value.strip())
+        # "none" may be a name: what has a name as its default is text.
+        options[key.strip()] = value.strip() if key.strip() in texts and not isinstance(literal, str) else literal
     return _checked(name, factory, options)
 
 
@@ -150,6 +153,13 @@ def _checked(label: str, factory: Any, options: dict[str, Any]) -> OptimizerSpec
                 f"{label!r}: {key}={value!r} is no {type(default).__name__} (the default is {default!r})"
             )
     return OptimizerSpec(label, factory, options)
+
+
+def _texts(factory: Any) -> set[str]:
+    """Hyperparameters whose default is a text."""
+    if not isinstance(factory, type):
+        return set()
+    return {name for name, each in inspect.signature(factory).parameters.items() if isinstance(each.default, str)}
 
 
 def _literal(text: str) -> Any:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from naslab.choice import Architecture
 from naslab.diagram import Floats
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.base import Evaluation
+from naslab.feasibility import Feasibility
 from naslab.optimizers.policy_search import PolicySearch
-from naslab.tasks import Problem
+from naslab.problem import Problem
 
 CORRECTIONS = ("exact", "monte-carlo", "none")
 SAMPLINGS = ("conditional", "reject")
@@ -95,9 +98,9 @@ class TabNAS(PolicySearch):
             return self.policy.probabilities
         if self.correction == "exact":
             return self.feasible_mean()
-        drawn = np.array([self.policy.sample(self.rng) for _ in range(self.samples)])
-        kept = drawn[self.feasible.is_feasible(drawn)]
-        if not len(kept):
-            return None
-        sizes = self.space.sizes
-        return self.policy.padded([np.bincount(c, minlength=n) / len(kept) for c, n in zip(kept.T, sizes, strict=True)])
+        log_share, gradient = self._estimate.with_gradient(self.policy.per_choice)
+        return None if log_share == -np.inf else self.policy.probabilities + self.policy.padded(gradient)
+
+    @cached_property
+    def _estimate(self) -> Feasibility:
+        return self.problem.feasibility("monte-carlo", samples=self.samples, rng=self.rng)

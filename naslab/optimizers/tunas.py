@@ -11,7 +11,7 @@ from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation
 from naslab.optimizers.policy_search import PolicySearch, checked_reward
 from naslab.optimizers.rewards import REWARDS
-from naslab.tasks import Problem
+from naslab.problem import Problem
 
 
 class TuNAS(PolicySearch):
@@ -70,11 +70,16 @@ class TuNAS(PolicySearch):
         return self.valid_draw()
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
-        quality = self.quality(evaluation)
-        if quality is not None:
-            limited = bool(self.problem.constraint.limits)
-            value = REWARDS[self.reward](quality, self.ratio(architecture), self.beta) if limited else quality
+        value = self.value(architecture, evaluation)
+        if value is not None:
             self.learn(self.policy.one_hot(architecture) - self.policy.probabilities, self.baseline.advantage(value))
+
+    def value(self, architecture: Architecture, evaluation: Evaluation) -> float | None:
+        """The reward of an evaluation: without a limit its quality. None where it teaches nothing."""
+        quality = self.quality(evaluation)
+        if quality is None or not self.problem.constraint.limits:
+            return quality
+        return REWARDS[self.reward](quality, self.ratio(architecture), self.beta)
 
 
 class MnasNetReinforce(TuNAS):

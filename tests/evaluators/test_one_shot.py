@@ -17,8 +17,9 @@ from naslab.evaluators.one_shot import OneShot
 from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.table import TableTruth
 from naslab.live import live, shared
+from naslab.problem import Problem
 from naslab.runs import search
-from naslab.tasks import Problem, Task
+from naslab.tasks import Task
 
 SPACE = naslab.search_space("mlp", in_features=4, out_features=2, widths=((2, 8, 4), (3, 6)))
 
@@ -166,3 +167,21 @@ def test_bad_arguments():
         one_shot(warm_up=1.0)
     with pytest.raises(UnknownName, match="'full' of 'fidelity'"):
         one_shot().evaluate((0, 0), fidelity="full", rng=np.random.default_rng(0))
+
+
+def test_finalists_are_ranked_on_all_validation_rows_when_the_budget_is_spent(tmp_path):
+    one = shared(task(), RECIPE)
+    result = search(one, "tabnas[selection=rerank]", budget=40, max={"params": 50}, out=tmp_path)
+    again = search(one, "tabnas", budget=40, max={"params": 50})
+    finalists = result.trace.end["finalists"]
+    assert len(finalists) == len({tuple(each["architecture"]) for each in finalists}) > 1
+    best = max(finalists, key=lambda each: each["score"])
+    assert list(result.architecture) == best["architecture"]
+    assert result.score == best["score"]
+    assert all(
+        each["score"] * len(HELD) / 100 == pytest.approx(round(each["score"] * len(HELD) / 100)) for each in finalists
+    )
+    assert all(SPACE.cost(tuple(each["architecture"])).params <= 50 for each in finalists)
+    assert "finalists" not in again.trace.end
+    with pytest.raises(InvalidValue, match="@shared"):
+        search(task(), "tabnas[selection=rerank]", budget=1)

@@ -14,7 +14,7 @@ from toy_tasks import ToyReward, height, toy_task
 import naslab
 from naslab.evaluators.base import Evaluation
 from naslab.optimizers.optuna_samplers import OptunaGP, OptunaNSGAII, OptunaOptimizer, OptunaTPE
-from naslab.tasks import Constraint, Problem
+from naslab.problem import Constraint, Problem
 
 KINDS = [OptunaTPE, OptunaGP, OptunaNSGAII]
 LIMITS = ["params=20", "macs=12"]

@@ -9,7 +9,7 @@ import pytest
 from toy_tasks import toy_task
 
 import naslab
-from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownHyperparameter, UnknownOptimizer
+from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownHyperparameter, UnknownName, UnknownOptimizer
 from naslab.optimizers.random_search import RandomSearch
 from naslab.optimizers.regularized_evolution import RegularizedEvolution
 from naslab.optimizers.spec import optimizer_spec, parse_list
@@ -204,3 +204,10 @@ def test_a_plug_in_that_breaks(tmp_path: Path, replaced: str, by: str, said: str
     assert all(str(path) in line for line in lines)
     if by.startswith(("raise", "return self.no", "        raise")):
         assert by.strip() in caught.value.details
+
+
+def test_a_text_may_look_like_something_else():
+    assert optimizer_spec("tabnas[correction=none,samples=5]").options == {"correction": "none", "samples": 5}
+    assert optimizer_spec("tabnas[correction='none']").options == {"correction": "none"}
+    with pytest.raises(UnknownName, match="'7'"):
+        optimizer_spec("tabnas[correction=7]").build(naslab.task("pocket-mlp/segments").problem, None)
