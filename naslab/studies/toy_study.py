@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import platform
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,8 @@ from scipy import stats
 from naslab.analysis.contents import Section
 from naslab.analysis.report import write_page
 from naslab.analysis.statistics import holm
-from naslab.analysis.style import new_axes, palette
-from naslab.studies.base import Outcome, Progress, experiment_folder, in_processes
+from naslab.analysis.style import new_axes, palette, style
+from naslab.studies.base import Outcome, Progress, environment, experiment_folder, in_processes
 from naslab.studies.toy import Variant, simulate
 
 REPETITIONS = 4000
@@ -51,7 +49,7 @@ def run(title: str, description: str, out: Path, *, workers: int, progress: Prog
     ]
     samples = [(n, Variant(correction="slide", samples=n, learning_rate=0.05)) for n in (1, 2, 3, 4, 5, 7, 10, 20, 50)]
     everything = [*named.values(), *(v for _, v in grid), *(v for _, v in samples)]
-    found = in_processes(_shares, everything, workers, progress)
+    found = in_processes(_shares, everything, workers, progress, out / "results.jsonl")
     recorded = _beside_recorded(recorded_variants(), found[: len(named)])
     results = pd.DataFrame(
         [
@@ -63,10 +61,10 @@ def run(title: str, description: str, out: Path, *, workers: int, progress: Prog
     by_samples = pd.DataFrame(
         [{"N": n, **_with_intervals(s)} for (n, _), s in zip(samples, found[len(named) + len(grid) :], strict=True)]
     )
-    sections = [_judged(best, results), _tuning(results, by_samples), _agreement(recorded)]
-    environment = {"python": platform.python_version(), "numpy": version("numpy")}
+    with style():
+        sections = [_judged(best, results), _tuning(results, by_samples), _agreement(recorded)]
     page = write_page(
-        sections, out / "report", title, "naslab reproduce tabnas-toy", environment, [" ".join(description.split())]
+        sections, out / "report", title, "naslab reproduce tabnas-toy", environment(), [" ".join(description.split())]
     )
     return Outcome([(title, best)], page)
 
