@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from naslab.errors import NaslabError
     from naslab.evaluators.base import Evaluation, Evaluator
     from naslab.optimizers.base import AskTell, Optimizer, Query
+    from naslab.own.model import Model, load_model
+    from naslab.own.search import OwnResult, search_csv
+    from naslab.problem import Budget, Constraint, Problem
     from naslab.registry import search_space
     from naslab.results import Results
     from naslab.runs import search
     from naslab.space import Rule, SearchSpace
-    from naslab.tasks import Budget, Constraint, Problem, Task, task
+    from naslab.tasks import Task, task
 
 _HOMES = {
     "naslab.choice": ("Architecture", "Choice"),
@@ -30,11 +33,14 @@ _HOMES = {
     "naslab.errors": ("NaslabError",),
     "naslab.evaluators.base": ("Evaluation", "Evaluator"),
     "naslab.optimizers.base": ("AskTell", "Optimizer", "Query"),
+    "naslab.own.model": ("Model", "load_model"),
+    "naslab.own.search": ("OwnResult", "search_csv"),
     "naslab.registry": ("search_space",),
     "naslab.results": ("Results",),
     "naslab.runs": ("search",),
     "naslab.space": ("Rule", "SearchSpace"),
-    "naslab.tasks": ("Budget", "Constraint", "Problem", "Task", "task"),
+    "naslab.problem": ("Budget", "Constraint", "Problem"),
+    "naslab.tasks": ("Task", "task"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -46,8 +52,10 @@ __all__ = [
     "Constraint",
     "Evaluation",
     "Evaluator",
+    "Model",
     "NaslabError",
     "Optimizer",
+    "OwnResult",
     "Problem",
     "Query",
     "Results",
@@ -57,7 +65,9 @@ __all__ = [
     "compare",
     "compile_network",
     "compile_supernet",
+    "load_model",
     "search",
+    "search_csv",
     "search_space",
     "task",
 ]

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import naslab
-from naslab.errors import InvalidValue, NaslabError, UnknownName
+from naslab.errors import InvalidValue, NaslabError, OutputError, UnknownName
 
 app = typer.Typer(
     name="naslab",
@@ -30,7 +30,6 @@ KINDS = {"spaces": "search_spaces", "optimizers": "optimizers", "evaluators": "e
 Budget = Annotated[str, typer.Option(help="Of every run: evaluations (100) or seconds on the task's clock (12000s).")]
 Limits = Annotated[list[str], typer.Option("--max", help="Limit on a cost, such as params=41153; may be repeated.")]
 Out = Annotated[Path, typer.Option(help="Folder for the traces and the report; the same command again resumes.")]
-TraceOut = Annotated[Path, typer.Option(help="Folder for the trace; the same command again resumes.")]
 
 
 def main() -> None:
@@ -147,18 +146,54 @@ def compare(
 
 @app.command()
 def search(
-    task: Annotated[str, typer.Argument(help="A task id; see: naslab list tasks.")],
     optimizer: Annotated[str, typer.Option(help="A name; see: naslab list optimizers.")],
-    out: TraceOut,
-    budget: Budget = "100",
-    seed: Annotated[int, typer.Option(help="Which of the optimizer's runs.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the trace, or with --csv for everything.")],
+    task: Annotated[str, typer.Argument(help="A task id; see: naslab list tasks. Or instead a table, --csv.")] = "",
+    budget: Annotated[
+        str | None, typer.Option(help="Evaluations or seconds, such as 12000s; 100 by default, with --csv 3,000 steps.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Which of the optimizer's runs; with --csv also of the split.")] = 0,
     maximum: Limits = [],  # noqa: B006
+    csv: Annotated[Path | None, typer.Option(help="A table of your own: a CSV file with a header.")] = None,
+    target: Annotated[str | None, typer.Option(help="With --csv: the column to predict.")] = None,
+    space: Annotated[str | None, typer.Option(help="With --csv: the search space, mlp.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="With --csv: classification or regression; by default as the target looks.")
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(help="With --csv: accuracy, balanced-accuracy, roc-auc, log-loss; or r2, rmse, mae."),
+    ] = None,
+    class_weights: Annotated[str | None, typer.Option(help="With --csv: none, or balanced.")] = None,
+    depth: Annotated[int | None, typer.Option(help="With --csv: hidden layers, 3 by default.")] = None,
+    widths: Annotated[
+        str | None,
+        typer.Option(help="With --csv: widths to choose from, such as 8,16,32; by default scaled to it."),
+    ] = None,
 ) -> None:
-    """Run one search and print what it found."""
+    """Run one search, on a task or on a table of your own, and print what it found."""
+    own = {
+        "target": target, "space": space, "kind": kind, "metric": metric, "class-weights": class_weights,
+        "depth": depth, "widths": widths,
+    }  # fmt: skip
+    given = {name.replace("-", "_"): value for name, value in own.items() if value is not None}
+    if (csv is None) == (not task):
+        raise InvalidValue(
+            "give either a TASK (see: naslab list tasks) or a table of your own: --csv FILE --target NAME"
+        )
+    if csv is not None:
+        if target is None:
+            raise InvalidValue(f"which column of {csv} is to be predicted? Give --target NAME")
+        _search_csv(csv, out, {**given, "optimizer": optimizer, "max": maximum, "budget": budget, "seed": seed})
+        return
+    if given:
+        raise InvalidValue(
+            f"--{next(name for name in own if own[name] is not None)} is for a table, --csv; not for a TASK"
+        )
     from naslab.runs import search as run_search
     from naslab.trace import trace_path
 
-    result = run_search(task, optimizer, budget=budget, seed=seed, max=maximum, out=out)
+    result = run_search(task, optimizer, budget=budget or "100", seed=seed, max=maximum, out=out)
     evaluations = result.trace.end and result.trace.end["evaluations"]
     print(f"{evaluations} evaluations, trace: {trace_path(out, result.task, optimizer, seed)}")
     if result.architecture is None:
@@ -167,6 +202,51 @@ def search(
         print(f"found:  {result.name}")
         print("reward: never evaluated" if result.score is None else f"reward: {result.score:.6g}")
         print(f"truth:  {result.truth:.6g} {result.unit} {result.metric}")
+
+
+def _search_csv(csv: Path, out: Path, options: dict[str, Any]) -> None:
+    from naslab.console import print_frame, progress
+    from naslab.output import check_folder
+    from naslab.own.plan import plan_search
+    from naslab.own.search import SPEC, run_search
+
+    if "widths" in options:
+        try:
+            options["widths"] = [int(width) for width in options["widths"].split(",")]
+        except ValueError:
+            raise InvalidValue(f"widths {options['widths']!r}: give whole numbers such as 8,16,32") from None
+    plan = plan_search(csv, **options)
+    check_folder(out, plan.settings, SPEC, "search")
+    for sentence in plan.says:
+        print(sentence, flush=True)
+    with progress("steps") as tick:
+        result = run_search(plan, out, tick)
+    print_frame(result.frame, f"\nScores: {result.scores}")
+    print(f"\nReport: {out / 'report' / 'report.html'}\nPredict: naslab predict {out} NEW.csv")
+
+
+@app.command()
+def predict(
+    folder: Annotated[Path, typer.Argument(help="The --out of: naslab search --csv.")],
+    file: Annotated[Path, typer.Argument(help="A CSV file with the columns that were trained on.")],
+    out: Annotated[Path | None, typer.Option(help="A new CSV file; by default the screen.")] = None,
+) -> None:
+    """Predict for new rows with the network that a search on a table found."""
+    from naslab.own.model import load_model
+
+    if out is not None and out.exists():
+        raise OutputError(f"{out} exists; give a new file as --out")
+    model = load_model(folder)
+    text = model.predict(file).to_csv(index=False, lineterminator="\n")
+    if out is None:
+        print(text, end="")
+    else:
+        out.write_text(text, encoding="utf-8")
+    if (scored := model.score(file)) is not None:
+        value, rows = scored
+        print(
+            f"{model.objective.metric} on {rows:,} rows: {value:.4g} {model.objective.unit}".rstrip(), file=sys.stderr
+        )
 
 
 @app.command()

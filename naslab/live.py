@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluator, Fidelity
+from naslab.evaluators.objective import Objective
 from naslab.evaluators.one_shot import FIDELITIES, OneShot
 from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.training import TrainingEvaluator
-from naslab.tasks import Problem, Task
+from naslab.problem import Problem
+from naslab.tasks import Task
 
 
 def live(task: Task, recipe: Recipe | None = None) -> Task:
@@ -38,14 +40,14 @@ def shared(task: Task, recipe: Recipe | None = None) -> Task:
 
     Args:
         task: With rows to train on.
-        recipe: Of the shared weights; by default that of the task's table for eight times as many epochs, without
+        recipe: Of the shared weights; by default that of the task's table for four times as many epochs, without
             weight decay.
 
     Raises:
         InvalidValue: The task has no rows to train on, or no recipe is known.
     """
     if recipe is None and task.recipe is not None:
-        recipe = dataclasses.replace(task.recipe, epochs=8 * task.recipe.epochs, weight_decay=0.0)
+        recipe = dataclasses.replace(task.recipe, epochs=4 * task.recipe.epochs, weight_decay=0.0)
     return _trained(task, recipe, "shared", OneShot, FIDELITIES, FIDELITIES[0])
 
 
@@ -56,11 +58,12 @@ class _Reward:
     kind: type[TrainingEvaluator] | type[OneShot]
     problem: Problem
     recipe: Recipe
+    objective: Objective
 
     def __call__(self) -> Evaluator:
         assert self.problem.train is not None
         assert self.problem.validation is not None
-        return self.kind(self.problem.space, self.problem.train, self.problem.validation, self.recipe)
+        return self.kind(self.problem.space, self.problem.train, self.problem.validation, self.recipe, self.objective)
 
 
 def _trained(
@@ -83,6 +86,6 @@ def _trained(
         task,
         id=f"{task.id}@{mode}",
         problem=problem,
-        reward=_Reward(kind, problem, recipe),
+        reward=_Reward(kind, problem, recipe, task.objective),
         source={**task.source, "reward": repr(recipe)},
     )

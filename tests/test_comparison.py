@@ -12,7 +12,6 @@ import toy_tasks
 from toy_tasks import ToyReward, contents, run_naslab, toy_task, traces
 
 import naslab
-from naslab import comparison as module
 from naslab.errors import InvalidValue, NaslabError, OutputError
 
 QUICK = ["random", "regularized-evolution", "local-search", "reinforce"]
@@ -294,9 +293,3 @@ def test_results_of_no_comparison(tmp_path: Path, content: str | None) -> None:
         (tmp_path / "comparison.json").write_text(content, encoding="latin-1")
     with pytest.raises(OutputError, match=r"holds no comparison|damaged"):
         naslab.Results(tmp_path)
-
-
-def test_the_lock_is_free_again(tmp_path: Path) -> None:
-    for _ in range(2):
-        with module._exclusive(tmp_path), pytest.raises(OutputError, match="in use"), module._exclusive(tmp_path):
-            pass

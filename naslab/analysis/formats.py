@@ -86,7 +86,7 @@ def _column(name: str, column: pd.Series[Any]) -> list[str]:
         decimals = _decimals(column)
         return [_number(value, decimals) for value in column]
     if pd.api.types.is_integer_dtype(column):
-        return [f"{value:,}" for value in column]
+        return [DASH if pd.isna(value) else f"{value:,}" for value in column]
     return [DASH if pd.isna(value) else str(value) for value in column]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,14 @@ import numpy.typing as npt
 class Labelled(Protocol):
     """Examples with their labels.
 
-    ``x`` is ``(N, features)`` or ``(N, channels, height, width)``, float32; ``y`` is ``(N,)``, int64, classes from 0.
+    ``x`` is ``(N, features)`` or ``(N, channels, height, width)``, float32; ``y`` is ``(N,)``: int64, classes from 0,
+    or float32 numbers of a regression.
     """
 
     @property
     def x(self) -> npt.NDArray[np.float32]: ...
     @property
-    def y(self) -> npt.NDArray[np.int64]: ...
+    def y(self) -> npt.NDArray[Any]: ...
     def __len__(self) -> int: ...
 
 
@@ -29,7 +30,7 @@ class Rows:
     """Examples with their labels, in memory: see :class:`Labelled`."""
 
     x: npt.NDArray[np.float32]
-    y: npt.NDArray[np.int64]
+    y: npt.NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.y)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch.nn import functional
 
 from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidValue
+from naslab.evaluators.objective import ACCURACY, Objective
 from naslab.evaluators.recipe import Recipe
 
 _ROWS_AT_ONCE = 64  # when scoring: what a population of 16 computes from more falls out of the processor's cache
@@ -25,17 +27,17 @@ class Training:
     """What a training recorded, for P networks and E epochs.
 
     Attributes:
-        losses: ``(E, P)``: mean cross-entropy of the epoch's batches, each before its step; not finite where the
-            training diverged.
-        train: ``(E, P)``: how many of the rows trained on were right when their batch was drawn.
+        losses: ``(E, P)``: mean loss of the epoch's batches, each before its step; not finite where the training
+            diverged.
+        train: ``(E, P)``: how many of the rows trained on were right when their batch was drawn; of a regression 0.
         scored: By name of the rows: ``(E, P)``, how many were right after the epoch. A row for which a network says
-            nothing finite is wrong.
+            nothing finite is wrong. For another metric than accuracy: float64, its score after the epoch.
         seconds: ``(E,)``: CPU seconds of training up to and including each epoch, scoring left out.
     """
 
     losses: npt.NDArray[np.float64]
     train: npt.NDArray[np.int64]
-    scored: dict[str, npt.NDArray[np.int64]]
+    scored: dict[str, npt.NDArray[Any]]
     seconds: npt.NDArray[np.float64]
 
 
@@ -46,6 +48,8 @@ def fit(
     generator: torch.Generator,
     score: Mapping[str, Labelled] | None = None,
     epochs: int | None = None,
+    objective: Objective = ACCURACY,
+    keep: str = "",
 ) -> Training:
     """Train a network, or a population, from where it stands.
 
@@ -57,6 +61,9 @@ def fit(
         generator: Order of the rows and augmentation; every member sees the same batches.
         score: Rows to score after every epoch, by name.
         epochs: Stop after this many of the recipe's epochs: what comes before is the same.
+        objective: The loss, and what rows are scored by.
+        keep: A name in ``score``: the network, which must be alone, is left as it was after the epoch with its best
+            score of these rows, the first of equals; by default as it is after the last epoch.
 
     Raises:
         InvalidValue: A batch larger than the rows, more epochs than the recipe has, or rows to be shifted that are
@@ -75,10 +82,13 @@ def fit(
     held = {
         name: (torch.from_numpy(rows.x).to(dtype), torch.from_numpy(rows.y)) for name, rows in (score or {}).items()
     }
+    judge = count_right if objective.metric == "accuracy" else partial(scores, objective=objective)
+    loss_of = losses_of(objective)
     optimizer = new_optimizer(parameters, recipe)
     losses, right, seconds = [], [], []
-    scored: dict[str, list[npt.NDArray[np.int64]]] = {name: [] for name in held}
-    spent = 0.0
+    scored: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in held}
+    spent, best = 0.0, -np.inf
+    kept: dict[str, Tensor] = {}
     for _ in range(epochs):
         started = time.process_time()
         model.train()
@@ -90,24 +100,30 @@ def fit(
                 group["lr"] = recipe.rate(step, steps)
             images, labels = _augmented(x[batch], recipe, generator), y[batch]
             logits = _members(model(images))
-            loss = _losses(logits, labels)
+            loss = loss_of(logits, labels)
             optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             with torch.no_grad():
                 loss_sum = loss_sum + loss.detach().double()
-                right_sum = right_sum + _right(logits.detach(), labels)
+                if objective.kind == "classification":
+                    right_sum = right_sum + _right(logits.detach(), labels)
             step += 1
         spent += time.process_time() - started
         seconds.append(spent)
         losses.append(_array(loss_sum) / per_epoch)
-        right.append(_array(right_sum))
+        right.append(_array(right_sum) if objective.kind == "classification" else np.zeros(losses[-1].shape, np.int64))
         for name, (rows, labels) in held.items():
-            scored[name].append(count_right(model, rows, labels))
+            scored[name].append(judge(model, rows, labels))
+        if keep and (not kept or float(scored[keep][-1][0]) > best):
+            best = np.nan_to_num(float(scored[keep][-1][0]), nan=-np.inf)
+            kept = {name: value.clone() for name, value in model.state_dict().items()}
+    if keep:
+        model.load_state_dict(kept)
     return Training(
         np.stack(losses),
         np.stack(right),
-        {name: np.stack(counts) for name, counts in scored.items()},
+        {name: np.stack(each) for name, each in scored.items()},
         np.array(seconds),
     )
 
@@ -121,11 +137,37 @@ def count_right(model: nn.Module, x: Tensor, y: Tensor) -> npt.NDArray[np.int64]
     return _array(torch.stack(counts).sum(dim=0))
 
 
-def _losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy of each member, ``(P,)``."""
-    scores = functional.log_softmax(logits, dim=-1)
-    picked = scores.gather(2, labels.view(-1, 1, 1).expand(-1, logits.shape[1], 1))
-    return -picked.mean(dim=(0, 2))
+def outputs_of(model: nn.Module, x: Tensor) -> Tensor:
+    """What each of the P networks says in evaluation mode, ``(N, P, classes)``."""
+    model.eval()
+    with torch.inference_mode():
+        return torch.cat([_members(model(rows)) for rows in torch.split(x, _ROWS_AT_ONCE)])
+
+
+def scores(model: nn.Module, x: Tensor, y: Tensor, objective: Objective) -> npt.NDArray[np.float64]:
+    """The score of each of the P networks in evaluation mode, ``(P,)``."""
+    outputs = _array(outputs_of(model, x))
+    return np.array([objective.score(outputs[:, member], _array(y)) for member in range(outputs.shape[1])])
+
+
+def losses_of(objective: Objective) -> Callable[[Tensor, Tensor], Tensor]:
+    """The mean loss of each member, ``(P,)``, as a function of outputs ``(B, P, classes)`` and labels ``(B,)``.
+
+    With class weights it is the mean of the weighted losses of the rows, not divided by the batch's own weights: a
+    batch without the rare class then has no larger steps for the frequent one.
+    """
+    if objective.kind == "regression":
+        return lambda outputs, y: (outputs[..., 0] - y[:, None].to(outputs.dtype)).square().mean(dim=0)
+    if not objective.class_weights:
+        return lambda outputs, y: -_picked(outputs, y).mean(dim=(0, 2))
+    weights = torch.tensor(objective.class_weights)
+    return lambda outputs, y: -(_picked(outputs, y) * weights.to(outputs.dtype)[y].view(-1, 1, 1)).mean(dim=(0, 2))
+
+
+def _picked(logits: Tensor, labels: Tensor) -> Tensor:
+    """Log-probabilities of the labels, ``(B, P, 1)``."""
+    log_probabilities = functional.log_softmax(logits, dim=-1)
+    return log_probabilities.gather(2, labels.view(-1, 1, 1).expand(-1, logits.shape[1], 1))
 
 
 def _right(logits: Tensor, labels: Tensor) -> Tensor:

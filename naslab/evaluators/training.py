@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from torch import fx
+from torch import fx, nn
 
 from naslab.choice import Architecture
 from naslab.compiler.network import compile_network
@@ -16,6 +16,7 @@ from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
 from naslab.evaluators.fitting import Training, fit, torch_generator
+from naslab.evaluators.objective import ACCURACY, Objective
 from naslab.evaluators.recipe import Recipe
 from naslab.space import SearchSpace
 
@@ -25,7 +26,7 @@ class Trained:
     """A trained network.
 
     Attributes:
-        network: In the state in which the training left it.
+        network: In the state in which the training left it: that of its last epoch, or of its best.
         curve: What was recorded epoch by epoch, for one network.
     """
 
@@ -34,23 +35,36 @@ class Trained:
 
 
 class TrainingEvaluator(Evaluator):
-    """Trains a network from scratch and scores it by its accuracy on the validation rows, in percent.
+    """Trains a network from scratch and scores it on the validation rows.
 
     A training that diverges is no error: rows for which the network says nothing finite count as wrong, so that its
-    score is 0, and ``metrics["diverged"]`` is 1. Further metrics are the accuracy after each epoch,
-    ``accuracy/epoch1``... A fidelity is a number of epochs: the beginning of the recipe's training, with its schedule.
+    accuracy is 0 (another score is NaN), and ``metrics["diverged"]`` is 1. Further metrics are the score after each
+    epoch, ``accuracy/epoch1``... A fidelity is a number of epochs: the beginning of the recipe's training, with its
+    schedule.
 
     Args:
         space: The search space.
         train: Rows to train on.
         validation: Rows to score by.
         recipe: How to train.
+        objective: The loss and the metric; accuracy by default, in percent.
+        best_epoch: Whether the validation rows decide after which epoch a network is taken; by default after the last.
     """
 
     clock = "measured"
 
-    def __init__(self, space: SearchSpace, train: Labelled, validation: Labelled, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        train: Labelled,
+        validation: Labelled,
+        recipe: Recipe,
+        objective: Objective = ACCURACY,
+        *,
+        best_epoch: bool = False,
+    ) -> None:
         self.space, self.rows, self.validation, self.recipe = space, train, validation, recipe
+        self.objective, self.best_epoch = objective, best_epoch
 
     def train(self, architecture: Architecture, rng: np.random.Generator, epochs: int | None = None) -> Trained:
         """Train one architecture; the network and its learning curve.
@@ -61,8 +75,7 @@ class TrainingEvaluator(Evaluator):
             epochs: Stop after so many of the recipe's.
         """
         network = compile_network(self.space, architecture, generator=torch_generator(rng))
-        held = {"validation": self.validation}
-        return Trained(network, fit(network, self.rows, self.recipe, torch_generator(rng), held, epochs))
+        return Trained(network, self._fit(network, rng, epochs, "validation" if self.best_epoch else ""))
 
     def evaluate(
         self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
@@ -90,9 +103,13 @@ class TrainingEvaluator(Evaluator):
         started, epochs = time.process_time(), self._epochs(fidelity)
         networks = [compile_network(self.space, a, generator=torch_generator(rng)) for a in architectures]
         population = stack_networks(self.space, architectures, networks)
-        curve = fit(population, self.rows, self.recipe, torch_generator(rng), {"validation": self.validation}, epochs)
+        curve = self._fit(population, rng, epochs)
         seconds = (time.process_time() - started) / len(architectures)
         return [self._evaluation(curve, member, seconds) for member in range(len(architectures))]
+
+    def _fit(self, model: nn.Module, rng: np.random.Generator, epochs: int | None, keep: str = "") -> Training:
+        held = {"validation": self.validation}
+        return fit(model, self.rows, self.recipe, torch_generator(rng), held, epochs, self.objective, keep)
 
     def _epochs(self, fidelity: Fidelity | None) -> int | None:
         if fidelity is not None and not isinstance(fidelity, int):
@@ -100,7 +117,9 @@ class TrainingEvaluator(Evaluator):
         return fidelity
 
     def _evaluation(self, curve: Training, member: int, seconds: float) -> Evaluation:
-        accuracies = 100 * curve.scored["validation"][:, member] / len(self.validation)
-        metrics = {f"accuracy/epoch{i}": accuracy for i, accuracy in enumerate(accuracies.tolist(), start=1)}
+        scores, metric = curve.scored["validation"][:, member], self.objective.metric
+        if metric == "accuracy":
+            scores = 100 * scores / len(self.validation)
+        metrics = {f"{metric}/epoch{i}": score for i, score in enumerate(scores.tolist(), start=1)}
         metrics["diverged"] = float(not np.isfinite(curve.losses[:, member]).all())
-        return Evaluation(float(accuracies[-1]), seconds, metrics)
+        return Evaluation(float(np.fmax.reduce(scores) if self.best_epoch else scores[-1]), seconds, metrics)

@@ -166,7 +166,11 @@ def read_rows(path: Path | str, columns: Sequence[Column]) -> Values:
         InvalidDataset: The file is no such table or has no rows; a column is missing (names the nearest) or there
             twice; a cell of a numeric column is not a finite number (names line and column).
     """
-    cells = read_cells(path, one_column=True)
+    return values_of(read_cells(path, one_column=True), columns)
+
+
+def values_of(cells: Cells, columns: Sequence[Column]) -> Values:
+    """Columns of a table of cells; see :func:`read_rows`."""
     absent = [column.name for column in columns if column.name not in cells.header]
     if absent:
         more = f" ({len(absent)} that are needed are missing)" if len(absent) > 1 else ""
@@ -191,6 +195,30 @@ def read_rows(path: Path | str, columns: Sequence[Column]) -> Values:
             )
         values[column.name] = numbers
     return values
+
+
+def known_targets(cells: Cells, target: Target) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Which rows have a value of the target, and those values: floats, or objects as the classes are spelled.
+
+    Raises:
+        InvalidDataset: A value of a regression that is not a finite number (names the line).
+    """
+    everything = range(len(cells.rows))
+    texts = _texts(cells, cells.position(target.name), everything)
+    known = [row for row in everything if texts[row] is not None]
+    present = [texts[row] for row in known]
+    numbers = _numbers(cells, target.name, present, known)
+    if target.kind == "regression":
+        if numbers is None:
+            row, text = _first_misfit(cells, present, known)
+            raise InvalidDataset(
+                f"{cells.path}: line {cells.lines[row]}: {shown(text)} in the target {target.name!r} is not a number."
+            )
+        return np.array(known, dtype=np.int64), numbers
+    spelled = {_number(name, decimal_comma=False): name for name in target.classes}
+    if numbers is not None and None not in spelled:  # 1 and 1.0 are one class
+        present = [spelled.get(number, text) for number, text in zip(numbers.tolist(), present, strict=True)]
+    return np.array(known, dtype=np.int64), np.array(present, dtype=object)
 
 
 def _target_position(cells: Cells, target: str) -> int:

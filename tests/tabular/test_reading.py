@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from writing import alternating, write
 
 from naslab.errors import InvalidDataset, InvalidValue
-from naslab.tabular.reading import MISSING, Column, RawTable, read_rows, read_table
+from naslab.tabular.delimited import read_cells
+from naslab.tabular.reading import MISSING, Column, RawTable, Target, known_targets, read_rows, read_table
 
 NUMBERS = [row * 0.5 for row in range(60)]
 LABELS = alternating("yes", "no")
@@ -335,3 +336,22 @@ def test_random_mixed_data_come_back(
     again = read_rows(path, table.columns)
     for column in table.columns:
         np.testing.assert_array_equal(again[column.name], table.values[column.name])
+
+
+# ---- targets of new rows ---------------------------------------------------------------------------------------------
+
+
+def test_known_targets_are_spelled_as_in_training(file: Path) -> None:
+    cells = read_cells(write(file, {"x": [1, 2, 3, 4], "label": ["1.0", "", "2", "?"]}))
+    rows, values = known_targets(cells, Target("label", "classification", ("1", "2")))
+    assert (rows.tolist(), values.tolist()) == ([0, 2], ["1", "2"])
+    cells = read_cells(write(file, {"x": [1, 2], "label": ["yes", "perhaps"]}))
+    assert known_targets(cells, Target("label", "classification", ("no", "yes")))[1].tolist() == ["yes", "perhaps"]
+
+
+def test_known_targets_of_a_regression(file: Path) -> None:
+    target = Target("label", "regression")
+    rows, values = known_targets(read_cells(write(file, {"x": [1, 2, 3], "label": [0.5, "NA", -2]})), target)
+    assert (rows.tolist(), values.tolist()) == ([0, 2], [0.5, -2.0])
+    with pytest.raises(InvalidDataset, match="line 3: 'much' in the target 'label' is not a number"):
+        known_targets(read_cells(write(file, {"x": [1, 2], "label": [0.5, "much"]})), target)

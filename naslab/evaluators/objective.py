@@ -1,0 +1,114 @@
+"""What is learnt and what counts: the loss that networks are trained by, and the metric that they are scored by."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special, stats
+
+from naslab.errors import InvalidValue, UnknownMetric
+
+Kind: TypeAlias = Literal["classification", "regression"]
+
+METRICS: dict[Kind, tuple[str, ...]] = {
+    "classification": ("accuracy", "balanced-accuracy", "roc-auc", "log-loss"),
+    "regression": ("r2", "rmse", "mae"),
+}
+"""The first of each is the default."""
+_ERRORS = ("log-loss", "rmse", "mae")
+_LEAST_PROBABILITY = 1e-15
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Classification by cross-entropy, or regression by the mean squared error, and a metric.
+
+    Networks give one number per class (logits; anything that a softmax turns into probabilities, such as their
+    logarithms) or, for regression, one number.
+
+    Scores are higher-is-better: errors (log-loss in nats, rmse, mae) are **negated**. Shares (accuracies, area under
+    the ROC curve, r2) are in percent.
+
+    Attributes:
+        kind: ``"classification"`` or ``"regression"``.
+        metric: ``"accuracy"``; ``"balanced-accuracy"`` (mean share that is right over the classes that occur);
+            ``"roc-auc"`` (two classes; ties count one half); ``"log-loss"``; ``"r2"`` (explained share of the variance
+            of the rows that are scored); ``"rmse"``; ``"mae"``.
+        class_weights: What a row of each class weighs in the loss; 1 where empty. They change no metric.
+        scale: What one unit of a regression's outputs is in the target's own unit: rmse and mae are in that.
+    """
+
+    kind: Kind = "classification"
+    metric: str = "accuracy"
+    class_weights: tuple[float, ...] = ()
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in METRICS:
+            raise InvalidValue(f"kind={self.kind!r}. Allowed: {', '.join(METRICS)}")
+        if self.metric not in METRICS[self.kind]:
+            raise UnknownMetric(self.metric, METRICS[self.kind], of=self.kind)
+        if self.class_weights and self.kind == "regression":
+            raise InvalidValue("class weights of a regression: it has no classes")
+        if not all(0 < number < math.inf for number in (*self.class_weights, self.scale)):
+            raise InvalidValue("class weights and scale must be above 0 and finite")
+
+    @property
+    def sign(self) -> int:
+        """The metric's own value is ``sign * score``: -1 for errors."""
+        return -1 if self.metric in _ERRORS else 1
+
+    @property
+    def unit(self) -> str:
+        """Of a score; empty for nats and for the target's own unit."""
+        return "" if self.metric in _ERRORS else "%"
+
+    def score(self, outputs: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
+        """The score of one network.
+
+        Args:
+            outputs: ``(N, classes)``, or ``(N, 1)`` for regression.
+            y: ``(N,)``: classes, or numbers in the unit of the outputs.
+
+        Returns:
+            Higher is better. For accuracy a row with an output that is not finite is wrong; other metrics of such
+            outputs are NaN, and so are roc-auc of rows of one class and r2 of rows that are all the same.
+        """
+        if self.metric == "accuracy":
+            with np.errstate(invalid="ignore"):
+                right = (outputs.argmax(axis=1) == y) & np.isfinite(outputs.max(axis=1))
+            return 100.0 * float(right.mean())
+        if not np.isfinite(outputs).all():
+            return math.nan
+        outputs = outputs.astype(np.float64)
+        if self.kind == "classification":
+            return _classified(self.metric, outputs, y)
+        error = (outputs[:, 0] - y) * self.scale
+        if self.metric == "mae":
+            return -float(np.abs(error).mean())
+        if self.metric == "rmse":
+            return -math.sqrt(float((error**2).mean()))
+        variance = float(np.var(y.astype(np.float64) * self.scale))
+        return 100.0 * (1 - float((error**2).mean()) / variance) if variance else math.nan
+
+
+def _classified(metric: str, outputs: npt.NDArray[np.float64], y: npt.NDArray[np.int64]) -> float:
+    if metric == "balanced-accuracy":
+        right = outputs.argmax(axis=1) == y
+        return 100.0 * float(np.mean([right[y == each].mean() for each in np.unique(y)]))
+    if metric == "log-loss":
+        log_probabilities = special.log_softmax(outputs, axis=1)[np.arange(len(y)), y]
+        return float(np.maximum(log_probabilities, math.log(_LEAST_PROBABILITY)).mean())
+    positive, negative = int((y == 1).sum()), int((y == 0).sum())
+    if not positive or not negative:
+        return math.nan
+    ranks = stats.rankdata(outputs[:, 1] - outputs[:, 0])[y == 1]
+    return 100.0 * float(ranks.sum() - positive * (positive + 1) / 2) / (positive * negative)
+
+
+ACCURACY = Objective()
+"""The default: cross-entropy and accuracy."""

@@ -1,0 +1,291 @@
+"""What a search on one's own table is going to do, decided and explained before anything is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from naslab import __version__
+from naslab.choice import Architecture
+from naslab.datasets.rows import Rows
+from naslab.errors import InvalidValue, UnknownName
+from naslab.evaluators.objective import METRICS, Objective
+from naslab.evaluators.recipe import Recipe
+from naslab.live import shared
+from naslab.loop import seed_sequence
+from naslab.optimizers.policy_search import PolicySearch
+from naslab.optimizers.spec import OptimizerSpec, optimizer_spec
+from naslab.own.defaults import SHARE, STEPS, balanced_weights, default_widths, shared_recipe, training_recipe
+from naslab.own.scratch import Scratch
+from naslab.problem import Budget, Constraint, Problem
+from naslab.registry import entries, search_space
+from naslab.space import SearchSpace
+from naslab.tabular.delimited import counted
+from naslab.tabular.preprocessing import Preprocessor, TargetEncoder
+from naslab.tabular.reading import RawTable, TaskKind, read_table
+from naslab.tabular.splitting import split
+from naslab.tasks import Task
+
+ClassWeights = Literal["none", "balanced"]
+CLASS_WEIGHTS = ("none", "balanced")
+DEPTH = 3
+_IMBALANCED = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A search that is ready to run.
+
+    Attributes:
+        csv: The table's file.
+        task: The search: its problem has the training and validation rows and the limit, its reward is shared weights,
+            its truth trains from scratch (by ``task.recipe``; the validation rows choose the epoch) and scores on the
+            test rows.
+        optimizer: The strategy; one with a policy ranks its finalists by shared weights (``selection=rerank``).
+        budget: Of the search.
+        seed: Of the split, the search and every training.
+        preprocessor: Fitted to the training rows.
+        target: Encodes the target; fitted to the training rows.
+        settings: Everything that the result depends on, as JSON.
+        says: What was assumed and why, a sentence each.
+    """
+
+    csv: Path
+    task: Task
+    optimizer: OptimizerSpec
+    budget: Budget
+    seed: int
+    preprocessor: Preprocessor
+    target: TargetEncoder
+    settings: Mapping[str, Any]
+    says: tuple[str, ...]
+
+    @property
+    def space(self) -> SearchSpace:
+        return self.task.problem.space
+
+    @property
+    def scratch(self) -> Scratch:
+        """Trains networks from scratch."""
+        assert isinstance(self.task.truth, Scratch)
+        return self.task.truth
+
+    @property
+    def recipe(self) -> Recipe:
+        """How a network is trained from scratch."""
+        assert self.task.recipe is not None
+        return self.task.recipe
+
+    def command(self, folder: Path) -> str:
+        """The command line that makes this search, defaults spelled out."""
+        chosen = self.settings
+        options = {
+            "csv": self.csv, "target": chosen["target"], "space": chosen["space"], "kind": chosen["kind"],
+            "metric": chosen["metric"], "class-weights": chosen["class_weights"], "depth": chosen["depth"],
+            "widths": ",".join(map(str, chosen["widths"])), "optimizer": self.optimizer.label, "budget": self.budget,
+            "seed": self.seed,
+        }  # fmt: skip
+        limits = [f"--max {metric}={maximum:.17g}" for metric, maximum in chosen["constraint"].items()]
+        words = [f"--{name} {shlex.quote(str(value))}" for name, value in options.items()]
+        return " ".join(["naslab search", *words, *limits, "--out", shlex.quote(str(folder))])
+
+
+def plan_search(
+    csv: str | Path,
+    target: str,
+    *,
+    space: str = "mlp",
+    optimizer: str = "tabnas",
+    max: Mapping[str, float] | Iterable[str] = (),
+    kind: TaskKind | None = None,
+    metric: str | None = None,
+    class_weights: ClassWeights = "none",
+    depth: int = DEPTH,
+    widths: Sequence[int] | None = None,
+    budget: str | int | float | Budget | None = None,
+    seed: int = 0,
+) -> Plan:
+    """Read a table and decide how to search on it; arguments as :func:`naslab.search_csv`."""
+    if not isinstance(seed, int) or seed < 0:
+        raise InvalidValue(f"seed {seed!r}: give a whole number of at least 0")
+    if class_weights not in CLASS_WEIGHTS:
+        raise UnknownName(str(class_weights), CLASS_WEIGHTS, of="class weights")
+    if kind not in (None, *METRICS):
+        raise UnknownName(str(kind), METRICS, of="kind")
+    if space not in entries("search_spaces"):
+        search_space(space)  # refuses, naming the nearest
+    if space != "mlp":
+        raise InvalidValue(f"space {space!r} is not for tables. Allowed: mlp")
+    if widths is not None and not all(isinstance(width, int) for width in widths):
+        raise InvalidValue(f"widths={widths!r}: give whole numbers, the same choice for every layer")
+    constraint, given = Constraint.parse(max), None if budget is None else Budget.parse(budget)
+    path = Path(csv)
+    raw = read_table(path, target, task=kind)
+    parts = split(raw.y, raw.target.kind, np.random.default_rng(seed_sequence("csv", "split", seed)))
+    preprocessor, encoder = Preprocessor.fit(raw, parts[0]), TargetEncoder.fit(raw, parts[0])
+    x, y = preprocessor.transform(raw.values), encoder.transform(raw.y)
+    train, validation, test = (Rows(x[rows], y[rows]) for rows in parts)
+    objective = _objective(encoder, metric, class_weights, train.y)
+    steps = int(given.amount) if given and given.unit == "evaluations" else STEPS
+    recipe, sharing = training_recipe(len(train)), shared_recipe(len(train), steps)
+    chosen = tuple(widths) if widths else default_widths(len(train))
+    outputs = len(raw.target.classes) or 1
+    networks = search_space(space, in_features=x.shape[1], out_features=outputs, depth=depth, widths=chosen)
+    limited = bool(constraint.limits)
+    if not limited:
+        low, high = (networks.cost(extreme(networks, largest=which)).params for which in (False, True))
+        constraint = Constraint.parse({"params": int(low + SHARE * (high - low))})
+    problem = Problem(networks, train=train, validation=validation)
+    _check_limit(problem, constraint)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    settings = {
+        "naslab": __version__,
+        "csv_sha256": digest,
+        "target": target,
+        "kind": raw.target.kind,
+        "metric": objective.metric,
+        "class_weights": class_weights,
+        "space": space,
+        "widths": list(chosen),
+        "depth": depth,
+        "constraint": constraint.as_dict(),
+        "seed": seed,
+    }
+    task = Task(
+        id=f"csv/{path.stem}",
+        problem=problem,
+        reward=_no_reward,
+        truth=Scratch(problem, test, recipe, objective),
+        metric=f"test {objective.metric}" + (" (negated)" if objective.sign < 0 else ""),
+        unit=objective.unit,
+        source={"settings": repr(settings), "truth": repr(recipe)},
+        test=test,
+        recipe=recipe,
+        objective=objective,
+    ).constrained(constraint)
+    task = shared(task, sharing)
+    spec = _with_finalists(optimizer_spec(optimizer))
+    spec.build(task.problem, np.random.default_rng(0))  # refuses bad hyperparameters before anything is written
+    spent = given or Budget(sharing.epochs * sharing.batches(len(train)), "evaluations")
+    settings |= {"optimizer": spec.describe(), "budget": str(spent)}
+    says = [
+        *_data(raw, parts, x.shape[1]),
+        _judged(objective, encoder, class_weights, raw.y),
+        _space(networks, len(train), given=widths is not None),
+        _limit(task.problem, given=limited),
+        _search(spec, spent, sharing, recipe),
+    ]
+    return Plan(path, task, spec, spent, seed, preprocessor, encoder, settings, tuple(filter(None, says)))
+
+
+def extreme(space: SearchSpace, *, largest: bool) -> Architecture:
+    """The network of the largest, or of the smallest, width in every layer: no other costs more, or less."""
+    pick = max if largest else min
+    return tuple(choice.options.index(pick(choice.options)) for choice in space.choices)
+
+
+def _objective(encoder: TargetEncoder, metric: str | None, class_weights: ClassWeights, y: NDArray[Any]) -> Objective:
+    kind, classes = encoder.target.kind, len(encoder.target.classes)
+    weights: tuple[float, ...] = ()
+    if class_weights == "balanced":
+        if kind == "regression":
+            raise InvalidValue(f"class weights: {encoder.target.name!r} is a number to predict, it has no classes")
+        weights = balanced_weights(y, classes)
+    metric = metric or METRICS[kind][0]
+    if metric == "roc-auc" and kind == "classification" and classes != 2:
+        raise InvalidValue(f"metric roc-auc is for two classes; {encoder.target.name!r} has {classes}")
+    return Objective(kind, metric, weights, encoder.scale)
+
+
+def _no_reward() -> Any:
+    raise InvalidValue("give the task a reward: naslab.live.shared or live")
+
+
+def _check_limit(problem: Problem, constraint: Constraint) -> None:
+    least = extreme(problem.space, largest=False)
+    for limit in constraint.limits:
+        cost = dataclasses.replace(problem, constraint=constraint).cost(limit.metric, least)
+        if cost > limit.maximum:
+            raise InvalidValue(
+                f"the limit {limit} excludes every network: the smallest, {problem.space.to_string(least)}, has "
+                f"{limit.metric}={cost:,.10g}. Raise the limit, or give smaller widths"
+            )
+
+
+def _with_finalists(spec: OptimizerSpec) -> OptimizerSpec:
+    """A strategy with a policy ranks its finalists by shared weights, unless it is told how to select."""
+    if not issubclass(spec.factory, PolicySearch) or "selection" in spec.options:
+        return spec
+    return dataclasses.replace(spec, options={**spec.options, "selection": "rerank"})
+
+
+def _data(raw: RawTable, parts: Sequence[NDArray[np.int64]], features: int) -> list[str]:
+    kinds = Counter(column.kind for column in raw.columns)
+    columns = " and ".join(counted(count, f"{kind} column") for kind, count in kinds.items())
+    what = f"{len(raw.target.classes)} classes" if raw.target.classes else "a number"
+    sizes = [len(rows) for rows in parts]
+    return [
+        *raw.dropped,
+        f"{len(raw):,} rows of {columns}, {counted(features, 'feature')}; {raw.target.name!r} is {what} "
+        f"({raw.target.kind}). {sizes[0]:,} rows to train on, {sizes[1]:,} to validate, {sizes[2]:,} to test once, at "
+        "the end.",
+    ]
+
+
+def _judged(objective: Objective, encoder: TargetEncoder, class_weights: str, y: NDArray[Any]) -> str:
+    says = f"Judged by {objective.metric} ({'higher' if objective.sign > 0 else 'lower'} is better)"
+    if objective.kind == "regression":
+        return f"{says}."
+    says += f", class weights: {class_weights}."
+    counts = Counter(y.tolist())
+    rare, frequent = min(counts, key=lambda c: (counts[c], c)), max(counts, key=lambda c: (counts[c], c))
+    if class_weights == "none" and counts[frequent] >= _IMBALANCED * counts[rare]:
+        says += (
+            f" Class {rare!r} has {counts[rare]:,} rows, {frequent!r} {counts[frequent]:,}: where rare classes matter "
+            "as much, give --class-weights balanced and --metric balanced-accuracy (probabilities are then no shares)."
+        )
+    return says
+
+
+def _space(space: SearchSpace, rows: int, *, given: bool) -> str:
+    options = space.choices[0].options
+    says = f"Networks of {len(space.choices)} hidden layers, each of {', '.join(map(str, options))} units"
+    why = "" if given else f" (default: up to about 2 sqrt({rows:,} training rows); give --widths to choose)"
+    return f"{says}{why}: {space.size:,} of them."
+
+
+def _limit(problem: Problem, *, given: bool) -> str:
+    most = extreme(problem.space, largest=True)
+    largest = f"the largest network, {problem.space.to_string(most)}"
+    parts = []
+    for limit in problem.constraint.limits:
+        cost = problem.cost(limit.metric, most)
+        if not given:
+            least = extreme(problem.space, largest=False)
+            parts.append(
+                f"Limit: {limit} (default: a quarter of the way from {problem.cost(limit.metric, least):,.10g} of the "
+                f"smallest network, {problem.space.to_string(least)}, to {cost:,.10g} of {largest}; give --max "
+                f"{limit.metric}=... to choose)."
+            )
+        elif cost <= limit.maximum:
+            parts.append(f"Limit: {limit}. It does not bind: {largest}, has {cost:,.10g}.")
+        else:
+            parts.append(f"Limit: {limit}; {largest}, has {cost:,.10g}.")
+    return " ".join(parts)
+
+
+def _search(spec: OptimizerSpec, budget: Budget, sharing: Recipe, recipe: Recipe) -> str:
+    amount = f"{budget.amount:,.0f} steps" if budget.unit == "evaluations" else f"{budget.amount:g} s"
+    return (
+        f"Search: {spec.label}, {amount} of shared weights (batches of {sharing.batch}); then finalists and references "
+        f"are trained from scratch, {recipe.epochs} epochs each, of which the validation rows choose one."
+    )

@@ -1,0 +1,67 @@
+"""What a found network stands beside: other networks under the same limit, trained alike, and boosted trees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from naslab.choice import Architecture
+from naslab.datasets.rows import Labelled
+from naslab.evaluators.objective import Objective
+from naslab.loop import seed_sequence
+from naslab.own.judging import Outputs
+from naslab.own.scratch import Candidate
+from naslab.problem import Problem
+from naslab.trace import Recorded
+
+FINALISTS, RANDOM = 5, 5
+
+
+def proposals(recorded: Recorded) -> list[Architecture]:
+    """At most five architectures that a search ends with, best first.
+
+    Those that the strategy itself has ranked on all validation rows, if it has; else what it returns and then those
+    with the best evaluations, which on shared weights are of one batch each.
+    """
+    assert recorded.end is not None
+    ranked = [(each["score"], tuple(each["architecture"])) for each in recorded.end.get("finalists", ())]
+    told = [(s.evaluation.score, s.query.architecture) for s in recorded.steps if s.feasible]
+    pool = [(score, a) for score, a in ranked or told if np.isfinite(score)]
+    best = [tuple(recorded.end["best"])] if recorded.end["best"] is not None else []
+    in_order = [*best, *(a for _, a in sorted(pool, key=lambda entry: -entry[0]))]
+    return list(dict.fromkeys(in_order))[:FINALISTS]
+
+
+def constant_widths(problem: Problem) -> list[Architecture]:
+    """The feasible networks whose layers all have the same width."""
+    shared = set.intersection(*(set(choice.options) for choice in problem.space.choices))
+    every = [tuple(choice.options.index(width) for choice in problem.space.choices) for width in sorted(shared)]
+    return [architecture for architecture in every if problem.is_feasible(architecture)]
+
+
+def random_networks(problem: Problem, seed: int) -> list[Architecture]:
+    """Five uniform draws from the feasible networks; one that is drawn twice counts once."""
+    rng = np.random.default_rng(seed_sequence("csv", "random", seed))
+    return list(dict.fromkeys(problem.sample(rng) for _ in range(RANDOM)))
+
+
+def boosted_trees(train: Labelled, objective: Objective, seed: int) -> Callable[[Labelled], Outputs]:
+    """Scikit-learn's histogram gradient boosting with its defaults, on the features that networks see.
+
+    Returns:
+        From rows to outputs as an :class:`~naslab.evaluators.objective.Objective` scores them.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    if objective.kind == "regression":
+        regressor = HistGradientBoostingRegressor(random_state=seed).fit(train.x, train.y)
+        return lambda rows: regressor.predict(rows.x)[:, None]
+    weights = dict(enumerate(objective.class_weights)) or None
+    classifier = HistGradientBoostingClassifier(random_state=seed, class_weight=weights).fit(train.x, train.y)
+    return lambda rows: np.log(np.maximum(classifier.predict_proba(rows.x), 1e-15))
+
+
+def best_of(candidates: Iterator[Candidate]) -> Candidate:
+    """The one with the best validation score; the first of equals; one that diverged only if all did."""
+    return max(candidates, key=lambda c: c.validation if np.isfinite(c.validation) else -np.inf)
