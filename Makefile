@@ -28,6 +28,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/search_loop.py
 	$(BIN)/python benchmarks/supernet_step.py
 	$(BIN)/python benchmarks/population_training.py
+	$(BIN)/python benchmarks/feasibility.py
 
 # setuptools is installed first and used as it is, so that the build is pinned, too.
 $(READY): setup.cfg pyproject.toml constraints.txt

@@ -130,6 +130,7 @@ def compare(
     from naslab.console import progress
     from naslab.optimizers.spec import parse_list
 
+    _say_idle_limits(tasks, maximum)
     with progress("runs") as tick:
         results = run_comparison(
             tasks,
@@ -193,6 +194,7 @@ def search(
     from naslab.runs import search as run_search
     from naslab.trace import trace_path
 
+    _say_idle_limits([task], maximum)
     result = run_search(task, optimizer, budget=budget or "100", seed=seed, max=maximum, out=out)
     evaluations = result.trace.end and result.trace.end["evaluations"]
     print(f"{evaluations} evaluations, trace: {trace_path(out, result.task, optimizer, seed)}")
@@ -344,6 +346,16 @@ def build_table(
     if not outcome.passed:
         print("NOT reproduced.")
         raise typer.Exit(1)
+
+
+def _say_idle_limits(tasks: list[str], maximum: list[str]) -> None:
+    from naslab.problem import Constraint
+    from naslab.runs import constrained_task
+
+    constraint = Constraint.parse(maximum)
+    for task in tasks if maximum else ():
+        for limit, most in constrained_task(task, constraint).problem.idle_limits():
+            print(f"Note: {limit} does not bind on {task}: the most there is, is {most:,.10g}.")
 
 
 def _report(results: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -293,6 +294,19 @@ def test_a_search(stored_task: str, tmp_path: Path, capsys: pytest.CaptureFixtur
             f"reward: {result.score:.6g}",
             f"truth:  {result.truth:.6g} % test accuracy",
         ]
+
+
+@pytest.mark.parametrize("command", ["compare", "search"])
+def test_a_limit_that_does_not_bind_is_pointed_out(
+    stored_task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    usual = SEARCH if command == "search" else COMPARE
+    largest = max(naslab.task(stored_task).problem.space.cost(a).params for a in product(range(3), repeat=3))
+    for limit, said in ((largest, True), (largest - 1, False)):
+        changes = {"--max": f"params={limit}", "--out": str(tmp_path / str(limit))}
+        assert run_command(arguments(command, [stored_task], usual, changes)) == 0
+        note = f"Note: params <= {limit} does not bind on {stored_task}: the most there is, is {largest}."
+        assert (note in capsys.readouterr().out) == said
 
 
 def test_a_search_that_finds_nothing(stored_task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

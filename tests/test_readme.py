@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import naslab
 from naslab.testing import check_optimizer
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -24,15 +26,19 @@ def shell_lines():
 def workplace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hill.py").write_text(next(block for block in PYTHON if block.startswith("# hill.py")))
+    rng = np.random.default_rng(0)
+    rows = [f"{x:.3f},{y:.3f},{'yes' if x > y else 'no'}\n" for x, y in rng.random((120, 2))]
+    for name in ("data.csv", "new.csv"):
+        (tmp_path / name).write_text("".join(["width,height,label\n", *rows]))
     return tmp_path
 
 
 def test_the_python_example_runs(workplace, capsys):
     blocks = [block for block in PYTHON if not block.startswith("# hill.py")]
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     names: dict[str, object] = {}
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), names)
+        exec(compile(block.replace("budget=3000", "budget=20"), "README.md", "exec"), names)
     assert (workplace / "anytime.png").stat().st_size > 10_000
     assert "regularized-evolution" in capsys.readouterr().out
 
@@ -52,6 +58,8 @@ def test_the_commands_are_understood(line, workplace, monkeypatch):
         monkeypatch.setenv("NASLAB_CACHE", str(workplace))  # where nothing was imported
     if words[1:2] == ["report"]:
         pytest.skip("needs the comparison before it")
+    if words[1:2] == ["predict"]:
+        naslab.search_csv("data.csv", "label", widths=(4, 8), depth=2, budget=20, out=words[2])
     done = subprocess.run(
         [sys.executable, "-c", "from naslab.cli import main; main()", *words[1:]],
         capture_output=True,

@@ -83,7 +83,8 @@ def _parts(at_best: pd.DataFrame, runs: pd.DataFrame, chosen: Mapping[tuple[str,
         f"Mean regret in points of test accuracy over {len(TASKS)} tasks x {len(tuning.SHARES)} limits x "
         f"{len(tuning.SEEDS)} seeds after {STEPS} evaluations; rejected draws are not evaluated and not counted. "
         "Rows: the correction of the gradient by P(V) (none, Monte-Carlo with N draws, exact) and "
-        "how draws are made feasible. Each row and rule has its best learning rate of the grid. A rule that returns nothing is given the smallest network."
+        "how draws are made feasible. Each row and rule has its best learning rate of the "
+        "grid. A rule that returns nothing is given the smallest network."
     )
     for rule in POLICY_RULES:
         rows = summary(at_best[at_best["rule"] == rule], ["method"])
