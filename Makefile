@@ -6,7 +6,7 @@ READY := .venv/.ready
 .PHONY: demo test slow lint bench clean
 
 demo: $(READY)
-	$(BIN)/naslab compare pocket-mlp/mnist pocket-mlp/segments \
+	$(BIN)/naslab compare pocket-cell/mnist pocket-mlp/mnist pocket-mlp/segments \
 	  nasbench201/cifar10 nasbench201/cifar100 nasbench201/imagenet16-120 \
 	  --optimizers random,regularized-evolution,local-search,reinforce,optuna-tpe \
 	  --budget 150 --seeds 20 --workers 2 --out runs/demo
