@@ -117,8 +117,6 @@ def test_what_passes(identical: int, same_machine: bool, difference: float, pass
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["pocket-cell/mnist", "pocket-mlp/mnist", "pocket-mlp/segments"])
 def test_a_row_of_a_shipped_table_is_rebuilt(name: str) -> None:
-    if name.replace("/", "-") not in pocket.shipped():
-        pytest.skip(f"{name} is not built yet")
     assert verify_table(name, 1).passed
 
 
