@@ -117,7 +117,7 @@ class AvgPool(_Windowed):
 
 @dataclass(frozen=True)
 class MaxPool(_Windowed):
-    """Maximum pooling."""
+    """Maximum pooling; an even kernel has to be moved by two pixels or more to fit."""
 
     masks_width = True
 
@@ -139,6 +139,50 @@ class Conv(_Windowed):
 
     def macs(self, shape: Shape, out: Shape) -> int:
         return int(self.kernel**2 * shape[0] * prod(out))
+
+
+@dataclass(frozen=True)
+class PlainConv(_Windowed):
+    """Convolution alone, without bias, normalisation or ReLU: for nodes that normalise the sum of what arrives."""
+
+    masks_width = True
+    sets_width = True
+
+    def params(self, shape: Shape, out: Shape) -> int:
+        return int(self.kernel**2 * shape[0] * out[0])
+
+    def macs(self, shape: Shape, out: Shape) -> int:
+        return int(self.kernel**2 * shape[0] * prod(out))
+
+
+@dataclass(frozen=True)
+class UpsamplingConv(Operation):
+    """Convolution of an image at twice its height and width, zeros between its pixels; no bias, no normalisation.
+
+    How a convolutional neural fabric goes to a finer scale (Saxena & Verbeek 2016, section 3.1). The kernel is odd.
+    Products with the zeros that were put in are no MACs: it is run as a transposed convolution.
+    """
+
+    masks_width = True
+    sets_width = True
+    kernel: Value = 3
+
+    def output_shape(self, shape: Shape, width: int | None) -> Shape:
+        return (*super().output_shape(shape, width)[:1], *(2 * side for side in shape[1:]))
+
+    def params(self, shape: Shape, out: Shape) -> int:
+        return int(self.kernel**2 * shape[0] * out[0])
+
+    def macs(self, shape: Shape, out: Shape) -> int:
+        return int(self.kernel**2 * prod(shape) * out[0])
+
+
+@dataclass(frozen=True)
+class NormReLU(Operation):
+    """Batch normalisation and ReLU."""
+
+    def params(self, shape: Shape, out: Shape) -> int:
+        return 2 * shape[0]
 
 
 @dataclass(frozen=True)
@@ -259,6 +303,23 @@ class Classifier(Operation):
 
     def params(self, shape: Shape, out: Shape) -> int:
         return 2 * shape[0] + (shape[0] + 1) * out[0]
+
+    def macs(self, shape: Shape, out: Shape) -> int:
+        return shape[0] * out[0]
+
+
+@dataclass(frozen=True)
+class PooledLinear(Operation):
+    """Global average pooling and a linear layer: an image to class scores (DARTS, NAS-Bench-101)."""
+
+    masks_width = True
+    sets_width = True
+
+    def output_shape(self, shape: Shape, width: int | None) -> Shape:
+        return (width if width is not None else shape[0],)
+
+    def params(self, shape: Shape, out: Shape) -> int:
+        return (shape[0] + 1) * out[0]
 
     def macs(self, shape: Shape, out: Shape) -> int:
         return shape[0] * out[0]

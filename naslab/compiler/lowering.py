@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, fx, nn
 
+from naslab import ops
 from naslab.choice import Choice, choices_in
 from naslab.compiler.choice_ops import Option, Site, bypass
 from naslab.compiler.network import edge_name, identifier
@@ -147,9 +148,13 @@ class _Writer:
             value = self.graph.call_function(_first_channels, (value, site.partial))
         terms = []
         index = itertools.product(*map(range, site.sizes))
+        # Equal options run once, with the sum of their weights; a third party's may give something else every time.
+        equal: dict[tuple[Option, Any], list[tuple[int, ...]]] = {}
         for option, picked in zip(site.options, index, strict=True):
-            if option.op.is_zero:
-                continue
+            if not option.op.is_zero:
+                ours = type(option.op).__module__ == ops.__name__
+                equal.setdefault((option, ours or picked), []).append(picked)
+        for (option, _), picks in equal.items():
             term = value
             if option.host is not None:
                 term = self._option(site, option, value)
@@ -157,8 +162,11 @@ class _Writer:
                 self.extra["drop path"] = self.drop
                 arguments = (term, site.depth, site.paths, option.op.is_identity)
                 term = self.graph.call_module("drop path", arguments)
-            for choice, k in zip(site.scope, picked, strict=True):
-                term = self.graph.call_function(torch.mul, (self._weight(choice, k), term))
+            weights = [[self._weight(choice, k) for choice, k in zip(site.scope, p, strict=True)] for p in picks]
+            if len(weights) > 1:
+                weights = [[self._folded(torch.add, [self._folded(torch.mul, factors) for factors in weights])]]
+            for weight in weights[0]:
+                term = self.graph.call_function(torch.mul, (weight, term))
                 term.meta["weighted"] = True  # by a number: fuse_sums may take it
             terms.append(term)
         if site.partial > 1:
@@ -202,15 +210,19 @@ class _Writer:
     def _sum(self, terms: Sequence[fx.Node], shape: Features, name: str) -> fx.Node:
         plain = [t for t in terms if t.meta.get("always", True)]
         if len(plain) == len(terms) and terms:
-            value = terms[0]
-            for term in terms[1:]:
-                value = self.graph.call_function(torch.add, (value, term))
-            return value
+            return self._folded(torch.add, terms)
         if shape.scope and self.form == "categorical":
             path = f"{name}/total".replace(".", "_")
             self.extra[path] = WidthTotal(shape)
             return self._named(self.graph.call_module(path, (self.x, self.decisions, *terms)), name)
         return self._named(self.graph.call_function(total, (self.x, shape.largest, *terms)), name)
+
+    def _folded(self, function: Any, values: Sequence[fx.Node]) -> fx.Node:
+        """``function(function(a, b), c)`` and so on."""
+        folded = values[0]
+        for value in values[1:]:
+            folded = self.graph.call_function(function, (folded, value))
+        return folded
 
     def _fixed(self, name: str, op: Any, value: fx.Node) -> list[fx.Node]:
         if op.is_zero:

@@ -52,6 +52,10 @@ class Conv2d(_Uninitialised, nn.Conv2d):
     """Convolution."""
 
 
+class ConvTranspose2d(_Uninitialised, nn.ConvTranspose2d):
+    """Transposed convolution."""
+
+
 class Linear(_Uninitialised, nn.Linear):
     """Affine map."""
 
@@ -107,7 +111,7 @@ def initialised(module: nn.Module, generator: torch.Generator) -> nn.Module:
     own: list[Callable[[torch.Generator], None]] = []
     for part in module.modules():
         _allocate(part, generator.device)
-        if isinstance(part, nn.Conv2d | nn.Linear):
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             bound = part.weight[0].numel() ** -0.5  # what kaiming_uniform_(a=sqrt(5)), PyTorch's default, comes to
             nn.init.uniform_(part.weight, -bound, bound, generator=generator)
             if part.bias is not None:
@@ -217,6 +221,18 @@ class InvertedBottleneck(nn.Module):
         return x + y if self.residual else y
 
 
+class PooledClassifier(nn.Module):
+    """Global average pooling, linear layer."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.linear = Linear(channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear(x.mean(dim=(2, 3)))
+        return logits
+
+
 class ImageClassifier(nn.Module):
     """Batch normalisation, ReLU, global average pooling, linear layer."""
 
@@ -251,7 +267,8 @@ def _(op: ops.AvgPool, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
 
 @build.register
 def _(op: ops.MaxPool, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return nn.MaxPool2d(op.kernel, op.stride, op.kernel // 2)
+    even = op.kernel % 2 == 0
+    return nn.MaxPool2d(op.kernel, op.stride, (op.kernel - 1) // 2, ceil_mode=even)
 
 
 @build.register
@@ -265,6 +282,23 @@ def _(op: ops.Conv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
     if op.order not in ("relu-conv-bn", "conv-bn", "conv-bn-relu"):
         raise InvalidSpace(f"{op!r}: order {op.order!r}; allowed: relu-conv-bn, conv-bn, conv-bn-relu")
     return sequence(**{part: made[part]() for part in parts})
+
+
+@build.register
+def _(op: ops.PlainConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    return conv(shape, out, op.kernel, op.stride)
+
+
+@build.register
+def _(op: ops.UpsamplingConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    if op.kernel % 2 == 0:
+        raise InvalidSpace(f"{op!r}: kernel {op.kernel}; allowed: odd numbers")
+    return ConvTranspose2d(shape[0], out[0], op.kernel, 2, op.kernel // 2, output_padding=1, bias=False)
+
+
+@build.register
+def _(op: ops.NormReLU, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    return sequence(bn=norm(out[0]), relu=nn.ReLU())
 
 
 @build.register
@@ -333,3 +367,8 @@ def _(op: ops.MBConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
 @build.register
 def _(op: ops.Classifier, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
     return ImageClassifier(shape[0], out[0], norm)
+
+
+@build.register
+def _(op: ops.PooledLinear, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    return PooledClassifier(shape[0], out[0])

@@ -24,6 +24,10 @@ CONVOLUTIONS = [
     ops.Conv(kernel=3, order="conv-bn"),
     ops.Conv(kernel=5, stride=2, order="conv-bn-relu"),
     ops.Conv(kernel=3, stride=3),
+    ops.PlainConv(),
+    ops.PlainConv(kernel=1, stride=2),
+    ops.UpsamplingConv(),
+    ops.UpsamplingConv(kernel=5),
     ops.DilatedConv(),
     ops.DilatedConv(kernel=5, stride=2),
     ops.DilatedConv(kernel=3, dilation=3),
@@ -38,15 +42,19 @@ CONVOLUTIONS = [
     ops.MBConv(expansion=1, squeeze_excitation=True),
     ops.MBConv(kernel=7, squeeze_excitation=True),
     ops.Classifier(),
+    ops.PooledLinear(),
 ]
 KEEPING = [
     ops.Identity(),
     ops.ReLU(),
+    ops.NormReLU(),
     ops.AvgPool(),
     ops.AvgPool(kernel=5, stride=2),
     ops.MaxPool(),
     ops.MaxPool(stride=2),
     ops.MaxPool(kernel=1, stride=3),
+    ops.MaxPool(kernel=2, stride=2),
+    ops.MaxPool(kernel=4, stride=2),
 ]
 CASES = [
     *[(op, shape, width) for op in CONVOLUTIONS for shape in (EVEN, ODD) for width in (6, 9)],
@@ -84,6 +92,37 @@ def test_zero_has_no_module():
 def test_average_pooling_does_not_count_padding():
     module = build(ops.AvgPool(), (1, 3, 3), (1, 3, 3), Norm())
     close(module(torch.ones(1, 1, 3, 3)), torch.ones(1, 1, 3, 3))
+
+
+@pytest.mark.parametrize("sides", [(4, 4), (5, 3)])
+def test_an_even_maximum_pooling_has_no_padding(sides):
+    x = batch(2, *sides)
+    module = build(ops.MaxPool(kernel=2, stride=2), (2, *sides), (2, *[-(-s // 2) for s in sides]), Norm())
+    h, w = module(x).shape[2:]
+    close(
+        module(x),
+        torch.stack(
+            [x[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].amax((2, 3)) for i in range(h) for j in range(w)], -1
+        ).reshape(*x.shape[:2], h, w),
+    )
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("sides", [(4, 4), (5, 3)])
+def test_an_upsampling_convolution_puts_zeros_between_pixels(sides, kernel):
+    """Against the definition; a transposed convolution stores its kernel mirrored, the input's features first."""
+    op, shape = ops.UpsamplingConv(kernel=kernel), (2, *sides)
+    module = initialised(build(op, shape, op.output_shape(shape, 5), Norm()), seeded()).double()
+    x = batch(*shape)
+    wide = torch.zeros(len(x), 2, 2 * sides[0], 2 * sides[1], dtype=x.dtype)
+    wide[:, :, ::2, ::2] = x
+    weight = module.weight.transpose(0, 1).flip(2, 3)
+    close(module(x), nn.functional.conv2d(wide, weight, padding=kernel // 2))
+
+
+def test_an_upsampling_convolution_has_an_odd_kernel():
+    with pytest.raises(InvalidSpace, match="kernel 4; allowed: odd numbers"):
+        build(ops.UpsamplingConv(kernel=4), EVEN, (6, 16, 16), Norm())
 
 
 @pytest.mark.parametrize("sides", [(4, 4), (5, 3)])
@@ -305,6 +344,8 @@ def test_so_do_those_of_a_supernet(form):
         (ops.Conv(kernel=3), (20, 4, 4), "x->y.conv.weight", 180),
         (ops.DilatedConv(kernel=5), (60, 4, 4), "x->y.depthwise.weight", 25),
         (ops.Classifier(), (30, 4, 4), "x->y.linear.weight", 30),
+        (ops.PooledLinear(), (30, 4, 4), "x->y.linear.weight", 30),
+        (ops.UpsamplingConv(), (30, 4, 4), "x->y.weight", 9 * 200),  # PyTorch counts a transposed kernel's outputs
     ],
     ids=str,
 )

@@ -39,9 +39,13 @@ from naslab.ops import (
     Linear,
     MaxPool,
     MBConv,
+    NormReLU,
+    PlainConv,
+    PooledLinear,
     ReLU,
     ResidualReduction,
     SeparableConv,
+    UpsamplingConv,
     Zero,
 )
 
@@ -114,6 +118,11 @@ IMAGE_OPS = [
     Conv(kernel=3),
     Conv(kernel=1, order="conv-bn-relu"),
     Conv(kernel=Choice("k", (3, 1, 5))),
+    PlainConv(kernel=Choice("k", (3, 5)), stride=2),
+    UpsamplingConv(),
+    UpsamplingConv(kernel=Choice("k", (3, 5))),
+    NormReLU(),
+    PooledLinear(),
     DilatedConv(),
     DilatedConv(kernel=Choice("k", (3, 5)), stride=2),
     SeparableConv(),
@@ -129,9 +138,10 @@ IMAGE_OPS = [
     ReLU(),
     Classifier(),
 ]
+POOLED = (Classifier(), PooledLinear())  # from images to features
 SPACES = {
-    **{f"between {op}": between(op, after=Linear() if op == Classifier() else None) for op in IMAGE_OPS},
-    **{f"behind {op}": concatenated(op, after=Linear() if op == Classifier() else None) for op in IMAGE_OPS},
+    **{f"between {op}": between(op, after=Linear() if op in POOLED else None) for op in IMAGE_OPS},
+    **{f"behind {op}": concatenated(op, after=Linear() if op in POOLED else None) for op in IMAGE_OPS},
     "between linear": between(Linear(), (3,)),
     "mlp": width_mlp(),
     "vectors": width_vectors(),
@@ -224,7 +234,7 @@ def test_only_the_prefix_of_running_statistics_moves():
 @pytest.mark.parametrize("op", [Classifier(), SeparableConv(), MBConv(expansion=1)], ids=str)
 def test_running_statistics_behind_a_concatenation_move_piece_by_piece(op):
     """Normalisations of the input's own features: largest 4 + 3 + 3, now 2 + 3 + 1."""
-    space = concatenated(op, Linear() if op == Classifier() else None)
+    space = concatenated(op, Linear() if op in POOLED else None)
     net = shaken(supernet_of(space, "categorical", affine=True, track_running_stats=True))
     name = next(n for n, b in net.named_buffers() if "relu->c" in n and "mean" in n and b.shape == (10,))
     before = net.get_buffer(name).clone()
@@ -397,7 +407,7 @@ def test_an_index_for_an_operation_beside_weights_for_a_width():
 )
 @pytest.mark.parametrize("place", [between, concatenated])
 def test_a_mixed_width_is_refused_where_masking_is_not_slicing(op, place):
-    space = place(op, after=Linear() if op == Classifier() else None)
+    space = place(op, after=Linear() if op in POOLED else None)
     edge = "a->b" if place is between else "relu->c"
     kind = type(op).__name__
     with pytest.raises(InvalidSpace, match=rf"edge '{edge}'.*'a'.*{kind}.*choices='categorical'"):

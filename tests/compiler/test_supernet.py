@@ -151,6 +151,30 @@ def test_the_mixed_graph_is_written_out_and_the_categorical_one_opaque():
     assert not {"x->a", "x->y", "a->y"} & set(targets["mixed"])
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_equal_options_run_once_with_the_sum_of_their_weights(fast):
+    """A set of inputs as one choice: most of its options keep a given edge."""
+    inner = Conv(kernel=Choice("k", (1, 3)))
+    graph = graph_of(
+        ("x", "y", Choice("inputs", (Conv(), Zero(), Conv(), Identity(), inner))),
+        ("x", "a", AvgPool()),
+        ("a", "y", Choice("inputs", (Zero(), Identity(), Identity(), Conv(), Identity()))),
+        x={"shape": (2, 4, 4)},
+    )
+    space = SearchSpace(graph)
+    net, w = shaken(supernet_of(space, fast=fast)), weights(space)
+    w["k"] = w["k"] / w["k"].sum()  # on the second edge, on which it has no place, they do not multiply
+    calls = []
+    for module in net.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(lambda module, *_: calls.append(module))
+    y = net(input_of(space), w)
+    if not fast:  # the passes put several convolutions into one call
+        assert len(calls) == len(set(calls)) == 2
+    parts = [net.view("categorical")(input_of(space), {"inputs": i, "k": k}) for i in range(5) for k in range(2)]
+    close(y, sum(w["inputs"][i] * w["k"][k] * parts[2 * i + k] for i in range(5) for k in range(2)))
+
+
 def test_a_network_of_the_space_without_choices():
     graph = graph_of(("x", "a", Conv()), ("a", "y", Classifier()), x={"shape": (2, 4, 4)}, y={"width": 3})
     space = SearchSpace(graph)
