@@ -191,13 +191,14 @@ def search(
         raise InvalidValue(
             f"--{next(name for name in own if own[name] is not None)} is for a table, --csv; not for a TASK"
         )
+    from naslab.optimizers.spec import optimizer_spec
     from naslab.runs import search as run_search
     from naslab.trace import trace_path
 
     _say_idle_limits([task], maximum)
     result = run_search(task, optimizer, budget=budget or "100", seed=seed, max=maximum, out=out)
     evaluations = result.trace.end and result.trace.end["evaluations"]
-    print(f"{evaluations} evaluations, trace: {trace_path(out, result.task, optimizer, seed)}")
+    print(f"{evaluations} {optimizer_spec(optimizer).unit}, trace: {trace_path(out, result.task, optimizer, seed)}")
     if result.architecture is None:
         print("No feasible architecture was found.")
     else:

@@ -31,7 +31,7 @@ from naslab.optimizers.spec import OptimizerSpec, optimizer_spec
 from naslab.output import claimed_folder, unwritable
 from naslab.problem import Budget, Constraint
 from naslab.results import SPEC, Results
-from naslab.runs import constrained_task, forget_tasks, run_one
+from naslab.runs import check_budget, constrained_task, forget_tasks, run_one
 from naslab.tasks import Task
 from naslab.trace import FORMAT, trace_path
 from naslab.workers import interrupts_held, start_worker
@@ -69,6 +69,7 @@ class Comparison:
         if len(tasks) < len(self.tasks) or len(specs) < len(self.optimizers):
             raise InvalidValue("a task or an optimizer is named twice; name each once")
         for spec in specs.values():
+            check_budget(spec, self.budget)
             for one in tasks.values():
                 spec.build(one.problem, np.random.default_rng(0))
         return tasks, specs

@@ -119,5 +119,9 @@ class OutputError(NaslabError):
     """An output folder that can't be used; nothing in it was changed."""
 
 
+class TrainingFailed(NaslabError):
+    """Shared weights diverged."""
+
+
 class WorkerDied(NaslabError):
     """A worker process of a comparison ended unexpectedly; what was done is kept."""

@@ -85,7 +85,7 @@ def _run(
     recorded = trace.recorded
     steps, clock = _replay(optimizer, evaluator, recorded, generator)
     measured = evaluator.clock == "measured"
-    worth = _second(task) if measured else 1.0
+    worth = second_worth(task) if measured else 1.0
     limit_steps = budget.amount if budget.unit == "evaluations" else float("inf")
     limit_seconds = budget.amount if budget.unit == "s" else float("inf")
     unconstrained = not task.problem.constraint.limits
@@ -131,7 +131,7 @@ def _run(
     return trace.recorded
 
 
-def _second(task: Task) -> float:
+def second_worth(task: Task) -> float:
     """What a second measured here is worth on the task's clock."""
     if task.calibration is None:
         return 1.0

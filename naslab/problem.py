@@ -27,7 +27,8 @@ class Budget:
 
     Attributes:
         amount: More than zero.
-        unit: ``"s"`` for seconds on the common clock, ``"evaluations"`` for a number of queries.
+        unit: ``"s"`` for seconds on the common clock, ``"evaluations"`` for a number of queries, ``"epochs"`` for
+            passes of a gradient search over its training rows.
     """
 
     amount: float
@@ -35,7 +36,7 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str | int | float | Budget) -> Budget:
-        """``"12000s"`` or ``12000.0``-seconds strings are seconds; ``100`` or ``"100"`` are evaluations.
+        """``"12000s"`` are seconds, ``"50epochs"`` epochs, ``100`` or ``"100"`` evaluations.
 
         Raises:
             InvalidValue: Anything else, or nothing to spend.
@@ -43,22 +44,24 @@ class Budget:
         if isinstance(text, Budget):
             return text
         written = str(text).strip()
-        unit = "s" if written.endswith("s") else "evaluations"
+        suffix = next((each for each in ("epochs", "s") if written.endswith(each)), "")
+        unit = suffix or "evaluations"
         try:
-            amount = float(written.removesuffix("s"))
+            amount = float(written.removesuffix(suffix))
         except ValueError:
             amount = math.nan
         whole = unit == "s" or amount == int(amount if math.isfinite(amount) else 0)
         if not (math.isfinite(amount) and amount > 0 and whole):
             raise InvalidValue(
-                f"budget {written!r}: give evaluations (such as 100) or seconds (such as 12000s), above 0"
+                f"budget {written!r}: give evaluations (such as 100) or seconds (such as 12000s), above 0; a gradient "
+                "search also takes epochs (50epochs)"
             )
         return cls(amount, unit)
 
     def __str__(self) -> str:
         # Exact: what is written is what a resumed comparison is compared with.
         amount = int(self.amount) if self.amount == int(self.amount) else self.amount
-        return f"{amount}s" if self.unit == "s" else f"{amount}"
+        return f"{amount}" if self.unit == "evaluations" else f"{amount}{self.unit}"
 
 
 class TabulatedCost(Mapping[Architecture, float]):

@@ -14,8 +14,9 @@ import numpy as np
 from naslab import __version__
 from naslab.choice import Architecture
 from naslab.errors import InvalidValue, NaslabError
+from naslab.gradient_loop import run_gradient
 from naslab.loop import run, seed_sequence
-from naslab.optimizers.base import Optimizer
+from naslab.optimizers.base import GradientSearch, Optimizer
 from naslab.optimizers.spec import OptimizerSpec, optimizer_spec, plugin_error
 from naslab.problem import Budget, Constraint
 from naslab.tasks import Task, task
@@ -69,7 +70,8 @@ def search(
         raise InvalidValue(f"seed {seed!r}: give a whole number of at least 0")
     constraint, spec = Constraint.parse(max), optimizer_spec(optimizer)
     prepared = constrained_task(task, constraint)
-    spec.build(prepared.problem, np.random.default_rng(0))  # refuses bad hyperparameters before anything is written
+    check_budget(spec, Budget.parse(budget))  # this and the next refuse what is wrong before anything is written
+    spec.build(prepared.problem, np.random.default_rng(0))
     path = None if out is None else trace_path(Path(out), prepared.id, spec.label, seed)
     recorded = run_one(prepared, spec, seed, Budget.parse(budget), path)
     if path is not None:
@@ -85,6 +87,17 @@ def search(
     name = prepared.problem.space.to_string(best)
     truth = prepared.true_value(best)
     return SearchResult(prepared.id, best, name, score, truth, prepared.metric, prepared.unit, recorded)
+
+
+def check_budget(spec: OptimizerSpec, budget: Budget) -> None:
+    """Refuse a budget in a unit that a strategy does not work in.
+
+    Raises:
+        InvalidValue: Evaluations for a gradient search, or epochs for a black-box strategy.
+    """
+    if budget.unit not in ("s", spec.unit):
+        example = "50epochs" if spec.unit == "epochs" else "100"
+        raise InvalidValue(f"budget {budget}: {spec.label!r} works in {spec.unit} ({example}) or in seconds (60s)")
 
 
 def run_one(task: Task, spec: OptimizerSpec, seed: int, budget: Budget, path: Path | None) -> Recorded:
@@ -109,10 +122,12 @@ def run_one(task: Task, spec: OptimizerSpec, seed: int, budget: Budget, path: Pa
         "versions": _versions(),
     }
     key = (task.id, spec.label, seed)
-    measured = task.reward().clock == "measured"
+    measured = issubclass(spec.factory, GradientSearch) or task.reward().clock == "measured"
     with Trace(header, path, measured=measured) as trace:
         optimizer = spec.build(task.problem, np.random.default_rng(seed_sequence(*key, "optimizer")))
         try:
+            if isinstance(optimizer, GradientSearch):
+                return run_gradient(task, optimizer, budget, trace, path and path.with_suffix(".checkpoint"))
             return run(task, optimizer, budget, trace, seed_sequence(*key, "evaluations"))
         except NaslabError:
             raise

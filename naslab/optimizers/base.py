@@ -14,8 +14,8 @@ else: no global state, no clock, no data but the problem's.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,6 +52,40 @@ class Optimizer(ABC):
     @abstractmethod
     def best(self) -> Architecture | None:
         """The architecture that the search would return now; None where it has found no feasible one."""
+
+
+class Step(NamedTuple):
+    """What one unit of a gradient search's work left.
+
+    Attributes:
+        architecture: What the search would return now.
+        score: How good the search thinks it is; higher is better.
+        metrics: Such as losses and the entropy of the distribution over architectures.
+    """
+
+    architecture: Architecture
+    score: float
+    metrics: Mapping[str, float]
+
+
+class GradientSearch(Optimizer):
+    """A strategy that learns from gradients through a supernet which it trains itself, an epoch at a time.
+
+    It is a state machine: :meth:`state` after an epoch, restored into a fresh search of the same specification, goes on
+    as if nothing had happened.
+    """
+
+    @abstractmethod
+    def step(self) -> Step | None:
+        """One epoch; None when the search has ended."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Everything that the next epochs depend on: numbers, lists, dictionaries and tensors."""
+
+    @abstractmethod
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
 
 
 class AskTell(Optimizer):

@@ -22,7 +22,7 @@ import numpy as np
 
 from naslab import registry
 from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownName
-from naslab.optimizers.base import AskTell, Optimizer
+from naslab.optimizers.base import AskTell, GradientSearch, Optimizer
 from naslab.problem import Problem
 
 
@@ -37,10 +37,15 @@ class OptimizerSpec:
     """
 
     label: str
-    factory: type[AskTell]
+    factory: type[AskTell] | type[GradientSearch]
     options: dict[str, Any]
 
-    def build(self, problem: Problem, rng: np.random.Generator) -> AskTell:
+    @property
+    def unit(self) -> str:
+        """What it works in: ``"epochs"`` or ``"evaluations"``."""
+        return "epochs" if issubclass(self.factory, GradientSearch) else "evaluations"
+
+    def build(self, problem: Problem, rng: np.random.Generator) -> AskTell | GradientSearch:
         """A fresh optimizer.
 
         Raises:
@@ -53,6 +58,17 @@ class OptimizerSpec:
             raise
         except Exception as error:
             raise plugin_error(f"{self.label!r} can't be built", error, self.factory) from error
+
+    def build_black_box(self, problem: Problem, rng: np.random.Generator) -> AskTell:
+        """A fresh optimizer that asks and is told.
+
+        Raises:
+            InvalidValue: It is a gradient search.
+        """
+        optimizer = self.build(problem, rng)
+        if not isinstance(optimizer, AskTell):
+            raise InvalidValue(f"{self.label!r} learns from gradients, not from evaluations: it can't be asked")
+        return optimizer
 
     def describe(self) -> dict[str, Any]:
         """What a trace's header records: label, hyperparameters with their defaults, and a plug-in's file hash."""
@@ -139,8 +155,8 @@ def _checked(label: str, factory: Any, options: dict[str, Any]) -> OptimizerSpec
     missing = sorted(getattr(factory, "__abstractmethods__", ()))
     if missing:
         raise PluginError(f"{label!r} lacks {', '.join(f'{method}()' for method in missing)}")
-    if not issubclass(factory, AskTell):
-        raise PluginError(f"{label!r} is not a black-box optimizer (naslab.AskTell)")
+    if not issubclass(factory, AskTell | GradientSearch):
+        raise PluginError(f"{label!r} is neither a black-box optimizer (naslab.AskTell) nor a gradient search")
     registry.checked_options(factory, options, label.partition("[")[0], skip=2)
     parameters = inspect.signature(factory).parameters
     for key, value in options.items():

@@ -123,7 +123,7 @@ def judge(work: Run) -> list[dict[str, Any]]:
     task, spec = _task(work.task, work.metric, work.limit), optimizer_spec(work.optimizer)
     key = (work.task, work.metric, work.limit, work.optimizer, work.seed)
     rng = np.random.default_rng(seed_sequence(*key, "optimizer"))
-    watched = Watched(task.problem, rng, spec.build(task.problem, rng), work.checkpoints)
+    watched = Watched(task.problem, rng, spec.build_black_box(task.problem, rng), work.checkpoints)
     budget = Budget(work.checkpoints[-1], "evaluations")
     run(task, watched, budget, Trace({}), seed_sequence(*key, "evaluations"))
     smallest, optimum = _smallest(work.task, work.metric), task.optimum

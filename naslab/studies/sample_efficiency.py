@@ -63,7 +63,7 @@ def samples_needed(work: Run) -> dict[str, int | None]:
     landscape = _landscape(work.kind, work.seed)
     task = landscape_task(landscape, KINDS[work.kind].noise)
     seeds = seed_sequence(work.kind, work.optimizer, work.seed).spawn(2)
-    optimizer = optimizer_spec(work.optimizer).build(task.problem, np.random.default_rng(seeds[0]))
+    optimizer = optimizer_spec(work.optimizer).build_black_box(task.problem, np.random.default_rng(seeds[0]))
     reward, rng = task.reward(), np.random.default_rng(seeds[1])
     thresholds = {name: landscape.threshold(share) for name, share in TARGETS.items()}
     found: dict[str, int | None] = dict.fromkeys([*TARGETS, *([MODE] if isinstance(optimizer, PolicySearch) else [])])

@@ -1,0 +1,109 @@
+"""The loop that runs a gradient search on a task, records its trace and keeps a checkpoint of every epoch."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from naslab.errors import OutputError, TrainingFailed
+from naslab.evaluators.base import Evaluation
+from naslab.evaluators.threads import one_thread
+from naslab.loop import second_worth
+from naslab.optimizers.base import GradientSearch, Query
+from naslab.problem import Budget
+from naslab.tasks import Task
+from naslab.trace import Recorded, Trace, differences
+
+
+def run_gradient(task: Task, search: GradientSearch, budget: Budget, trace: Trace, checkpoint: Path | None) -> Recorded:
+    """Epoch after epoch until the budget is spent or the search has ended.
+
+    An epoch that would end past the budget does not count. The trace holds for each epoch what the search would have
+    returned then; what it returns in the end is in its last line. After a kill the epochs since the last checkpoint are
+    made again: the same ones.
+
+    Args:
+        task: The task; its reward is not asked.
+        search: Fresh, built from the task's problem.
+        budget: In epochs, or in seconds on the task's clock.
+        trace: Open; it may hold the beginning of this run.
+        checkpoint: Where the state of the last epoch is kept, with the trace's header; None keeps none.
+
+    Raises:
+        OutputError: The checkpoint belongs to another run.
+        TrainingFailed: The weights diverged; what was recorded stays.
+    """
+    recorded = trace.recorded
+    if recorded.end is not None:
+        return recorded
+    with one_thread():
+        return _run(task, search, budget, trace, checkpoint)
+
+
+def _run(task: Task, search: GradientSearch, budget: Budget, trace: Trace, checkpoint: Path | None) -> Recorded:
+    recorded, epoch = trace.recorded, 0
+    known = len(recorded.steps)
+    if known and checkpoint is not None and checkpoint.exists():
+        epoch = _restored(search, checkpoint, recorded.header, known)
+    clock = sum(step.evaluation.seconds for step in recorded.steps)
+    epochs = budget.amount if budget.unit == "epochs" else math.inf
+    seconds_left = (budget.amount if budget.unit == "s" else math.inf) - clock
+    worth = second_worth(task)
+    reason = "budget"
+    while epoch < epochs:
+        before = search.state() if seconds_left < math.inf else None
+        started = time.process_time()
+        try:
+            step = search.step()
+        except TrainingFailed as error:
+            where = f"; the last good checkpoint, of epoch {epoch}, is {checkpoint}" if epoch and checkpoint else ""
+            raise TrainingFailed(f"{error}{where}") from None
+        if step is None:
+            reason = "finished"
+            break
+        epoch += 1
+        if epoch <= known:
+            continue
+        seconds = (time.process_time() - started) * worth
+        if seconds > seconds_left:
+            assert before is not None
+            search.restore(before)
+            epoch -= 1
+            break
+        seconds_left -= seconds
+        feasible = task.problem.is_feasible(step.architecture)
+        trace.step(Query(step.architecture), Evaluation(step.score, seconds, step.metrics), feasible, feasible)
+        if checkpoint is not None:
+            _save(search, checkpoint, recorded.header, epoch)
+    best = search.best() if epoch else None
+    trace.finish({"reason": reason, "best": None if best is None else list(best), "evaluations": epoch})
+    return trace.recorded
+
+
+def _save(search: GradientSearch, path: Path, header: dict[str, Any], epoch: int) -> None:
+    import torch
+
+    temporary = path.with_name(f"{path.name}.new")
+    torch.save({"header": json.dumps(header), "epoch": epoch, "state": search.state()}, temporary)
+    temporary.replace(path)
+
+
+def _restored(search: GradientSearch, path: Path, header: dict[str, Any], known: int) -> int:
+    """Restore a search; how many epochs it has made. A checkpoint that is ahead of the trace is of no use: 0."""
+    import torch
+
+    try:
+        kept = torch.load(path, weights_only=True)
+        found, epoch = json.loads(kept["header"]), int(kept["epoch"])
+    except Exception as error:
+        what = type(error).__name__
+        raise OutputError(f"{path} is no checkpoint ({what}); delete it, and this run begins again") from None
+    if found != json.loads(json.dumps(header)):
+        raise OutputError(f"{path} belongs to another run: {differences(found, header)}")
+    if epoch > known:
+        return 0
+    search.restore(kept["state"])
+    return epoch

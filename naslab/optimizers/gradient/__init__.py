@@ -1,0 +1,1 @@
+"""Searches by gradients through a supernet, put together from parts."""

@@ -1,0 +1,94 @@
+"""What all parts of a gradient search work on: shared weights, logits, and the losses between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from naslab.choice import scope
+from naslab.compiler.supernet import Form, Supernet
+from naslab.optimizers.gradient.relaxations import Decisions
+from naslab.space import SearchSpace
+
+INITIAL_SPREAD = 1e-3
+
+
+class Model:
+    """A supernet's weights and a distribution over its architectures.
+
+    Attributes:
+        supernet: The weights, in its mixed form.
+        logits: One ``(K,)`` per choice, normal noise of 0.001 to begin with.
+        edge_logits: For each node that several choices lead to, the logits of their edges (PC-DARTS' edge
+            normalisation); empty without.
+    """
+
+    def __init__(self, supernet: Supernet, generator: torch.Generator, *, edges: bool = False) -> None:
+        self.supernet = supernet
+        self.logits = [
+            nn.Parameter(INITIAL_SPREAD * torch.randn(size, generator=generator)) for size in supernet.space.sizes
+        ]
+        self._groups = arriving(supernet.space) if edges else []
+        self.edge_logits = [
+            nn.Parameter(INITIAL_SPREAD * torch.randn(len(group), generator=generator)) for group in self._groups
+        ]
+
+    @property
+    def architecture(self) -> list[nn.Parameter]:
+        """All that the architecture's optimiser updates."""
+        return [*self.logits, *self.edge_logits]
+
+    @property
+    def weights(self) -> list[nn.Parameter]:
+        """All that the weights' optimiser updates."""
+        return list(self.supernet.parameters())
+
+    def probabilities(self) -> list[Tensor]:
+        """The softmaxes of the logits."""
+        return [torch.softmax(logits, dim=0) for logits in self.logits]
+
+    def edge_weights(self) -> dict[str, Tensor] | None:
+        """By choice the weight of its edge among those that lead to the same node."""
+        if not self._groups:
+            return None
+        shares = [torch.softmax(logits, dim=0) for logits in self.edge_logits]
+        named = zip(self._groups, shares, strict=True)
+        return {name: share[i] for group, share in named for i, name in enumerate(group)}
+
+    def loss(
+        self,
+        decisions: Sequence[Decisions],
+        x: Tensor,
+        y: Tensor,
+        form: Form,
+        edges: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """The cross-entropies of what is run, added up."""
+        view = self.supernet.view(form)
+        losses = [functional.cross_entropy(view(x, each, edges), y) for each in decisions]
+        return torch.stack(losses).sum() if len(losses) > 1 else losses[0]
+
+    def entropy(self) -> float:
+        """Of the distribution over architectures, in nats: choices are independent."""
+        with torch.no_grad():
+            return float(sum(-(p * p.clamp_min(1e-30).log()).sum() for p in self.probabilities()))
+
+
+def arriving(space: SearchSpace) -> list[list[str]]:
+    """The choices whose edges lead to the same node, for every node that several lead to.
+
+    An edge that several choices decide goes by the first of them, and a choice by the first of its edges: cells that
+    repeat share their choices.
+    """
+    groups: dict[object, list[str]] = {}
+    seen: set[str] = set()
+    for node in space.order:
+        for source in space.inputs[node]:
+            names = scope(space.graph.edges[source, node].get("op"))
+            if names and names[0] not in seen:
+                seen.add(names[0])
+                groups.setdefault(node, []).append(names[0])
+    return [group for group in groups.values() if len(group) > 1]

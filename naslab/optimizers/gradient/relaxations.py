@@ -1,0 +1,224 @@
+"""From probabilities to what a supernet runs: which mixture, or which path, stands for a distribution over options.
+
+Probabilities are one tensor ``(K,)`` per choice. A relaxation turns them into decisions of
+:mod:`naslab.compiler.decisions`, through which gradients flow back to the probabilities where the method says so. How
+probabilities follow from the logits, and whether they are perturbed on the way, is not its affair.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from naslab.compiler.decisions import Decision, Sparse
+from naslab.compiler.supernet import Form
+from naslab.errors import UnknownName
+
+Decisions = list[Decision]
+
+
+class Relaxation(ABC):
+    """How a supernet is run.
+
+    Attributes:
+        form: Of the supernet that it is written for.
+        learns: Whether gradients reach the probabilities.
+    """
+
+    form: ClassVar[Form] = "mixed"
+    learns: ClassVar[bool] = True
+
+    progress = 0.0
+
+    def set_progress(self, progress: float) -> None:
+        """The share of the search that is done, for what is annealed."""
+        self.progress = progress
+
+    @abstractmethod
+    def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
+        """What is run in one step: mostly one set of decisions; the losses of several are added up."""
+
+    def corrected(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> list[Tensor]:
+        """The logits after an update, put right; mostly as they are."""
+        return list(after)
+
+
+class Softmax(Relaxation):
+    """The mixture itself: continuous relaxation (DARTS; Liu et al. 2019, equation 2)."""
+
+    def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
+        return [list(probabilities)]
+
+
+class Plain(Relaxation):
+    """All options are added up with weight one, and nothing is learnt about them (Bender et al. 2018)."""
+
+    learns = False
+
+    def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
+        return [[torch.ones_like(p).detach() for p in probabilities]]
+
+
+class GumbelSoftmax(Relaxation):
+    """A relaxed draw ``softmax((log p + g) / temperature)`` (SNAS; Xie et al. 2019, equation 6).
+
+    The temperature falls exponentially from ``start`` to ``end`` over the search.
+    """
+
+    def __init__(self, start: float = 1.0, end: float = 0.03) -> None:
+        self.start, self.end, self.temperature = start, end, start
+
+    def set_progress(self, progress: float) -> None:
+        self.temperature = self.start * (self.end / self.start) ** progress
+
+    def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
+        return [[relaxed_draw(p, self.temperature, generator) for p in probabilities]]
+
+
+class HardGumbel(Relaxation):
+    """One option runs, drawn by Gumbel noise; its gradient is that of the relaxed draw (GDAS; Dong & Yang 2019).
+
+    ``h = one_hot(argmax h~) - sg(h~) + h~`` with ``h~ = softmax((log p + g) / temperature)`` (equations 3 to 7). Only
+    the option drawn is computed; the others' h, whose value is zero, are added as numbers, so that their logits get a
+    gradient as in the released code. The temperature falls linearly.
+    """
+
+    form = "categorical"
+
+    def __init__(self, start: float = 10.0, end: float = 0.1) -> None:
+        self.start, self.end, self.temperature = start, end, start
+
+    def set_progress(self, progress: float) -> None:
+        self.temperature = self.start + (self.end - self.start) * progress
+
+    def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
+        decisions: Decisions = []
+        for p in probabilities:
+            relaxed = relaxed_draw(p, self.temperature, generator)
+            drawn = int(relaxed.argmax())
+            hard = torch.nn.functional.one_hot(torch.tensor(drawn), len(p)).to(p) - relaxed.detach() + relaxed
+            decisions.append(Sparse(hard, (drawn,), "scalar"))
+        return [decisions]
+
+
+class TwoPath(Relaxation):
+    """Two options are drawn and one of them runs, gated (ProxylessNAS; Cai et al. 2019, section 3.2.1 and appendix).
+
+    Two options are drawn without replacement by p; between them one is drawn by their shares. The gradient of a gate
+    needs the outputs of both: ``dL/da_i = sum_j dL/dg_j p_j (1[i = j] - p_i)``, p the shares of the two. After an
+    update the two logits are shifted so that the probability of both together is what it was (the released code).
+    """
+
+    form = "categorical"
+
+    def __init__(self) -> None:
+        self._pairs: list[tuple[int, ...]] = []
+
+    def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
+        decisions: Decisions = []
+        self._pairs = []
+        for p in probabilities:
+            pair = tuple(torch.multinomial(p.detach(), min(2, len(p)), generator=generator).tolist())
+            shares = p[list(pair)] / p[list(pair)].sum()
+            drawn = int(torch.multinomial(shares.detach(), 1, generator=generator))
+            gates = torch.zeros_like(p).scatter(0, torch.tensor(pair), _gates(shares, drawn))
+            decisions.append(Sparse(gates, pair, "drop"))
+            self._pairs.append(pair)
+        return [decisions]
+
+    def corrected(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> list[Tensor]:
+        found = []
+        for old, new, pair in zip(before, after, self._pairs, strict=True):
+            both = list(pair)
+            shifted = old.clone()  # logits that were not drawn only feel Adam's momentum: they stay as they were
+            shifted[both] = new[both] + old[both].logsumexp(0) - new[both].logsumexp(0)
+            found.append(shifted)
+        return found
+
+
+class Uniform(Relaxation):
+    """One path, every option equally likely (RSPS, Li & Talwalkar 2019; SPOS, Guo et al. 2020)."""
+
+    form = "categorical"
+    learns = False
+
+    def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
+        return [[int(torch.randint(len(p), (1,), generator=generator)) for p in probabilities]]
+
+
+class Fair(Relaxation):
+    """Every option runs once in every step: as many paths as a choice has options, each choice in a random order
+    (FairNAS; Chu et al. 2021, strict fairness). Where choices differ in their number of options, the shorter ones
+    begin again."""
+
+    form = "categorical"
+    learns = False
+
+    def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
+        orders = [torch.randperm(len(p), generator=generator).tolist() for p in probabilities]
+        return [[order[i % len(order)] for order in orders] for i in range(max(map(len, orders)))]
+
+
+class Sampled(Relaxation):
+    """One path drawn from the probabilities; they learn from its reward alone (REINFORCE), if at all."""
+
+    form = "categorical"
+    learns = False
+
+    def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
+        return [[int(torch.multinomial(p.detach(), 1, generator=generator)) for p in probabilities]]
+
+
+def relaxed_draw(p: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """``softmax((log p + g) / temperature)``, g standard Gumbel noise; drawn again should a number not be finite."""
+    log_p = p.clamp_min(torch.finfo(p.dtype).tiny).log()
+    while True:
+        uniform = torch.rand(p.shape, generator=generator, dtype=torch.float64)
+        gumbel = -(-uniform.clamp_min(1e-300).log()).log().to(p.dtype)
+        relaxed = torch.softmax((log_p + gumbel) / temperature, dim=0)
+        if bool(relaxed.isfinite().all()):
+            return relaxed
+
+
+class _Gates(torch.autograd.Function):
+    """One-hot gates whose gradient goes to the shares as if they had been the mixture's weights."""
+
+    @staticmethod
+    def forward(ctx: object, shares: Tensor, drawn: int) -> Tensor:
+        return torch.nn.functional.one_hot(torch.tensor(drawn), len(shares)).to(shares)
+
+    @staticmethod
+    def backward(ctx: object, *outer: Tensor) -> tuple[Tensor, None]:
+        return outer[0], None
+
+
+def _gates(shares: Tensor, drawn: int) -> Tensor:
+    gates: Tensor = _Gates.apply(shares, drawn)  # type: ignore[no-untyped-call]
+    return gates
+
+
+RELAXATIONS: dict[str, type[Relaxation]] = {
+    "softmax": Softmax,
+    "gumbel-softmax": GumbelSoftmax,
+    "hard-gumbel": HardGumbel,
+    "two-path": TwoPath,
+    "uniform": Uniform,
+    "fair": Fair,
+    "sampled": Sampled,
+    "plain": Plain,
+}
+
+
+def new_relaxation(name: str) -> Relaxation:
+    """A relaxation by name.
+
+    Raises:
+        UnknownName: There is none of this name.
+    """
+    if name not in RELAXATIONS:
+        raise UnknownName(name, RELAXATIONS, of="relaxation")
+    return RELAXATIONS[name]()

@@ -1,0 +1,87 @@
+"""The named strategies: published compositions of the parts, with their published settings for NAS-Bench-201.
+
+Where a paper gives none, those of the NAS-Bench-201 and NATS-Bench scripts (Dong & Yang 2020, Dong et al. 2021).
+Deviation of all: weights learn from the training rows and architectures from the validation rows of the task, where
+DARTS halves its training set.
+"""
+
+from __future__ import annotations
+
+from naslab.optimizers.gradient.search import OneShotSearch, named
+
+
+@named()
+class DARTS(OneShotSearch):
+    """First-order DARTS (Liu et al. 2019): mixtures of all options, logits along the validation gradient."""
+
+
+@named(update="second-order")
+class DARTSv2(OneShotSearch):
+    """Second-order DARTS (Liu et al. 2019): through one unrolled step of the weights, by finite differences."""
+
+
+@named(weights="hard-gumbel", relaxation="hard-gumbel", epochs=250)
+class GDAS(OneShotSearch):
+    """GDAS (Dong & Yang 2019): one drawn option runs, with the gradient of a relaxed draw."""
+
+
+@named(weights="gumbel-softmax", relaxation="gumbel-softmax", epochs=150)
+class SNAS(OneShotSearch):
+    """SNAS (Xie et al. 2019) without its resource term: relaxed draws.
+
+    Deviation: logits learn from validation rows as all here; the paper trains both on the training rows.
+    """
+
+
+@named(weights="uniform", derivation="sample-and-rank", epochs=250)
+class SETN(OneShotSearch):
+    """SETN (Dong & Yang 2019b): weights on uniform paths, logits by the mixture; the best of 100 draws is returned."""
+
+
+@named(weights="uniform", update="none", derivation="sample-and-rank", epochs=250)
+class RSPS(OneShotSearch):
+    """Random search with parameter sharing (Li & Talwalkar 2019): uniform paths; the best of 100 random ones."""
+
+
+@named(weights="fair", update="none", derivation="sample-and-rank", epochs=250)
+class FairNAS(OneShotSearch):
+    """FairNAS' supernet (Chu et al. 2021): every option once in a step; the best of 100 random architectures.
+
+    Deviation: the paper searches its supernet by NSGA-II.
+    """
+
+
+@named(partial=2, edges=True, warm_up=15, architecture_rate=6e-4)
+class PCDARTS(OneShotSearch):
+    """PC-DARTS (Xu et al. 2020): one channel in K passes through the mixture, edges are weighted among each other.
+
+    K is 2: the paper's 4 would leave two channels of eight. Logits rest for the first 15 epochs.
+    """
+
+
+@named(
+    weights="sampled",
+    relaxation="two-path",
+    epochs=150,
+    architecture_rate=1e-3,
+    first_beta=0.0,
+    architecture_decay=0.0,
+    warm_up=25,
+)
+class ProxylessNAS(OneShotSearch):
+    """ProxylessNAS (Cai et al. 2019) by gradients, without its latency term: weights on drawn paths, two-path gates."""
+
+
+@named(perturbation="random", epochs=100, weight_decay=3e-4)
+class SmoothDARTSRandom(OneShotSearch):
+    """SDARTS-RS (Chen & Hsieh 2020): DARTS whose weights are trained under random noise on the mixture."""
+
+
+@named(perturbation="adversarial", epochs=100, weight_decay=3e-4)
+class SmoothDARTSAdversarial(OneShotSearch):
+    """SDARTS-ADV (Chen & Hsieh 2020): the same under the worst noise that seven steps find."""
+
+
+@named(weights="plain", update="none", derivation="sample-and-rank")
+class OneShotBaseline(OneShotSearch):
+    """A plain supernet: all options added up and trained by SGD; the best of 100 random architectures."""

@@ -1,0 +1,40 @@
+"""A small space with smooth operations, and rows to train on."""
+
+from __future__ import annotations
+
+import networkx as nx
+import numpy as np
+
+import naslab
+from naslab.choice import Choice
+from naslab.datasets.rows import Rows
+from naslab.evaluators.table import TableTruth
+from naslab.ops import Identity, Linear, Zero
+from naslab.problem import Problem
+from naslab.tasks import Task
+
+
+def rows(count: int, seed: int, features: int = 6) -> Rows:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((count, features)).astype(np.float32)
+    return Rows(x, (x[:, 0] + x[:, 2] > 0).astype(np.int64))
+
+
+def linear_space() -> naslab.SearchSpace:
+    """Two nodes of the same width, three ways each to get to them: nothing but products and sums."""
+    graph: nx.DiGraph = nx.DiGraph()
+    graph.add_node("x", shape=(6,))
+    graph.add_node("a", width=6)
+    graph.add_node("b", width=6)
+    graph.add_node("y", width=2)
+    graph.add_edge("x", "a", op=Choice("x->a", (Zero(), Identity(), Linear())))
+    graph.add_edge("a", "b", op=Choice("a->b", (Zero(), Identity(), Linear())))
+    graph.add_edge("x", "b", op=Choice("x->b", (Zero(), Identity(), Linear())))
+    graph.add_edge("b", "y", op=Linear())
+    return naslab.SearchSpace(graph, name="linear")
+
+
+def toy_task(space: naslab.SearchSpace | None = None) -> Task:
+    space = space or linear_space()
+    truth = TableTruth({a: float(sum(a)) for a in space.architectures()})
+    return Task("toy/linear", Problem(space, train=rows(64, 0), validation=rows(64, 1)), lambda: None, truth)  # type: ignore[arg-type,return-value]
