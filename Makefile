@@ -29,6 +29,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/supernet_step.py
 	$(BIN)/python benchmarks/population_training.py
 	$(BIN)/python benchmarks/feasibility.py
+	$(BIN)/python benchmarks/zero_cost.py
 
 # setuptools is installed first and used as it is, so that the build is pinned, too.
 $(READY): setup.cfg pyproject.toml constraints.txt
