@@ -11,6 +11,7 @@ Each check raises :class:`ConformanceError`, which says what was expected and wh
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import math
 import os
@@ -28,18 +29,19 @@ import networkx as nx
 import numpy as np
 
 from naslab.choice import Architecture, Choice
+from naslab.datasets.rows import Rows
 from naslab.errors import NaslabError
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
 from naslab.ops import Conv, Identity, Linear, ReLU, Zero
 from naslab.optimizers.base import Optimizer
 from naslab.optimizers.spec import optimizer_spec
-from naslab.problem import Constraint, Problem
+from naslab.problem import Budget, Constraint, Problem
 from naslab.runs import search
 from naslab.space import Rule, SearchSpace
 from naslab.tasks import Task
 from naslab.trace import trace_path
 
-EVALUATIONS = 40
+EVALUATIONS, EPOCHS = 40, 3
 SEED = 11
 
 
@@ -83,8 +85,23 @@ def toy_tasks() -> dict[str, Task]:
     }
 
 
+def toy_trainings() -> dict[str, Task]:
+    """Small tasks with rows to train on, for gradient searches: ``plain``, ``rules`` and ``constrained``."""
+    layers, rng = _layers(), np.random.default_rng(SEED)
+    widths = [(i, j) for i, j in np.ndindex(4, 3) if i != j]
+    ruled = SearchSpace(layers.graph, name="toy-layers", rules=[Rule(("width1", "width2"), frozenset(widths))])
+    x = rng.standard_normal((2, 64, 6)).astype(np.float32)
+    train, held = (Rows(each, each[:, :3].argmax(axis=1)) for each in x)
+    tasks = {
+        name: Task(f"toy/{name}", Problem(space, train=train, validation=held), ToyReward, ToyReward())
+        for name, space in (("plain", layers), ("rules", ruled))
+    }
+    limited = dataclasses.replace(tasks["plain"], id="toy/constrained")
+    return {**tasks, "constrained": limited.constrained(Constraint.parse({"params": 400}))}
+
+
 def check_optimizer(optimizer: str | type[Optimizer]) -> None:
-    """Check a black-box optimizer on every toy task.
+    """Check an optimizer on every toy task: a gradient search on those with rows, for three epochs.
 
     It must ask for valid architectures only, keep within the budget, survive scores that are not finite, give the same
     trace for the same seed (in a fresh process with another hash seed, too), resume to the same trace, return a
@@ -98,7 +115,7 @@ def check_optimizer(optimizer: str | type[Optimizer]) -> None:
     """
     label = optimizer_spec(optimizer).label
     with tempfile.TemporaryDirectory() as folder:
-        traces = {name: _checked_trace(optimizer, task, Path(folder)) for name, task in toy_tasks().items()}
+        traces = {name: _checked_trace(optimizer, task, Path(folder)) for name, task in _tasks(label).items()}
     for name, content in _traces_elsewhere(label).items():
         _expect(traces[name].decode() == content, f"{label} on toy/{name}: a fresh process gave another trace")
 
@@ -177,9 +194,10 @@ def _checked_trace(optimizer: str | type[Optimizer], task: Task, folder: Path) -
     before = _fingerprint(task.problem)
     with _context(f"{label} on {task.id}"), _global_randomness_untouched():
         content = _trace(optimizer, task, folder / "first")
-        result = search(task, optimizer, budget=EVALUATIONS, seed=SEED, out=folder / "first")
+        result = search(task, optimizer, budget=_budget(label), seed=SEED, out=folder / "first")
         _expect(_fingerprint(task.problem) == before, "the problem was changed")
-        _expect(len(result.trace.steps) <= EVALUATIONS, f"{len(result.trace.steps)} evaluations were made")
+        most = Budget.parse(_budget(label)).amount
+        _expect(len(result.trace.steps) <= most, f"{len(result.trace.steps)} {optimizer_spec(label).unit} were made")
         if result.architecture is not None:
             feasible = task.problem.is_feasible(result.architecture)
             _expect(feasible, f"best() is {result.architecture}, which breaks {task.problem.constraint}")
@@ -190,15 +208,28 @@ def _checked_trace(optimizer: str | type[Optimizer], task: Task, folder: Path) -
             path = trace_path(third, task.id, label, SEED)
             path.parent.mkdir(parents=True)
             path.write_bytes(b"".join(lines[:kept]) + lines[min(kept, len(lines) - 1)][:5])
+            for side in trace_path(folder / "first", task.id, label, SEED).parent.glob("*.seconds"):
+                (path.parent / side.name).write_bytes(side.read_bytes())
             _expect(_trace(optimizer, task, third) == content, f"a run cut after line {kept} resumed to another trace")
+        if optimizer_spec(label).unit == "epochs":
+            return content  # its seconds are measured
         seconds = search(task, optimizer, budget="50s", seed=SEED).trace.steps
         _expect(math.fsum(s.evaluation.seconds for s in seconds) <= 50, "a budget of 50 s was exceeded")
     return content
 
 
 def _trace(optimizer: str | type[Optimizer], task: Task, folder: Path) -> bytes:
-    search(task, optimizer, budget=EVALUATIONS, seed=SEED, out=folder)
-    return trace_path(folder, task.id, optimizer_spec(optimizer).label, SEED).read_bytes()
+    label = optimizer_spec(optimizer).label
+    search(task, optimizer, budget=_budget(label), seed=SEED, out=folder)
+    return trace_path(folder, task.id, label, SEED).read_bytes()
+
+
+def _tasks(label: str) -> dict[str, Task]:
+    return toy_trainings() if optimizer_spec(label).unit == "epochs" else toy_tasks()
+
+
+def _budget(label: str) -> str:
+    return f"{EPOCHS}epochs" if optimizer_spec(label).unit == "epochs" else f"{EVALUATIONS}"
 
 
 def _traces_elsewhere(label: str) -> dict[str, str]:
@@ -214,7 +245,7 @@ def _traces_elsewhere(label: str) -> dict[str, str]:
 
 def _print_traces(label: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        traces = {name: _trace(label, task, Path(folder)).decode() for name, task in toy_tasks().items()}
+        traces = {name: _trace(label, task, Path(folder)).decode() for name, task in _tasks(label).items()}
     print(json.dumps(traces))
 
 

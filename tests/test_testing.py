@@ -62,7 +62,7 @@ class HashOrder(Sound):
 
     def ask(self):
         names = list({choice.name for choice in self.space.choices} | {"a", "b", "c", "d", "e", "f", "g"})
-        for _ in range(1 + names.index("a")):
+        for _ in range(1 + 100 * names.index("a") + 10 * names.index("b") + names.index("c")):
             architecture = super().ask()
         return architecture
 

@@ -124,4 +124,4 @@ def command(*arguments: str) -> list[str]:
 def run_naslab(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the ``naslab`` command in a process of its own."""
     environment = {**os.environ, **options.pop("env", {})}
-    return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment, timeout=120, **options)
+    return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment, timeout=300, **options)

@@ -184,4 +184,6 @@ def limits(task_id: str, metric: str, shares: Sequence[float]) -> list[float]:
     """The limits that are kept by these shares of a task's architectures."""
     problem = task_of(task_id, metric).problem
     costs = np.sort([problem.cost(metric, a) for a in problem.space.architectures()])
-    return [float(costs[round(share * (len(costs) - 1))]) for share in shares]
+    chosen = [float(costs[round(share * (len(costs) - 1))]) for share in shares]
+    # A limit at a sum of fractions: which of equal costs keep it, would depend on the order of their summands.
+    return [limit if limit == int(limit) else limit * (1 + 1e-9) for limit in chosen]
