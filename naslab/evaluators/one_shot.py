@@ -16,6 +16,7 @@ from naslab.compiler.supernet import Supernet, compile_supernet
 from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
+from naslab.evaluators.batches import Batches
 from naslab.evaluators.fitting import count_right, losses_of, new_optimizer, scores, torch_generator
 from naslab.evaluators.objective import ACCURACY, Objective
 from naslab.evaluators.recipe import Recipe
@@ -112,8 +113,8 @@ class _State:
         self._modules = list(self.supernet.modules())
         self.optimizer = new_optimizer(list(self.supernet.parameters()), owner.recipe)
         self.loss_of = _loss(owner.objective)
-        self.train_batches = _Batches(owner._rows, owner.recipe.batch, torch_generator(rng))
-        self.score_batches = _Batches(owner._held, owner._scored, torch_generator(rng))
+        self.train_batches = Batches(owner._rows, owner.recipe.batch, torch_generator(rng))
+        self.score_batches = Batches(owner._held, owner._scored, torch_generator(rng))
 
     def train(self, architecture: Architecture) -> float:
         owner = self.owner
@@ -154,22 +155,6 @@ def _loss(objective: Objective) -> Callable[[Tensor, Tensor], Tensor]:
         return functional.cross_entropy  # one kernel; the same loss up to its last bit
     losses = losses_of(objective)
     return lambda outputs, y: losses(outputs[:, None], y)[0]
-
-
-class _Batches:
-    """Batches without end: a new random order of the rows for every pass; rows that fill no batch are left out."""
-
-    def __init__(self, rows: Labelled, size: int, generator: torch.Generator) -> None:
-        self.x, self.y = torch.from_numpy(rows.x), torch.from_numpy(rows.y)
-        self.size, self.generator = size, generator
-        self._waiting: list[Tensor] = []
-
-    def next(self) -> tuple[Tensor, Tensor]:
-        if not self._waiting:
-            order = torch.randperm(len(self.y), generator=self.generator)
-            self._waiting = list(torch.split(order[: len(order) // self.size * self.size], self.size))
-        drawn = self._waiting.pop(0)
-        return self.x[drawn], self.y[drawn]
 
 
 def _largest(options: tuple[object, ...]) -> int | None:

@@ -134,7 +134,7 @@ class ControlVariate(nn.Module):
         self.bias = nn.Parameter(torch.from_numpy(start[:, -1].copy()))
         self.output = nn.Parameter(torch.zeros(units + 1, dtype=torch.float64))
         self.log_temperature = nn.Parameter(torch.tensor(np.log(temperature)))
-        self.function = function
+        self.function, self.shape = function, tuple(shape)
 
     def forward(self, z: Tensor) -> Tensor:
         codes = torch.softmax(z / self.log_temperature.exp(), dim=-1)

@@ -104,6 +104,14 @@ class Baseline:
         self.momentum = momentum
         self._average = self._weight = 0.0
 
+    def state(self) -> list[float]:
+        """All that it remembers."""
+        return [self._average, self._weight]
+
+    def restore(self, state: Sequence[float]) -> None:
+        """Go on from a state."""
+        self._average, self._weight = state
+
     def advantage(self, reward: float) -> float:
         """Note a reward; by how much it exceeds the average. The first one's advantage is zero."""
         self._average = self.momentum * self._average + (1 - self.momentum) * reward

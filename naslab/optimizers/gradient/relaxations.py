@@ -27,12 +27,18 @@ class Relaxation(ABC):
     Attributes:
         form: Of the supernet that it is written for.
         learns: Whether gradients reach the probabilities.
+        weighs: Whether it decides by weights, most of which may be zero.
     """
 
-    form: ClassVar[Form] = "mixed"
+    form: Form = "mixed"
     learns: ClassVar[bool] = True
-
+    weighs: ClassVar[bool] = False
     progress = 0.0
+
+    def use_tensors(self) -> None:
+        """Decide by whole weight vectors, where paths can't be left out: a width needs an index or all weights."""
+        if self.weighs:
+            self.form = "mixed"
 
     def set_progress(self, progress: float) -> None:
         """The share of the search that is done, for what is annealed."""
@@ -87,7 +93,8 @@ class HardGumbel(Relaxation):
     gradient as in the released code. The temperature falls linearly.
     """
 
-    form = "categorical"
+    form: Form = "categorical"
+    weighs = True
 
     def __init__(self, start: float = 10.0, end: float = 0.1) -> None:
         self.start, self.end, self.temperature = start, end, start
@@ -101,7 +108,7 @@ class HardGumbel(Relaxation):
             relaxed = relaxed_draw(p, self.temperature, generator)
             drawn = int(relaxed.argmax())
             hard = torch.nn.functional.one_hot(torch.tensor(drawn), len(p)).to(p) - relaxed.detach() + relaxed
-            decisions.append(Sparse(hard, (drawn,), "scalar"))
+            decisions.append(hard if self.form == "mixed" else Sparse(hard, (drawn,), "scalar"))
         return [decisions]
 
 
@@ -113,7 +120,8 @@ class TwoPath(Relaxation):
     update the two logits are shifted so that the probability of both together is what it was (the released code).
     """
 
-    form = "categorical"
+    form: Form = "categorical"
+    weighs = True
 
     def __init__(self) -> None:
         self._pairs: list[tuple[int, ...]] = []
@@ -126,7 +134,7 @@ class TwoPath(Relaxation):
             shares = p[list(pair)] / p[list(pair)].sum()
             drawn = int(torch.multinomial(shares.detach(), 1, generator=generator))
             gates = torch.zeros_like(p).scatter(0, torch.tensor(pair), _gates(shares, drawn))
-            decisions.append(Sparse(gates, pair, "drop"))
+            decisions.append(gates if self.form == "mixed" else Sparse(gates, pair, "drop"))
             self._pairs.append(pair)
         return [decisions]
 

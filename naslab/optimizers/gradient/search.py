@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from naslab.choice import Architecture
+from naslab.choice import Architecture, scope
 from naslab.compiler.supernet import Form, compile_supernet
 from naslab.errors import InvalidValue, TrainingFailed
 from naslab.evaluators.batches import Batches
@@ -24,7 +24,8 @@ from naslab.optimizers.gradient.derivations import new_derivation
 from naslab.optimizers.gradient.model import Model
 from naslab.optimizers.gradient.perturbations import new_perturbation
 from naslab.optimizers.gradient.relaxations import new_relaxation
-from naslab.optimizers.gradient.updates import Learner, new_update
+from naslab.optimizers.gradient.sampled_updates import new_update
+from naslab.optimizers.gradient.updates import Learner
 from naslab.problem import Problem
 
 ROWS_AT_ONCE = 256
@@ -104,6 +105,9 @@ class OneShotSearch(GradientSearch):
         self.update, self.perturbation = new_update(update), new_perturbation(perturbation)
         self.derivation = new_derivation(derivation)
         self.generator, self.noise = torch_generator(rng), torch_generator(rng)
+        if any(scope(node.get("width")) for _, node in problem.space.graph.nodes(data=True)):
+            self.weights.use_tensors()
+            self.relaxation.use_tensors()
         form: Form = "mixed" if "mixed" in (self.weights.form, self.relaxation.form) else "categorical"
         supernet = compile_supernet(
             problem.space,
@@ -177,6 +181,7 @@ class OneShotSearch(GradientSearch):
                 "architecture": [parameter.detach() for parameter in self.model.architecture],
                 "weight_optimizer": self.weight_optimizer.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
+                "update": self.update.state(),
                 "generator": self.generator.get_state(),
                 "noise": self.noise.get_state(),
                 "train": self.train_batches.state(),
@@ -192,6 +197,7 @@ class OneShotSearch(GradientSearch):
                 parameter.copy_(value)
         self.weight_optimizer.load_state_dict(state["weight_optimizer"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.update.restore(state["update"])
         self.generator.set_state(state["generator"])
         self.noise.set_state(state["noise"])
         self.train_batches.restore(state["train"])

@@ -5,14 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from naslab.errors import UnknownName
 from naslab.optimizers.gradient.model import Model
 from naslab.optimizers.gradient.relaxations import Relaxation
 
@@ -61,6 +60,14 @@ class ArchitectureUpdate(ABC):
     @abstractmethod
     def update(self, learner: Learner, train: Batch, validation: Batch) -> float:
         """Learn; returns the validation loss that was seen, NaN where none was."""
+
+    def state(self) -> dict[str, Any]:
+        """What the next updates depend on, beside the learner."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state of a learner with the same logits."""
+        assert not state
 
 
 class NoUpdate(ArchitectureUpdate):
@@ -172,22 +179,3 @@ def _set(weights: Sequence[nn.Parameter], values: Sequence[Tensor]) -> None:
     with torch.no_grad():
         for weight, value in zip(weights, values, strict=True):
             weight.copy_(value)
-
-
-UPDATES: dict[str, type[ArchitectureUpdate]] = {
-    "none": NoUpdate,
-    "first-order": FirstOrder,
-    "second-order": SecondOrder,
-    "second-order-exact": ExactSecondOrder,
-}
-
-
-def new_update(name: str) -> ArchitectureUpdate:
-    """An architecture update by name.
-
-    Raises:
-        UnknownName: There is none of this name.
-    """
-    if name not in UPDATES:
-        raise UnknownName(name, UPDATES, of="update")
-    return UPDATES[name]()

@@ -76,6 +76,26 @@ def test_logits_find_what_works(name):
     assert task.problem.space.is_connected(last.architecture)
 
 
+@pytest.mark.parametrize("update", ["reinforce", "relax"])
+def test_rewards_of_drawn_paths_teach_and_are_resumed(update):
+    options = {
+        "weights": "sampled",
+        "update": update,
+        "epochs": 30,
+        "architecture_rate": 0.05,
+        "architecture_decay": 0.0,
+    }
+    search, again = built(**options), built(**options)
+    start = search.model.entropy()
+    for _ in range(10):
+        search.step()
+    again.restore(search.state())
+    steps = [search.step() for _ in range(20)]
+    assert [again.step() for _ in range(20)] == steps
+    assert search.model.entropy() < 0.9 * start
+    assert TASK.problem.space.is_connected(search.best())
+
+
 @pytest.mark.parametrize("relaxation", ["softmax", "gumbel-softmax", "hard-gumbel", "uniform"])
 @pytest.mark.parametrize("perturbation", ["random", "adversarial"])
 def test_any_relaxation_can_be_perturbed(relaxation, perturbation):

@@ -12,8 +12,9 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from naslab.errors import UnknownName
+from naslab.optimizers.gradient.sampled_updates import new_update
 from naslab.optimizers.gradient.search import OneShotSearch
-from naslab.optimizers.gradient.updates import Learner, new_update, unrolled_step
+from naslab.optimizers.gradient.updates import Learner, unrolled_step
 
 
 def built(**options) -> OneShotSearch:

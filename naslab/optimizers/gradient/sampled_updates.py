@@ -1,0 +1,139 @@
+"""Updates of an architecture's logits from the rewards of drawn paths: REINFORCE and RELAX."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from naslab.errors import UnknownName
+from naslab.optimizers import estimators
+from naslab.optimizers.gradient.updates import (
+    ArchitectureUpdate,
+    Batch,
+    ExactSecondOrder,
+    FirstOrder,
+    Learner,
+    NoUpdate,
+    SecondOrder,
+)
+from naslab.optimizers.policy import Baseline
+
+MOMENTUM = 0.95
+CONTROL_RATE = 0.01
+
+
+class Reinforce(ArchitectureUpdate):
+    """REINFORCE (Williams 1992) on the accuracy of one drawn path on a batch, as in ENAS and TuNAS.
+
+    The baseline is the zero-debiased average of the accuracies, momentum 0.95 (TuNAS), the present one included.
+    """
+
+    def __init__(self) -> None:
+        self.baseline = Baseline(MOMENTUM)
+
+    def update(self, learner: Learner, train: Batch, validation: Batch) -> float:
+        model = learner.model
+        p = [torch.softmax(logits.detach(), 0) for logits in model.logits]
+        drawn = [int(torch.multinomial(each, 1, generator=learner.generator)) for each in p]
+        loss, accuracy = _judged(learner, drawn, validation)
+        advantage = self.baseline.advantage(accuracy)
+        descent: list[Tensor | None] = [
+            advantage * (each - functional.one_hot(torch.tensor(k), len(each)))
+            for each, k in zip(p, drawn, strict=True)
+        ]
+        learner.step([*descent, *(None for _ in model.edge_logits)])
+        return loss
+
+    def state(self) -> dict[str, Any]:
+        return {"baseline": self.baseline.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.baseline.restore(state["baseline"])
+
+
+class Relax(ArchitectureUpdate):
+    """RELAX (Grathwohl et al. 2018) on the same reward; its control variate is a small network on relaxed draws.
+
+    See :mod:`naslab.optimizers.estimators`. f is the advantage, as in :class:`naslab.optimizers.relax.Relax`.
+    """
+
+    def __init__(self) -> None:
+        self.baseline = Baseline(MOMENTUM)
+        self._control: estimators.ControlVariate | None = None
+        self._adam: torch.optim.Optimizer | None = None
+
+    def update(self, learner: Learner, train: Batch, validation: Batch) -> float:
+        model, width = learner.model, max(learner.model.supernet.space.sizes)
+        logits = torch.stack([_padded(each.detach().double(), width) for each in model.logits])
+        control, adam = self._parts(tuple(logits.shape), learner.generator)
+        noise, given = (torch.rand(logits.shape, generator=learner.generator, dtype=torch.float64) for _ in range(2))
+        drawn = estimators.perturbed(torch.log_softmax(logits, 1), noise).argmax(dim=1).tolist()
+        loss, accuracy = _judged(learner, drawn, validation)
+        told = torch.tensor(self.baseline.advantage(accuracy))
+        gradient = estimators.relax(logits, noise, given, lambda _: told, control)
+        adam.zero_grad()
+        estimators.variance_loss(gradient).backward()  # type: ignore[no-untyped-call]
+        adam.step()
+        rows = zip(-gradient.detach(), model.logits, strict=True)
+        learner.step([*(row[: len(each)].to(each.dtype) for row, each in rows), *(None for _ in model.edge_logits)])
+        return loss
+
+    def state(self) -> dict[str, Any]:
+        kept: dict[str, Any] = {"baseline": self.baseline.state()}
+        if self._control is not None and self._adam is not None:
+            shape = [int(each) for each in self._control.shape]
+            kept |= {"control": self._control.state_dict(), "adam": self._adam.state_dict(), "shape": shape}
+        return kept
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.baseline.restore(state["baseline"])
+        if "control" in state:
+            control, adam = self._parts(tuple(state["shape"]), torch.Generator())
+            control.load_state_dict(state["control"])
+            adam.load_state_dict(state["adam"])
+
+    def _parts(
+        self, shape: tuple[int, ...], generator: torch.Generator
+    ) -> tuple[estimators.ControlVariate, torch.optim.Optimizer]:
+        if self._control is None or self._adam is None:
+            seed = int(torch.randint(2**31, (1,), generator=generator))
+            self._control = estimators.ControlVariate(shape, np.random.default_rng(seed))
+            self._adam = torch.optim.Adam(self._control.parameters(), CONTROL_RATE)
+        return self._control, self._adam
+
+
+def _judged(learner: Learner, path: list[int], batch: Batch) -> tuple[float, float]:
+    """Loss and accuracy (0 to 1) of one path on a batch."""
+    x, y = batch
+    with torch.no_grad():
+        outputs = learner.model.supernet.view("categorical")(x, path)
+        return float(functional.cross_entropy(outputs, y)), float((outputs.argmax(dim=1) == y).double().mean())
+
+
+def _padded(logits: Tensor, width: int) -> Tensor:
+    return functional.pad(logits, (0, width - len(logits)), value=estimators.ABSENT)
+
+
+UPDATES: dict[str, type[ArchitectureUpdate]] = {
+    "none": NoUpdate,
+    "first-order": FirstOrder,
+    "second-order": SecondOrder,
+    "second-order-exact": ExactSecondOrder,
+    "reinforce": Reinforce,
+    "relax": Relax,
+}
+
+
+def new_update(name: str) -> ArchitectureUpdate:
+    """An architecture update by name.
+
+    Raises:
+        UnknownName: There is none of this name.
+    """
+    if name not in UPDATES:
+        raise UnknownName(name, UPDATES, of="update")
+    return UPDATES[name]()
