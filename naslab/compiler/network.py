@@ -18,6 +18,9 @@ from naslab.errors import InvalidSpace
 from naslab.ops import Shape
 from naslab.space import SearchSpace
 
+NODES = "naslab/nodes"
+"""Where an fx node keeps the nodes of the search space whose tensor it computes."""
+
 
 def compile_network(
     space: SearchSpace,
@@ -32,7 +35,8 @@ def compile_network(
 
     What cannot reach the output is cut. What the input cannot reach is cut only where that is exactly zero: an affine
     normalisation of zeros is its bias, which is learnt; a disconnected network computes its constant. Identities leave
-    no trace. Modules are named after their edges.
+    no trace. Modules are named after their edges; ``meta[NODES]`` of an fx node lists the nodes of the space that it
+    computes.
 
     Args:
         space: The search space.
@@ -62,6 +66,8 @@ def compile_network(
         elif node in wanted:
             terms = [lowering.edge(source, node, values.get(source), keep=not cut) for source in sources]
             values[node] = lowering.combined(node, terms)
+        if (value := values.get(node)) is not None:
+            value.meta.setdefault(NODES, []).append(node)
     output = values[order[-1]]
     if output is None:
         output = lowering.zeros(shapes[order[-1]])

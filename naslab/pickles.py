@@ -56,8 +56,8 @@ NUMPY_SCALARS: Allowed = {
 class RestrictedUnpickler(pickle.Unpickler):
     """Resolves the names of an allow-list and nothing else. Persistent ids are refused by the base class."""
 
-    def __init__(self, stream: io.BytesIO, allowed: Allowed) -> None:
-        super().__init__(stream)
+    def __init__(self, stream: io.BytesIO, allowed: Allowed, encoding: str = "ASCII") -> None:
+        super().__init__(stream, encoding=encoding)
         self._allowed = allowed
 
     def find_class(self, module: str, name: str) -> Any:
@@ -68,8 +68,10 @@ class RestrictedUnpickler(pickle.Unpickler):
             raise InvalidTable(f"names {module}.{name}") from None
 
 
-def load_pickle(file: Path, allowed: Allowed) -> Any:
+def load_pickle(file: Path, allowed: Allowed, encoding: str = "ASCII") -> Any:
     """Load a pickle, bz2-compressed where the name ends in ``.pbz2``, resolving only ``allowed`` names.
+
+    Strings of Python 2 are decoded by ``encoding``, or stay bytes where it is ``"bytes"``.
 
     Raises InvalidTable, naming the file, where it names anything else (nothing of it has run then) or is
     truncated or damaged.
@@ -80,7 +82,7 @@ def load_pickle(file: Path, allowed: Allowed) -> Any:
         data = file.read_bytes()
         if file.suffix == ".pbz2":
             data = bz2.decompress(data)
-        return RestrictedUnpickler(io.BytesIO(data), allowed).load()
+        return RestrictedUnpickler(io.BytesIO(data), allowed, encoding).load()
     except InvalidTable as refused:
         raise InvalidTable(
             f"'{file}' is refused: it {refused}, which data has no need of; nothing in it was run. "

@@ -1,0 +1,1 @@
+"""Scores of untrained networks, grouped by what they look at; :mod:`~naslab.evaluators.zero_cost.base` is the start."""

@@ -1,0 +1,112 @@
+"""Zero-cost proxies as an evaluator: an architecture is compiled, initialised and scored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from naslab.choice import Architecture
+from naslab.compiler.network import compile_network
+from naslab.datasets.rows import Labelled
+from naslab.errors import InvalidDataset, InvalidValue
+from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
+from naslab.evaluators.fitting import torch_generator
+from naslab.evaluators.zero_cost.base import scores
+from naslab.evaluators.zero_cost.blocks import cut_nodes
+from naslab.evaluators.zero_cost.catalogue import proxies as named
+from naslab.evaluators.zero_cost.shared import Pass
+from naslab.evaluators.zero_cost.training import Short
+from naslab.space import SearchSpace
+
+
+class ZeroCost(Evaluator):
+    """Scores untrained networks by one or more proxies, which share what they can.
+
+    The score is that of the first proxy, higher is better; ``metrics`` has all of them by name. A network that a proxy
+    can't say anything good about (disconnected, overflowing) scores minus infinity. All architectures see the same
+    batch; initial weights are PyTorch's defaults unless a proxy draws its own, and differ between evaluations.
+
+    Args:
+        space: The search space.
+        rows: Rows to draw the batch from; where None, **standard normal noise with random labels** stands in for them,
+            which ``metrics["gaussian_inputs"]`` says (1, else 0), and :attr:`inputs`.
+        proxies: Names, see :data:`~naslab.evaluators.zero_cost.catalogue.PROXIES`; ``"all"`` are all that train nothing
+            and are defined for such rows.
+        batch: Rows of the batch: 64 by default, as in Abdelfattah et al. 2021 and NASLib. The paper of NASWOT has 128.
+        cut: Whether dead branches are cut off before anything is measured. Public code measures them, too.
+        short: The training that ``early-loss`` and ``early-accuracy`` begin.
+        seed: Of the batch.
+
+    Raises:
+        UnknownName: There is no such proxy.
+        InvalidDataset: The rows do not fit the space.
+        InvalidValue: A batch that a proxy is not defined for, or that is larger than the rows; missing labels.
+    """
+
+    clock = "measured"
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        rows: Labelled | None = None,
+        proxies: Sequence[str] | str = "all",
+        *,
+        batch: int = 64,
+        cut: bool = False,
+        short: Short | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.space, self.cut, self._short = space, cut, short
+        self.x, self.y = _drawn(space, rows, batch, np.random.default_rng(seed))
+        labelled = self.y is not None and not self.y.is_floating_point()
+        self.proxies = named(proxies, images=self.x.dim() == 4, labels=labelled)
+        for proxy in self.proxies:
+            proxy.check(self.x, self.y)
+        self.inputs = "rows" if rows is not None else "gaussian"
+        self._wants = frozenset[str]().union(*(proxy.wants for proxy in self.proxies))
+        self._blocks = cut_nodes(space)
+
+    def evaluate(
+        self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
+    ) -> Evaluation:
+        if fidelity is not None:
+            raise InvalidValue(f"fidelity {fidelity!r}: a proxy has none. Fix: give no fidelity")
+        started = time.process_time()
+        generator = torch_generator(rng)
+        network = compile_network(self.space, architecture, generator=generator, cut=self.cut)
+        known = Pass(network, self.x, self.y, generator, self._wants, blocks=self._blocks, short=self._short)
+        found = scores(self.proxies, known)
+        metrics = {**found, "gaussian_inputs": float(self.inputs == "gaussian")}
+        return Evaluation(found[self.proxies[0].name], time.process_time() - started, metrics)
+
+
+def _drawn(
+    space: SearchSpace, rows: Labelled | None, batch: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor | None]:
+    """The batch that every architecture is scored on."""
+    shape = tuple(space.graph.nodes[space.order[0]]["shape"])
+    classes = space.cost_model.shapes[space.order[-1]].largest[0]
+    if batch < 1:
+        raise InvalidValue(f"batch={batch}. Allowed: whole numbers of at least 1")
+    if rows is None:
+        x = rng.standard_normal((batch, *shape), dtype=np.float32)
+        return torch.from_numpy(x), torch.from_numpy(rng.integers(classes, size=batch))
+    if tuple(rows.x.shape[1:]) != shape:
+        raise InvalidDataset(
+            f"the rows have shape {tuple(rows.x.shape[1:])}, space {space.name!r} takes {shape}. Fix: give the space's "
+            "builder the rows' shape"
+        )
+    y: np.ndarray | None = getattr(rows, "y", None)
+    if y is not None and np.issubdtype(y.dtype, np.integer) and len(y) and not 0 <= y.min() <= y.max() < classes:
+        raise InvalidDataset(
+            f"the rows have classes {y.min()} to {y.max()}, space {space.name!r} tells 0 to {classes - 1} apart. Fix: "
+            "give the space's builder the number of classes"
+        )
+    if batch > len(rows.x):
+        raise InvalidValue(f"a batch of {batch} is larger than the {len(rows.x)} rows")
+    chosen = rng.choice(len(rows.x), batch, replace=False)
+    return torch.from_numpy(rows.x[chosen]), None if y is None else torch.from_numpy(y[chosen])

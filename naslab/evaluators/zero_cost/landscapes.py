@@ -1,0 +1,96 @@
+"""Proxies that look at how a network answers to small changes: of its input, of its batch, of single rows."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from naslab.evaluators.zero_cost.base import WORST
+from naslab.evaluators.zero_cost.recorder import Recorder
+from naslab.evaluators.zero_cost.shared import Pass
+
+_STEP = 0.01
+
+
+def zen(known: Pass) -> float:
+    """The Zen-score (Lin et al. 2021, "Zen-NAS", algorithm 1).
+
+    Weights and inputs are standard normal; the features are what the last global pooling receives (without one, what
+    the last linear layer receives). The logarithm of the mean over rows of the absolute change of the features, summed,
+    when 0.01 times another normal input is added; plus, for every batch normalisation, the logarithm of the root of the
+    batch's mean variance. A constant that is normalised (no input comes there) counts nothing.
+
+    Deviations: one draw of a batch instead of 32 (as NASLib); batch variances, as the paper has it, where the code
+    reads running ones that are mixed with their initial value.
+    """
+    x, values = known.gaussian("zen/input"), known.drawn("normal", "zen")
+    changed = x + _STEP * known.gaussian("zen/change")
+    recorder, other = Recorder(norm=_mean_variance), Recorder()
+    with values.installed(), torch.no_grad():
+        with recorder:
+            known.network(x)
+        with other:
+            known.network(changed)
+    if recorder.features is None or other.features is None:
+        return WORST
+    change = float((recorder.features - other.features).double().abs().flatten(1).sum(dim=1).mean())
+    if not 0 < change < math.inf:
+        return WORST
+    return math.log(change) + sum(0.5 * math.log(variance) for variance in recorder.norms if variance != 0)
+
+
+def zico(known: Pass) -> float:
+    """The inverse coefficient of variation of gradients (Li et al. 2023, "ZiCo").
+
+    For every layer the logarithm of the sum over weights of the mean of |gradient| over the standard deviation of the
+    gradient, over two batches; summed over layers. Here the two are the halves of the batch (the authors': two batches
+    of 128 rows). Weights whose gradient does not vary count nothing, nor do layers of such. The deviation is that of
+    the signed gradient, as in the authors' code.
+    """
+    if not known.connected or known.y is None:
+        return WORST
+    half = len(known.x) // 2
+    found = []
+    for rows in (slice(None, half), slice(half, None)):
+        with known.values.installed(), torch.enable_grad():
+            loss = functional.cross_entropy(known.network(known.x[rows]), known.y[rows])
+            found.append(torch.autograd.grad(loss, known.values.weights, allow_unused=True))
+    total = 0.0
+    for one, other in zip(*found, strict=True):
+        if one is None or other is None:
+            continue
+        deviation = (one - other).abs() / 2
+        ratios = ((one.abs() + other.abs()) / 2 / deviation)[deviation > 0]
+        summed = float(ratios.double().sum())
+        total += math.log(summed) if summed > 0 else 0.0
+    return total
+
+
+def gradsign(known: Pass) -> float:
+    """How much the gradients of single rows agree in sign (Zhang & Jia 2022, "GradSign", algorithm 1).
+
+    The sum over weights of layers of the absolute value of the sum over rows of the gradient's sign. Every row is a
+    batch of its own, as in the authors' code: batch normalisation sees it alone. It costs as many passes as there are
+    rows.
+    """
+    if not known.connected or known.y is None:
+        return WORST
+    weights = known.values.weights
+    signs = [torch.zeros_like(weight) for weight in weights]
+    for row in range(len(known.x)):
+        with known.values.installed(), torch.enable_grad(), Recorder():
+            loss = functional.cross_entropy(known.network(known.x[row : row + 1]), known.y[row : row + 1])
+            found = torch.autograd.grad(loss, weights, allow_unused=True)
+        for total, gradient in zip(signs, found, strict=True):
+            if gradient is not None:
+                total += gradient.sign()
+    return float(sum(total.detach().abs().sum(dtype=torch.float64) for total in signs))
+
+
+def _mean_variance(x: Tensor) -> float:
+    """Of the channels, each over the batch and all positions."""
+    centred = x - x.mean(dim=(0, *range(2, x.dim())), keepdim=True)  # Tensor.var takes six times as long
+    return float(centred.square().mean())
