@@ -9,6 +9,7 @@ import numpy as np
 from naslab.choice import Architecture
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation
+from naslab.optimizers.named import named
 from naslab.optimizers.policy_search import PolicySearch, checked_reward
 from naslab.optimizers.rewards import REWARDS
 from naslab.problem import Problem
@@ -82,6 +83,7 @@ class TuNAS(PolicySearch):
         return REWARDS[self.reward](quality, self.ratio(architecture), self.beta)
 
 
+@named(reward="soft", beta=-0.07, momentum=0.9)
 class MnasNetReinforce(TuNAS):
     """REINFORCE with MnasNet's reward ``Q (T/T0)^beta`` (Tan et al. 2019, equation 2), soft or hard.
 
@@ -93,28 +95,3 @@ class MnasNetReinforce(TuNAS):
     """
 
     BETAS = (0.9, 0.999)
-
-    def __init__(
-        self,
-        problem: Problem,
-        rng: np.random.Generator,
-        *,
-        reward: str = "soft",
-        beta: float = -0.07,
-        learning_rate: float = 0.05,
-        momentum: float = 0.9,
-        entropy: float = 0.0,
-        scale: float = 0.01,
-        selection: str = "most-probable",
-    ) -> None:
-        super().__init__(
-            problem,
-            rng,
-            reward=reward,
-            beta=beta,
-            learning_rate=learning_rate,
-            momentum=momentum,
-            entropy=entropy,
-            scale=scale,
-            selection=selection,
-        )

@@ -26,12 +26,10 @@ class Relaxation(ABC):
 
     Attributes:
         form: Of the supernet that it is written for.
-        learns: Whether gradients reach the probabilities.
         weighs: Whether it decides by weights, most of which may be zero.
     """
 
     form: Form = "mixed"
-    learns: ClassVar[bool] = True
     weighs: ClassVar[bool] = False
     progress = 0.0
 
@@ -62,8 +60,6 @@ class Softmax(Relaxation):
 
 class Plain(Relaxation):
     """All options are added up with weight one, and nothing is learnt about them (Bender et al. 2018)."""
-
-    learns = False
 
     def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
         return [[torch.ones_like(p).detach() for p in probabilities]]
@@ -152,7 +148,6 @@ class Uniform(Relaxation):
     """One path, every option equally likely (RSPS, Li & Talwalkar 2019; SPOS, Guo et al. 2020)."""
 
     form = "categorical"
-    learns = False
 
     def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
         return [[int(torch.randint(len(p), (1,), generator=generator)) for p in probabilities]]
@@ -164,7 +159,6 @@ class Fair(Relaxation):
     begin again."""
 
     form = "categorical"
-    learns = False
 
     def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
         orders = [torch.randperm(len(p), generator=generator).tolist() for p in probabilities]
@@ -175,7 +169,6 @@ class Sampled(Relaxation):
     """One path drawn from the probabilities; they learn from its reward alone (REINFORCE), if at all."""
 
     form = "categorical"
-    learns = False
 
     def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
         return [[int(torch.multinomial(p.detach(), 1, generator=generator)) for p in probabilities]]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import math
-from collections.abc import Callable
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +27,6 @@ from naslab.optimizers.gradient.updates import Learner
 from naslab.problem import Problem
 
 ROWS_AT_ONCE = 256
-Class = TypeVar("Class", bound=type)
 
 
 class OneShotSearch(GradientSearch):
@@ -220,30 +217,3 @@ class OneShotSearch(GradientSearch):
         nn.utils.clip_grad_norm_(self.model.weights, self.clip)
         self.weight_optimizer.step()
         return float(loss.detach())
-
-
-def named(**changed: Any) -> Callable[[Class], Class]:
-    """A strategy with other defaults: ``@named(update="second-order")`` on a subclass of :class:`OneShotSearch`.
-
-    They are in its signature, where users, traces and the parser of ``name[key=value]`` look.
-    """
-
-    def decorate(strategy: Class) -> Class:
-        inherited = inspect.signature(strategy)
-        unknown = set(changed) - set(inherited.parameters)
-        if unknown:
-            raise TypeError(f"{strategy.__name__} has no {', '.join(sorted(unknown))}")
-        original = strategy.__init__  # type: ignore[misc]
-
-        def __init__(self: Any, problem: Problem, rng: np.random.Generator, **options: Any) -> None:
-            original(self, problem, rng, **{**changed, **options})
-
-        parameters = [
-            each.replace(default=changed[name]) if name in changed else each
-            for name, each in inherited.parameters.items()
-        ]
-        strategy.__init__ = __init__  # type: ignore[misc]
-        strategy.__signature__ = inherited.replace(parameters=parameters)  # type: ignore[attr-defined]
-        return strategy
-
-    return decorate

@@ -7,7 +7,8 @@ DARTS halves its training set.
 
 from __future__ import annotations
 
-from naslab.optimizers.gradient.search import OneShotSearch, named
+from naslab.optimizers.gradient.search import OneShotSearch
+from naslab.optimizers.named import named
 
 
 @named()

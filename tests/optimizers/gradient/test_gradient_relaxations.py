@@ -11,7 +11,15 @@ from scipy import stats
 
 from naslab.compiler.decisions import Sparse
 from naslab.errors import UnknownName
-from naslab.optimizers.gradient.relaxations import RELAXATIONS, Fair, HardGumbel, TwoPath, new_relaxation, relaxed_draw
+from naslab.optimizers.gradient.relaxations import (
+    RELAXATIONS,
+    Fair,
+    HardGumbel,
+    TwoPath,
+    _gates,
+    new_relaxation,
+    relaxed_draw,
+)
 
 LOGITS = torch.tensor([0.3, -0.5, 0.9], dtype=torch.float64)
 VALUES = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
@@ -73,8 +81,6 @@ def test_a_two_path_gate_is_unbiased_within_its_pair():
         (expected,) = torch.autograd.grad((shares * VALUES[list(pair)]).sum(), logits, retain_graph=True)
         found = torch.zeros(3, dtype=torch.float64)
         for drawn in (0, 1):
-            from naslab.optimizers.gradient.relaxations import _gates
-
             output = (_gates(shares, drawn) * VALUES[list(pair)]).sum()
             assert output == VALUES[pair[drawn]]
             found += shares[drawn].detach() * torch.autograd.grad(output, logits, retain_graph=True)[0]
