@@ -14,13 +14,14 @@ Class = TypeVar("Class", bound=type)
 
 
 def named(**changed: Any) -> Callable[[Class], Class]:
-    """A strategy with other defaults: ``@named(update="second-order")`` on an empty subclass.
+    """A strategy with other defaults: ``@named(update="second-order")`` on a subclass.
 
-    They are in its signature, where users, traces and the parser of ``name[key=value]`` look.
+    They are in its signature, where users, traces and the parser of ``name[key=value]`` look. A subclass may add
+    hyperparameters of its own: ``def __init__(self, problem, rng, *, own=1, **options)`` has those of its base, too.
     """
 
     def decorate(strategy: Class) -> Class:
-        inherited = inspect.signature(strategy)
+        inherited = _signature(strategy)
         unknown = set(changed) - set(inherited.parameters)
         if unknown:
             raise TypeError(f"{strategy.__name__} has no {', '.join(sorted(unknown))}")
@@ -38,3 +39,15 @@ def named(**changed: Any) -> Callable[[Class], Class]:
         return strategy
 
     return decorate
+
+
+def _signature(strategy: type) -> inspect.Signature:
+    """Its own parameters, and in place of ``**options`` those of its base."""
+    own = inspect.signature(strategy)
+    last = next(reversed(own.parameters.values()), None)
+    if last is None or last.kind is not inspect.Parameter.VAR_KEYWORD:
+        return own
+    base = inspect.signature(strategy.__mro__[1]).parameters
+    named_here = [each for each in own.parameters.values() if each is not last]
+    further = [each for name, each in base.items() if name not in own.parameters]
+    return own.replace(parameters=[*named_here, *further])

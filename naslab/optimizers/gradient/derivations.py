@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from naslab.choice import Architecture
+from naslab.compiler.network import compile_network
+from naslab.datasets.rows import Rows
 from naslab.errors import UnknownName
+from naslab.evaluators.fitting import fit, torch_generator
+from naslab.evaluators.recipe import Recipe
 
 if TYPE_CHECKING:
     from naslab.optimizers.gradient.search import OneShotSearch
 
 SAMPLES, BETWEEN = 100, 10
+RETRAINED = 5
+POPULATION, PARENTS, GENERATIONS, MUTATED, CHANGE = 50, 10, 20, 25, 0.1
 
 
 class Derivation(ABC):
-    """How a search ends."""
+    """How a search ends. What it draws is drawn from a generator of its own: asking must not change the search."""
 
     @abstractmethod
     def derive(self, search: OneShotSearch, *, final: bool) -> Architecture:
@@ -31,29 +37,126 @@ class Derivation(ABC):
 
 
 class Argmax(Derivation):
-    """The most probable feasible architecture: without limits and rules, of each choice the most probable option."""
+    """The most probable architecture: of each choice the most probable option.
+
+    A space may have a way of its own (``discretise``), such as DARTS' two strongest inputs per node. Where that breaks
+    a limit or a rule, it is the most probable architecture that keeps them.
+    """
 
     def derive(self, search: OneShotSearch, *, final: bool) -> Architecture:
-        logits = [each.detach().double().numpy() for each in search.model.logits]
-        if not search.space.rules and not search.problem.constraint.limits:
-            return tuple(int(each.argmax()) for each in logits)
+        space, logits = search.space, search.logits()
+        own: Callable[..., Architecture] | None = getattr(space, "discretise", None)
+        if own is not None:
+            found = own({choice.name: softmax(each) for choice, each in zip(space.choices, logits, strict=True)})
+        else:
+            found = tuple(int(each.argmax()) for each in logits)
+        if space.is_valid(found) and search.problem.is_feasible(found):
+            return found
         return search.feasible.most_probable(logits)
 
 
 class SampleAndRank(Derivation):
-    """Of 100 feasible draws from the distribution the best with the shared weights, on all validation rows; of ten,
-    before the end."""
+    """Of 100 feasible draws the best with the shared weights, on all validation rows; of ten, before the end."""
 
     def derive(self, search: OneShotSearch, *, final: bool) -> Architecture:
-        logits = [each.detach().double().numpy() for each in search.model.logits]
-        rng = np.random.default_rng(0)  # asking must not change the search
-        drawn = search.feasible.sample(logits, rng, SAMPLES if final else BETWEEN)
-        distinct = sorted({tuple(row) for row in drawn.tolist()})
-        with torch.inference_mode():
-            return max(distinct, key=search.score)
+        return self.ranked(search, SAMPLES if final else BETWEEN)[0]
+
+    def ranked(self, search: OneShotSearch, count: int) -> list[Architecture]:
+        """Different ones of so many draws, the best first."""
+        distinct = sorted(set(search.draws(count, np.random.default_rng(0))))
+        return sorted(distinct, key=search.score, reverse=True)
 
 
-DERIVATIONS: dict[str, type[Derivation]] = {"argmax": Argmax, "sample-and-rank": SampleAndRank}
+class Evolution(SampleAndRank):
+    """Evolution over the shared weights (SPOS; Guo et al. 2020, algorithm 1); ten draws, before the end.
+
+    20 generations of 50: 25 crossovers of two of the ten best so far, and 25 mutations of one of them that draw each
+    choice anew with probability 0.1. What breaks a limit or a rule is made again.
+    """
+
+    def derive(self, search: OneShotSearch, *, final: bool) -> Architecture:
+        if not final:
+            return super().derive(search, final=False)
+        rng = np.random.default_rng(0)
+        known = {a: search.score(a) for a in search.draws(POPULATION, rng)}
+        for _ in range(GENERATIONS):
+            parents = sorted(known, key=lambda a: (-known[a], a))[:PARENTS]
+            crossed = [_crossed(search, parents, rng) for _ in range(POPULATION - MUTATED)]
+            mutated = [_mutated(search, parents, rng) for _ in range(MUTATED)]
+            for child in (*crossed, *mutated):
+                if child not in known:
+                    known[child] = search.score(child)
+        return max(sorted(known), key=lambda a: known[a])
+
+
+class Retrain(SampleAndRank):
+    """The five best of :class:`SampleAndRank`, trained from scratch: the one with the best validation accuracy.
+
+    They are trained as the shared weights were (batch, learning rate, weight decay, epochs), as Bender et al. 2018 and
+    Li & Talwalkar 2019 end their searches.
+    """
+
+    def derive(self, search: OneShotSearch, *, final: bool) -> Architecture:
+        if not final:
+            return super().derive(search, final=False)
+        candidates, rng = self.ranked(search, SAMPLES)[:RETRAINED], np.random.default_rng(0)
+        train, held = (Rows(each.x.numpy(), each.y.numpy()) for each in (search.train_batches, search.held_batches))
+        recipe = Recipe(
+            search.epochs, search.train_batches.size, search.learning_rate, weight_decay=search.weight_decay
+        )
+
+        def accuracy(architecture: Architecture) -> float:
+            network = compile_network(search.space, architecture, generator=torch_generator(rng))
+            record = fit(network, train, recipe, torch_generator(rng), {"held": held})
+            return float(record.scored["held"][-1][0])
+
+        return max(candidates, key=accuracy)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of one choice."""
+    shares = np.exp(logits - logits.max())
+    return np.asarray(shares / shares.sum())
+
+
+def _crossed(search: OneShotSearch, parents: list[Architecture], rng: np.random.Generator) -> Architecture:
+    """Each choice from one of two of the best."""
+
+    def made() -> Architecture:
+        one, other = (parents[int(rng.integers(len(parents)))] for _ in range(2))
+        picked = rng.random(len(one)) < 0.5
+        return tuple(a if first else b for a, b, first in zip(one, other, picked.tolist(), strict=True))
+
+    return _kept(search, made, rng)
+
+
+def _mutated(search: OneShotSearch, parents: list[Architecture], rng: np.random.Generator) -> Architecture:
+    """One of the best, each choice drawn anew with a probability of 0.1."""
+
+    def made() -> Architecture:
+        parent = parents[int(rng.integers(len(parents)))]
+        changed = rng.random(len(parent)) < CHANGE
+        sizes = search.space.sizes
+        return tuple(int(rng.integers(k)) if c else a for a, k, c in zip(parent, sizes, changed.tolist(), strict=True))
+
+    return _kept(search, made, rng)
+
+
+def _kept(search: OneShotSearch, made: Callable[[], Architecture], rng: np.random.Generator) -> Architecture:
+    """The first that keeps limits and rules; should a hundred not, a feasible draw."""
+    for _ in range(100):
+        child = made()
+        if search.space.is_valid(child) and search.problem.is_feasible(child):
+            return child
+    return search.draws(1, rng)[0]
+
+
+DERIVATIONS: dict[str, type[Derivation]] = {
+    "argmax": Argmax,
+    "sample-and-rank": SampleAndRank,
+    "evolution": Evolution,
+    "retrain": Retrain,
+}
 
 
 def new_derivation(name: str) -> Derivation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from naslab.choice import Architecture, scope
+from naslab.compiler.drop_path import DropPath
 from naslab.compiler.supernet import Form, compile_supernet
 from naslab.errors import InvalidValue, TrainingFailed
 from naslab.evaluators.batches import Batches
@@ -20,13 +22,14 @@ from naslab.feasibility import Feasibility
 from naslab.optimizers.base import GradientSearch, Step
 from naslab.optimizers.gradient.derivations import new_derivation
 from naslab.optimizers.gradient.model import Model
+from naslab.optimizers.gradient.penalties import ExpectedCost
 from naslab.optimizers.gradient.perturbations import new_perturbation
+from naslab.optimizers.gradient.ranking import Ranking
 from naslab.optimizers.gradient.relaxations import new_relaxation
 from naslab.optimizers.gradient.sampled_updates import new_update
+from naslab.optimizers.gradient.stopping import new_stopping
 from naslab.optimizers.gradient.updates import Learner
 from naslab.problem import Problem
-
-ROWS_AT_ONCE = 256
 
 
 class OneShotSearch(GradientSearch):
@@ -44,6 +47,7 @@ class OneShotSearch(GradientSearch):
         update: How it learns.
         perturbation: Of the probabilities while weights are trained.
         derivation: From probabilities to an architecture.
+        stopping: When the search ends before its last epoch.
         epochs: After which the search ends; schedules span them.
         batch: Rows of a step, of training and of validation.
         learning_rate: Of the weights at the start: SGD with Nesterov momentum, cosine schedule.
@@ -58,6 +62,11 @@ class OneShotSearch(GradientSearch):
         partial: One in how many channels passes through a choice (PC-DARTS).
         edges: Whether edges that meet in a node are weighted among each other (PC-DARTS).
         affine: Whether batch normalisations have weights.
+        statistics: By what they normalise when architectures are ranked: ``"batch"``, ``"running"`` or
+            ``"recalibrated"``; see :class:`~naslab.optimizers.gradient.ranking.Ranking`.
+        drop_path: The probability that all options that lead to a node are dropped, at the end (Bender et al. 2018).
+        penalty: Weight of the expected cost, from 0 to 1, in what the logits learn.
+        resource: The cost: ``"params"``, ``"macs"`` or ``"activation_bytes"``.
     """
 
     def __init__(
@@ -70,6 +79,7 @@ class OneShotSearch(GradientSearch):
         update: str = "first-order",
         perturbation: str = "none",
         derivation: str = "argmax",
+        stopping: str = "epochs",
         epochs: int = 50,
         batch: int = 64,
         learning_rate: float = 0.025,
@@ -84,6 +94,10 @@ class OneShotSearch(GradientSearch):
         partial: int = 1,
         edges: bool = False,
         affine: bool = False,
+        statistics: str = "batch",
+        drop_path: float = 0.0,
+        penalty: float = 0.0,
+        resource: str = "macs",
     ) -> None:
         super().__init__(problem, rng)
         train, held = problem.train, problem.validation
@@ -96,11 +110,15 @@ class OneShotSearch(GradientSearch):
             )
         if not (learning_rate > 0 and end_rate >= 0 and 0 <= momentum < 1 and clip > 0 and architecture_rate > 0):
             raise InvalidValue("rates and clip must be above 0, momentum within [0, 1)")
-        self.epochs, self.epoch, self.warm_up = epochs, 0, warm_up
+        if penalty < 0:
+            raise InvalidValue(f"penalty={penalty}. Allowed: 0 or more")
+        self.epochs, self.epoch, self.warm_up, self.ended = epochs, 0, warm_up, False
         self.learning_rate, self.end_rate, self.clip = learning_rate, end_rate, clip
+        self.weight_decay, self.affine, self.partial, self.penalty = weight_decay, affine, partial, penalty
         self.weights, self.relaxation = new_relaxation(weights), new_relaxation(relaxation)
         self.update, self.perturbation = new_update(update), new_perturbation(perturbation)
-        self.derivation = new_derivation(derivation)
+        self.derivation, self.stopping = new_derivation(derivation), new_stopping(stopping)
+        self.cost = ExpectedCost(problem.space, resource)
         self.generator, self.noise = torch_generator(rng), torch_generator(rng)
         if any(scope(node.get("width")) for _, node in problem.space.graph.nodes(data=True)):
             self.weights.use_tensors()
@@ -111,7 +129,9 @@ class OneShotSearch(GradientSearch):
             form,
             generator=torch_generator(rng),
             affine=affine,
+            track_running_stats=statistics != "batch",
             partial_channels=partial,
+            drop_path=DropPath.operations(drop_path, self.noise) if drop_path else None,
             fast=update != "second-order-exact",
         )
         self.model = Model(supernet, self.generator, edges=edges)
@@ -124,6 +144,12 @@ class OneShotSearch(GradientSearch):
         self.train_batches = Batches(train, batch, torch_generator(rng))
         self.held_batches = Batches(held, batch, torch_generator(rng))
         self.steps = len(train) // batch
+        held_rows, train_rows = ((each.x, each.y) for each in (self.held_batches, self.train_batches))
+        self.ranking = Ranking(supernet, held_rows, train_rows, statistics)
+        self.prepare(rng)
+
+    def prepare(self, rng: np.random.Generator) -> None:
+        """Whatever else a strategy begins with."""
 
     @cached_property
     def feasible(self) -> Feasibility:
@@ -131,17 +157,13 @@ class OneShotSearch(GradientSearch):
         return self.problem.feasibility()
 
     def step(self) -> Step | None:
-        if self.epoch >= self.epochs:
+        if self.ended or self.epoch >= self.epochs:
             return None
-        progress = self.epoch / max(1, self.epochs - 1)
-        for part in (self.weights, self.relaxation, self.perturbation):
-            part.set_progress(progress)
-        cosine = (1 + math.cos(math.pi * self.epoch / self.epochs)) / 2
-        rate = self.end_rate + (self.learning_rate - self.end_rate) * cosine
-        for group in self.weight_optimizer.param_groups:
-            group["lr"] = rate
+        self._schedule()
         self.model.supernet.train()
-        learner = Learner(self.model, self.relaxation, self.optimizer, self.weight_optimizer, self.generator)
+        learner = Learner(
+            self.model, self.relaxation, self.optimizer, self.weight_optimizer, self.generator, self._penalty
+        )
         losses, held_losses = [], []
         for _ in range(self.steps):
             train, held = self.train_batches.next(), self.held_batches.next()
@@ -152,25 +174,40 @@ class OneShotSearch(GradientSearch):
         loss = float(np.mean(losses))
         if not math.isfinite(loss):
             raise TrainingFailed(f"the training loss is {loss} in epoch {self.epoch}; fix: a lower learning_rate")
-        architecture = self.derivation.derive(self, final=False)
-        metrics = {"train_loss": loss, "entropy": self.model.entropy()}
+        metrics = {"train_loss": loss}
         if held_losses and not math.isnan(held_losses[0]):
             metrics["validation_loss"] = float(np.mean(held_losses))
+        metrics |= self.after_epoch()
+        metrics |= self.stopping.after_epoch(self)
+        metrics["entropy"] = self.entropy()
+        architecture = self.derivation.derive(self, final=False)
         return Step(architecture, self.score(architecture), metrics)
+
+    def after_epoch(self) -> dict[str, float]:
+        """Whatever else an epoch does; returns what shall be recorded of it."""
+        return {}
 
     def best(self) -> Architecture:
         return self.derivation.derive(self, final=True)
 
     def score(self, architecture: Architecture) -> float:
         """The accuracy of an architecture with the shared weights on all validation rows, in percent."""
-        paths = self.model.supernet.view("categorical").eval()
-        x, y = self.held_batches.x, self.held_batches.y
-        with torch.inference_mode():
-            pairs = zip(torch.split(x, ROWS_AT_ONCE), torch.split(y, ROWS_AT_ONCE), strict=True)
-            right = sum(int((paths(rows, architecture).argmax(dim=1) == labels).sum()) for rows, labels in pairs)
-        return 100.0 * right / len(y)
+        return self.ranking.accuracy(architecture)
 
-    def state(self) -> dict[str, Any]:
+    def logits(self) -> list[np.ndarray]:
+        """Of every choice, ``(K,)``, float64."""
+        return [each.detach().double().numpy() for each in self.model.logits]
+
+    def draws(self, count: int, rng: np.random.Generator) -> list[Architecture]:
+        """Feasible architectures, drawn from the distribution as it is."""
+        return [tuple(row) for row in self.feasible.sample(self.logits(), rng, count).tolist()]
+
+    def entropy(self) -> float:
+        """Of the distribution over architectures, in nats."""
+        return self.model.entropy()
+
+    def learnt(self) -> dict[str, Any]:
+        """A copy of what training has made of weights and logits, their optimisers included, and the epoch."""
         return copy.deepcopy(
             {
                 "epoch": self.epoch,
@@ -178,27 +215,60 @@ class OneShotSearch(GradientSearch):
                 "architecture": [parameter.detach() for parameter in self.model.architecture],
                 "weight_optimizer": self.weight_optimizer.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
-                "update": self.update.state(),
-                "generator": self.generator.get_state(),
-                "noise": self.noise.get_state(),
-                "train": self.train_batches.state(),
-                "held": self.held_batches.state(),
             }
         )
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self.epoch = state["epoch"]
-        self.model.supernet.load_state_dict(state["supernet"])
+    def set_learnt(self, learnt: Mapping[str, Any]) -> None:
+        """Go back to what :meth:`learnt` gave."""
+        self.epoch = learnt["epoch"]
+        self.model.supernet.load_state_dict(learnt["supernet"])
         with torch.no_grad():
-            for parameter, value in zip(self.model.architecture, state["architecture"], strict=True):
+            for parameter, value in zip(self.model.architecture, learnt["architecture"], strict=True):
                 parameter.copy_(value)
-        self.weight_optimizer.load_state_dict(state["weight_optimizer"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.weight_optimizer.load_state_dict(copy.deepcopy(learnt["weight_optimizer"]))
+        self.optimizer.load_state_dict(copy.deepcopy(learnt["optimizer"]))
+
+    def state(self) -> dict[str, Any]:
+        others = {
+            "ended": self.ended,
+            "weight_decay": self.weight_decay,
+            "update": self.update.state(),
+            "stopping": self.stopping.state(),
+            "generator": self.generator.get_state(),
+            "noise": self.noise.get_state(),
+            "train": self.train_batches.state(),
+            "held": self.held_batches.state(),
+        }
+        return {**self.learnt(), **copy.deepcopy(others)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.set_learnt(state)
+        self.ended, self.weight_decay = state["ended"], state["weight_decay"]
         self.update.restore(state["update"])
+        self.stopping.restore(state["stopping"])
         self.generator.set_state(state["generator"])
         self.noise.set_state(state["noise"])
         self.train_batches.restore(state["train"])
         self.held_batches.restore(state["held"])
+
+    def _schedule(self) -> None:
+        """Bring all that changes with the epoch to where it should be."""
+        progress = self.epoch / max(1, self.epochs - 1)
+        for part in (self.weights, self.relaxation, self.perturbation):
+            part.set_progress(progress)
+        if self.model.supernet.drop_path is not None:
+            self.model.supernet.drop_path.progress = progress
+        for group in self.weight_optimizer.param_groups:
+            group["lr"], group["weight_decay"] = self.rate(), self.weight_decay
+
+    def rate(self) -> float:
+        """The weights' learning rate of this epoch."""
+        cosine = (1 + math.cos(math.pi * self.epoch / self.epochs)) / 2
+        return self.end_rate + (self.learning_rate - self.end_rate) * cosine
+
+    def _penalty(self) -> torch.Tensor | None:
+        """What the expected cost adds to the loss of the logits."""
+        return self.penalty * self.cost(self.model.probabilities()) if self.penalty else None
 
     def _train(self, x: torch.Tensor, y: torch.Tensor) -> float:
         """One step of the weights."""

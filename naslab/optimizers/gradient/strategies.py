@@ -44,6 +44,14 @@ class RSPS(OneShotSearch):
     """Random search with parameter sharing (Li & Talwalkar 2019): uniform paths; the best of 100 random ones."""
 
 
+@named(weights="uniform", update="none", derivation="evolution", epochs=250, statistics="recalibrated")
+class SPOS(OneShotSearch):
+    """Single path one-shot (Guo et al. 2020): uniform paths, then evolution over the shared weights.
+
+    Each candidate's batch normalisation is recalibrated. Deviation: operations are chosen, not channels.
+    """
+
+
 @named(weights="fair", update="none", derivation="sample-and-rank", epochs=250)
 class FairNAS(OneShotSearch):
     """FairNAS' supernet (Chu et al. 2021): every option once in a step; the best of 100 random architectures.
@@ -83,6 +91,31 @@ class SmoothDARTSAdversarial(OneShotSearch):
     """SDARTS-ADV (Chen & Hsieh 2020): the same under the worst noise that seven steps find."""
 
 
+@named(stopping="eigenvalue")
+class RobustDARTS(OneShotSearch):
+    """RobustDARTS (Zela et al. 2020): DARTS that stops when the dominant eigenvalue of the Hessian rises.
+
+    ``stopping=adaptive-l2`` goes back and on with more weight decay instead (DARTS-ADA).
+    """
+
+
+@named(penalty=1.0)
+class FLOPsDARTS(OneShotSearch):
+    """DARTS whose logits also pay for the expected multiply-accumulates of the mixture.
+
+    The penalty's weight is ours: cross-entropy plus the expected cost as a share of the largest network's.
+    """
+
+
 @named(weights="plain", update="none", derivation="sample-and-rank")
 class OneShotBaseline(OneShotSearch):
     """A plain supernet: all options added up and trained by SGD; the best of 100 random architectures."""
+
+
+@named(weights="plain", update="none", derivation="sample-and-rank", drop_path=0.1)
+class OneShotDropPath(OneShotSearch):
+    """A supernet of which ever more options are dropped (Bender et al. 2018); the best of 100 random architectures.
+
+    The rate at the end is ours: 0.1 that all that leads to a node is dropped, of ten options each with 0.79. Deviation:
+    weight decay is on all weights, not on those of the present path alone.
+    """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -28,6 +28,7 @@ class Learner:
         optimizer: Of the logits.
         weight_optimizer: Of the weights: stochastic gradient descent with momentum, whose next step is unrolled.
         generator: Of draws.
+        penalty: What is added to the logits' loss, whatever the update; None adds nothing.
     """
 
     model: Model
@@ -35,6 +36,7 @@ class Learner:
     optimizer: torch.optim.Optimizer
     weight_optimizer: torch.optim.Optimizer
     generator: torch.Generator
+    penalty: Callable[[], Tensor | None] = lambda: None
 
     def loss(self, batch: Batch) -> Tensor:
         """The loss of a batch, through the relaxation, differentiable by logits and weights."""
@@ -46,6 +48,8 @@ class Learner:
         before = [logits.detach().clone() for logits in self.model.logits]
         for parameter, gradient in zip(self.model.architecture, gradients, strict=True):
             parameter.grad = gradient
+        if (penalty := self.penalty()) is not None:
+            penalty.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         with torch.no_grad():
             for logits, new in zip(

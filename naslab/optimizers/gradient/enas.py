@@ -1,0 +1,194 @@
+"""ENAS: a recurrent controller draws the paths on which shared weights are trained, and learns from their accuracy."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from naslab.choice import Architecture
+from naslab.errors import InvalidValue
+from naslab.evaluators.fitting import torch_generator
+from naslab.optimizers.gradient.relaxations import Sampled
+from naslab.optimizers.gradient.search import OneShotSearch
+from naslab.optimizers.named import named
+from naslab.problem import Problem
+from naslab.space import SearchSpace
+
+HIDDEN, LAYERS, INITIAL = 32, 2, 0.1
+TEMPERATURE, TANH = 5.0, 2.5
+TRIES = 100
+
+
+class Controller(nn.Module):
+    """An LSTM that decides one choice after another, each given those before (Pham et al. 2018, section 2.2).
+
+    Two layers of 32, logits ``2.5 tanh(h / 5)``, all weights uniform in [-0.1, 0.1] (the NAS-Bench-201 script). Choices
+    with the same options share the embedding of a decision and the layer that makes it.
+
+    Args:
+        space: Its choices, in their order.
+        generator: Of the initial weights.
+    """
+
+    def __init__(self, space: SearchSpace, generator: torch.Generator) -> None:
+        super().__init__()
+        options = [choice.options for choice in space.choices]
+        kinds = [options.index(each) for each in options]
+        self.kinds = [sorted(set(kinds)).index(kind) for kind in kinds]
+        sizes = [len(options[kind]) for kind in sorted(set(kinds))]
+        self.first = nn.Parameter(torch.empty(1, 1, HIDDEN))
+        self.lstm = nn.LSTM(HIDDEN, HIDDEN, LAYERS, batch_first=True)
+        self.embeddings = nn.ModuleList(nn.Embedding(size, HIDDEN) for size in sizes)
+        self.heads = nn.ModuleList(nn.Linear(HIDDEN, size) for size in sizes)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.uniform_(-INITIAL, INITIAL, generator=generator)
+
+    def forward(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw so many architectures.
+
+        Returns:
+            ``(count, choices)`` option indices, and ``(count,)`` each: log-probabilities, and the entropies of the
+            decisions on the way, added up.
+        """
+        seen, state, drawn = self.first.expand(count, 1, HIDDEN), None, []
+        log_probability = entropy = torch.zeros(count)
+        for kind in self.kinds:
+            out, state = self.lstm(seen, state)
+            logits = TANH * torch.tanh(self.heads[kind](out[:, 0]) / TEMPERATURE)
+            log_p = torch.log_softmax(logits, dim=1)
+            option = torch.multinomial(log_p.detach().exp(), 1, generator=generator)
+            log_probability = log_probability + log_p.gather(1, option)[:, 0]
+            entropy = entropy - (log_p.exp() * log_p).sum(dim=1)
+            drawn.append(option)
+            seen = self.embeddings[kind](option)
+        return torch.cat(drawn, dim=1), log_probability, entropy
+
+
+@named(weights="sampled", update="none", derivation="sample-and-rank", epochs=250, batch=128, learning_rate=0.05,
+       end_rate=0.0005, weight_decay=2.5e-4)  # fmt: skip
+class ENAS(OneShotSearch):
+    """ENAS (Pham et al. 2018) with the settings of the NAS-Bench-201 script.
+
+    An epoch trains the shared weights on paths that the controller draws, cosine schedule with restarts every ten
+    epochs, and then the controller by REINFORCE: 50 steps of Adam (rate 0.001, betas 0 and 0.999, epsilon 0.001) on 20
+    draws each, each draw's accuracy on one validation batch plus 1e-4 times its entropy; a baseline of decay 0.99,
+    which begins with the first reward; gradients clipped at norm 5. In the end the best of 100 draws is returned.
+
+    Deviations: the baseline moves with every draw (the script's stays for an epoch and begins with none); the
+    controller's draws are made together, and each has a batch of its own. ``update`` and ``relaxation`` have nothing to
+    say here. Draws that break a limit are not returned; a space with rules is refused.
+
+    Args:
+        problem: With rows to train on.
+        rng: Its generator.
+        controller_steps: Of the controller in every epoch. The script's 50 come after hundreds of steps of the weights;
+            small data has fewer.
+        options: As of :class:`~naslab.optimizers.gradient.search.OneShotSearch`.
+    """
+
+    DRAWS = 20
+    RATE, ENTROPY, DECAY, CLIP, RESTART = 1e-3, 1e-4, 0.99, 5.0, 10
+
+    def __init__(
+        self, problem: Problem, rng: np.random.Generator, *, controller_steps: int = 50, **options: Any
+    ) -> None:
+        if controller_steps < 1:
+            raise InvalidValue(f"controller_steps={controller_steps}. Allowed: 1 or more")
+        super().__init__(problem, rng, **options)
+        self.controller_steps = controller_steps
+
+    def prepare(self, rng: np.random.Generator) -> None:
+        if self.space.rules:
+            raise InvalidValue(f"enas' controller knows no rules, and space {self.space.name!r} has some")
+        self.controller = Controller(self.space, torch_generator(rng))
+        self.controller_optimizer = torch.optim.Adam(
+            self.controller.parameters(), self.RATE, betas=(0.0, 0.999), eps=1e-3
+        )
+        self.baseline = math.nan
+        self.weights = Drawn(self.controller)
+
+    def rate(self) -> float:
+        cosine = (1 + math.cos(math.pi * (self.epoch % self.RESTART) / self.RESTART)) / 2
+        return self.end_rate + (self.learning_rate - self.end_rate) * cosine
+
+    def after_epoch(self) -> dict[str, float]:
+        paths = self.model.supernet.view("categorical").train()
+        rewards = []
+        for _ in range(self.controller_steps):
+            drawn, log_probability, entropy = self.controller(self.DRAWS, self.generator)
+            told = []
+            for row, bonus in zip(drawn.tolist(), entropy.tolist(), strict=True):
+                x, y = self.held_batches.next()
+                with torch.no_grad():
+                    accuracy = float((paths(x, row).argmax(dim=1) == y).double().mean())
+                reward = accuracy + self.ENTROPY * bonus
+                self.baseline = (
+                    reward if math.isnan(self.baseline) else self.DECAY * self.baseline + (1 - self.DECAY) * reward
+                )
+                told.append(reward - self.baseline)
+                rewards.append(accuracy)
+            loss = -(torch.tensor(told) * log_probability).mean()
+            self.controller_optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.controller.parameters(), self.CLIP)
+            self.controller_optimizer.step()
+        return {"reward": float(np.mean(rewards))}
+
+    def draws(self, count: int, rng: np.random.Generator) -> list[Architecture]:
+        generator, kept = torch_generator(rng), list[Architecture]()
+        for _ in range(TRIES):
+            with torch.no_grad():
+                drawn = [tuple(row) for row in self.controller(count, generator)[0].tolist()]
+            kept += [a for a in drawn if self.problem.is_feasible(a)]
+            if len(kept) >= count:
+                return kept[:count]
+        return kept or super().draws(count, rng)
+
+    def logits(self) -> list[np.ndarray]:
+        """Of every choice, those of its share among many draws: what an argmax can be taken of."""
+        drawn = np.array(self._sample(1000))
+        sizes = self.space.sizes
+        shares = [np.bincount(column, minlength=size) for column, size in zip(drawn.T, sizes, strict=True)]
+        return [np.log((share + 0.5) / (len(drawn) + 0.5 * len(share))) for share in shares]
+
+    def entropy(self) -> float:
+        with torch.no_grad():
+            return float(self.controller(1000, torch.Generator().manual_seed(0))[2].mean())
+
+    def learnt(self) -> dict[str, Any]:
+        own = {
+            "controller": self.controller.state_dict(),
+            "controller_optimizer": self.controller_optimizer.state_dict(),
+            "baseline": self.baseline,
+        }
+        return {**super().learnt(), **copy.deepcopy(own)}
+
+    def set_learnt(self, learnt: Mapping[str, Any]) -> None:
+        super().set_learnt(learnt)
+        self.controller.load_state_dict(learnt["controller"])
+        self.controller_optimizer.load_state_dict(copy.deepcopy(learnt["controller_optimizer"]))
+        self.baseline = learnt["baseline"]
+
+    def _sample(self, count: int) -> list[list[int]]:
+        with torch.no_grad():
+            rows: list[list[int]] = self.controller(count, torch.Generator().manual_seed(0))[0].tolist()
+        return rows
+
+
+class Drawn(Sampled):
+    """One path that a controller draws."""
+
+    def __init__(self, controller: Controller) -> None:
+        self.controller = controller
+
+    def decide(self, probabilities: Any, generator: torch.Generator) -> list[Any]:
+        with torch.no_grad():
+            rows: list[list[int]] = self.controller(1, generator)[0].tolist()
+        return rows

@@ -1,0 +1,50 @@
+"""The expected cost of a relaxed architecture, as a penalty on its logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from naslab.errors import InvalidValue, UnknownName
+from naslab.space import SearchSpace
+
+ADDED = ("params", "macs", "activation_bytes")
+
+
+class ExpectedCost:
+    """``E[cost] / largest`` under independent choices, exactly: each table of the cost model against its choices.
+
+    On a space of independent edges that is the sum over edges of ``softmax(alpha) . FLOPs(op)`` over the largest
+    (FLOPs-regularised DARTS; the expected latency of ProxylessNAS and FBNet has the same form).
+
+    Args:
+        space: Its cost model is asked.
+        metric: ``"params"``, ``"macs"`` or ``"activation_bytes"``.
+
+    Raises:
+        UnknownName: Another metric: peak memory is a maximum, not a sum.
+    """
+
+    def __init__(self, space: SearchSpace, metric: str) -> None:
+        if metric not in ADDED:
+            raise UnknownName(metric, ADDED, of="metric")
+        factors = space.cost_model.factors[metric]
+        largest = float(sum(factor.table.max() for factor in factors))
+        if largest <= 0:
+            raise InvalidValue(f"every architecture of {space.name!r} has {metric} 0: a penalty on it says nothing")
+        self._tables = [(factor.scope, torch.as_tensor(factor.table / largest)) for factor in factors]
+
+    def __call__(self, probabilities: Sequence[Tensor]) -> Tensor:
+        """The penalty, 0 to 1; differentiable.
+
+        Args:
+            probabilities: One ``(K,)`` per choice.
+        """
+        total = probabilities[0].new_zeros((), dtype=torch.float64)
+        for scope, table in self._tables:
+            for choice in reversed(scope):
+                table = table @ probabilities[choice].double()
+            total = total + table
+        return total

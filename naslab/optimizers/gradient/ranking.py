@@ -1,0 +1,79 @@
+"""How good shared weights say that an architecture is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from naslab.choice import Architecture
+from naslab.compiler.primitives import BatchNorm
+from naslab.compiler.supernet import Supernet
+from naslab.errors import UnknownName
+
+STATISTICS = ("batch", "running", "recalibrated")
+ROWS_AT_ONCE, RECALIBRATION_ROWS = 256, 4096
+
+Labels = tuple[Tensor, Tensor]
+
+
+class Ranking:
+    """The accuracy of single paths on the same rows, so that no architecture is lucky with its batch.
+
+    Args:
+        supernet: The shared weights.
+        rows: Images or features, and labels, to score on.
+        train: Those that weights are trained on, for recalibration.
+        statistics: By which batch normalisations normalise. ``"batch"``: those of the rows scored, as in NATS-Bench.
+            ``"running"``: the averages that training left, which mix all architectures. ``"recalibrated"``: for each
+            architecture anew, from (the first 4,096 of) the training rows, as in SPOS (Guo et al. 2020, section 3.4).
+
+    Raises:
+        UnknownName: There are no such statistics.
+    """
+
+    def __init__(self, supernet: Supernet, rows: Labels, train: Labels, statistics: str = "batch") -> None:
+        if statistics not in STATISTICS:
+            raise UnknownName(statistics, STATISTICS, of="statistics")
+        self.supernet, self.rows, self.statistics = supernet, rows, statistics
+        self._seen = torch.split(train[0][:RECALIBRATION_ROWS], ROWS_AT_ONCE)
+
+    def accuracy(self, architecture: Architecture) -> float:
+        """In percent, of all rows. It changes nothing that lasts."""
+        if self.statistics != "recalibrated":
+            return self._accuracy(architecture)
+        with self._recalibrated(architecture):
+            return self._accuracy(architecture)
+
+    def _accuracy(self, architecture: Architecture) -> float:
+        paths = self.supernet.view("categorical").eval()
+        x, y = self.rows
+        with torch.inference_mode():
+            pairs = zip(torch.split(x, ROWS_AT_ONCE), torch.split(y, ROWS_AT_ONCE), strict=True)
+            right = sum(int((paths(part, architecture).argmax(dim=1) == labels).sum()) for part, labels in pairs)
+        return 100.0 * right / len(y)
+
+    @contextmanager
+    def _recalibrated(self, architecture: Architecture) -> Iterator[None]:
+        paths = self.supernet.view("categorical").train()
+        if self.supernet.drop_path is not None:
+            self.supernet.drop_path.eval()
+        norms = [each for each in self.supernet.modules() if isinstance(each, BatchNorm)]
+        kept = [(buffer, buffer.clone()) for norm in norms for buffer in norm.buffers()]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.momentum = None  # the plain mean of all batches
+            norm.reset_running_stats()
+        try:
+            with torch.no_grad():
+                for part in self._seen:
+                    paths(part, architecture)
+            yield
+        finally:
+            with torch.no_grad():
+                for buffer, value in kept:
+                    buffer.copy_(value)
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum

@@ -1,0 +1,136 @@
+"""When a search by gradients ends before its last epoch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from naslab.compiler.supernet import compile_supernet
+from naslab.errors import UnknownName
+from naslab.optimizers.gradient.curvature import Curvature
+
+if TYPE_CHECKING:
+    from naslab.optimizers.gradient.search import OneShotSearch
+
+WINDOW, BACK, RISE, EARLIEST = 5, 4, 1.3, 10
+STRONGER, STRONGEST = 3.0, 0.0243
+
+
+class Stopping(ABC):
+    """Looks at a search after every epoch."""
+
+    @abstractmethod
+    def after_epoch(self, search: OneShotSearch) -> dict[str, float]:
+        """May end the search (``search.ended``) or take it back; returns what shall be recorded of the epoch."""
+
+    def state(self) -> dict[str, Any]:
+        """What the next epochs depend on."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        assert not state
+
+
+class Epochs(Stopping):
+    """The search ends with its last epoch."""
+
+    def after_epoch(self, search: OneShotSearch) -> dict[str, float]:
+        return {}
+
+
+class Eigenvalue(Stopping):
+    """Early stopping of RobustDARTS (Zela et al. 2020, section 4.3 and its released code).
+
+    Every second epoch the dominant eigenvalue of the Hessian is measured on a random validation batch, and averaged
+    over the last five measurements. From epoch 10 on, the search ends when that mean is more than 1.3 times what it was
+    four measurements ago; the logits are set back to those of that time.
+    """
+
+    EVERY = 2
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+        self.kept: list[dict[str, Any]] = []
+        self._curvature: Curvature | None = None
+
+    def after_epoch(self, search: OneShotSearch) -> dict[str, float]:
+        if search.epoch % self.EVERY:
+            return {}
+        self.values.append(self._measured(search))
+        self.kept = [*self.kept, self.keep(search)][-1 - BACK :]
+        found = {"eigenvalue": self.values[-1]}
+        means = [float(np.mean(self.values[max(0, i - WINDOW + 1) : i + 1])) for i in range(len(self.values))]
+        if search.epoch >= EARLIEST and len(means) > BACK and means[-1] > RISE * means[-1 - BACK] > 0:
+            self.risen(search)
+        return found
+
+    def keep(self, search: OneShotSearch) -> dict[str, Any]:
+        """What is needed to go back to now."""
+        return {"architecture": [each.detach().clone() for each in search.model.architecture]}
+
+    def risen(self, search: OneShotSearch) -> None:
+        """The eigenvalue has risen: what is done about it."""
+        with torch.no_grad():
+            for parameter, value in zip(search.model.architecture, self.kept[0]["architecture"], strict=True):
+                parameter.copy_(value)
+        search.ended = True
+
+    def state(self) -> dict[str, Any]:
+        return {"values": list(self.values), "kept": list(self.kept)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.values, self.kept = list(state["values"]), list(state["kept"])
+
+    def _measured(self, search: OneShotSearch) -> float:
+        model = search.model
+        if self._curvature is None:
+            plain = compile_supernet(
+                search.space,
+                "mixed",
+                affine=search.affine,
+                track_running_stats=search.ranking.statistics != "batch",
+                partial_channels=search.partial,
+                fast=False,
+            )
+            self._curvature = Curvature(plain)
+        held = search.held_batches
+        drawn = torch.randperm(len(held.y), generator=search.noise)[: held.size]
+        start = torch.randn(sum(map(len, model.logits)), generator=search.noise)
+        return self._curvature.eigenvalue(model, (held.x[drawn], held.y[drawn]), start)
+
+
+class AdaptiveL2(Eigenvalue):
+    """The same warning, answered by more regularisation (DARTS-ADA; Zela et al. 2020, section 5.2 and released code).
+
+    The search is taken back, weights and all, to the epoch four measurements ago and goes on from there with three
+    times the weight decay, as long as that is not more than 0.0243; after that it runs to its end.
+    """
+
+    def keep(self, search: OneShotSearch) -> dict[str, Any]:
+        return search.learnt()
+
+    def risen(self, search: OneShotSearch) -> None:
+        stronger = STRONGER * search.weight_decay
+        if stronger > STRONGEST * (1 + 1e-9):
+            return
+        search.set_learnt(self.kept[0])
+        search.weight_decay = stronger
+        self.values, self.kept = [], []
+
+
+STOPPINGS: dict[str, type[Stopping]] = {"epochs": Epochs, "eigenvalue": Eigenvalue, "adaptive-l2": AdaptiveL2}
+
+
+def new_stopping(name: str) -> Stopping:
+    """A stopping rule by name.
+
+    Raises:
+        UnknownName: There is none of this name.
+    """
+    if name not in STOPPINGS:
+        raise UnknownName(name, STOPPINGS, of="stopping rule")
+    return STOPPINGS[name]()
