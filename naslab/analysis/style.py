@@ -107,6 +107,33 @@ def new_axes(
     return figure.add_axes(box)
 
 
+def legend_above(ax: Axes) -> None:
+    """The legend over the axes, where no curve is; the figure grows by its height."""
+    figure, names = figure_of(ax), ax.get_legend_handles_labels()[1]
+    columns = 3 if max(map(len, names), default=0) < 15 else 2
+    rows = -(-len(names) // columns)
+    (width, height), box, extra = figure.get_size_inches(), ax.get_position(), 0.14 * rows
+    figure.set_size_inches(width, height + extra)
+    ax.set_position((box.x0, box.y0 * height / (height + extra), box.width, box.height * height / (height + extra)))
+    ax.legend(
+        frameon=False, fontsize=6, ncols=columns, loc="lower left", bbox_to_anchor=(-0.12, 1), borderpad=0,
+        columnspacing=1.0, handlelength=2.2,
+    )  # fmt: skip
+
+
+def log_ticks(ax: Axes, values: Iterable[float]) -> None:
+    """A logarithmic x axis with a tick at each value that was measured, where labels have room, and at no other."""
+    ax.set_xscale("log")
+    measured = sorted({float(value) for value in values})
+    room = (measured[-1] / measured[0]) ** 0.09 if len(measured) > 1 else 1.0
+    shown: list[float] = []
+    for value in measured:
+        if not shown or value > shown[-1] * room:
+            shown.append(value)
+    ax.set_xticks(shown, [f"{value:,.6g}" for value in shown])
+    ax.set_xticks(measured, minor=True, labels=[])
+
+
 def figure_of(ax: Axes) -> Figure:
     """The figure that the axes are in."""
     figure = ax.get_figure(root=True)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from naslab.analysis.contents import Section
 from naslab.analysis.report import write_page
-from naslab.analysis.style import new_axes, palette, style
+from naslab.analysis.style import legend_above, new_axes, palette, style
 from naslab.studies import tuning
 from naslab.studies.base import Outcome, Progress, environment, in_processes
 from naslab.studies.limited import RULES, Run, judge, limits
@@ -102,14 +102,14 @@ def _rates(runs: pd.DataFrame) -> Section:
     for rule in ("most-probable", "best"):
         conditional = runs[(runs["rule"] == rule) & runs["method"].str.endswith("conditional")]
         frame = curve(conditional, "rate", "method")
-        ax = draw_curves(frame, "rate", "method", xscale="log", xlabel="learning rate")
+        ax = draw_curves(frame, "rate", "method", xlabel="learning rate")
         section.draw(f"rate-{rule}", f"Learning rate, {RULES[rule]}", ax, "Conditional draws. Bands: 95 % bootstrap.")
         sampled = runs[(runs["rule"] == rule) & (runs["rate"] == RATE) & runs["method"].str.startswith("N = ")]
         sampled = sampled.assign(
             N=sampled["method"].str.extract(r"N = (\d+)", expand=False).astype(int),
             draws=sampled["method"].str.partition(", ")[2],
         )
-        ax = draw_curves(curve(sampled, "N", "draws"), "N", "draws", xscale="log", xlabel="N")
+        ax = draw_curves(curve(sampled, "N", "draws"), "N", "draws", xlabel="N")
         section.draw(f"samples-{rule}", f"N, {RULES[rule]}", ax, f"Learning rate {RATE}. Bands: 95 % bootstrap.")
     return section
 
@@ -142,7 +142,7 @@ def _teaching(runs: pd.DataFrame) -> Section:
                 }
             )
     ax.set(xlabel="step", ylabel="P(V)", ylim=(0, 1.02))
-    ax.legend(frameon=False, fontsize=5)
+    legend_above(ax)
     section.draw("teaching", "Share of draws that are feasible", ax, f"{len(tuning.SEEDS)} seeds.")
     section.add("teaching", "Share of steps that teach", pd.DataFrame(rows), "Rejection wastes the rest.")
     return section

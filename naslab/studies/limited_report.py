@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from naslab.analysis.statistics import bootstrap_interval, holm, wilcoxon_over_tasks
-from naslab.analysis.style import new_axes, palette
+from naslab.analysis.style import legend_above, log_ticks, new_axes, palette
 
 CELL = ["task", "metric", "limit"]
 
@@ -71,12 +71,13 @@ def curve(runs: pd.DataFrame, x: str, by: str) -> pd.DataFrame:
 
 
 def draw_curves(frame: pd.DataFrame, x: str, by: str, names: Iterable[str] = (), **axis: Any) -> Axes:
-    """One line with its band per value of a column."""
+    """One line with its band per value of a column, against the logarithm of another."""
     ax = new_axes()
     for name, look in palette(names or frame[by].unique()).items():
         rows = frame[frame[by] == name]
         ax.plot(rows[x], rows["regret"], color=look.colour, ls=look.line, marker=look.marker, ms=3, label=name)
         ax.fill_between(rows[x], rows["low"], rows["high"], color=look.colour, alpha=0.15, lw=0)
     ax.set(**{"xlabel": x, "ylabel": "regret, points", **axis})
-    ax.legend(frameon=False, fontsize=6)
+    log_ticks(ax, frame[x])
+    legend_above(ax)
     return ax

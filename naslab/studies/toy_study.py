@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from scipy import stats
 
 from naslab.analysis.contents import Section
 from naslab.analysis.report import write_page
 from naslab.analysis.statistics import holm
-from naslab.analysis.style import new_axes, palette, style
+from naslab.analysis.style import legend_above, log_ticks, new_axes, palette, style
 from naslab.studies.base import Outcome, Progress, environment, experiment_folder, in_processes
 from naslab.studies.toy import Variant, simulate
 
@@ -121,46 +120,52 @@ def _tuning(results: pd.DataFrame, by_samples: pd.DataFrame) -> Section:
     section = Section("How hard each is to tune")
     label = RULES["most_probable"]
     families = ("soft", "hard", "absolute", "linear")
-    ax = new_axes()
+    ax, betas = new_axes(), set[float]()
     for family, look in palette(families).items():
         rows = results[results["method"].str.startswith(f"{family}, beta") & (results["steps"] == 2000)]
         rows = rows[rows["learning rate"] == 0.05].assign(
             beta=lambda f: -f["method"].str.split("= ").str[1].astype(float)
         )
         rows = rows.sort_values("beta")
+        betas |= set(rows["beta"])
         ax.plot(rows["beta"], rows[label], color=look.colour, ls=look.line, marker=look.marker, label=family)
         ax.fill_between(rows["beta"], rows[f"{label} low"], rows[f"{label} high"], color=look.colour, alpha=0.2, lw=0)
     ax.set(
         xlabel="-beta",
         ylabel="share that finds 4-2",
-        xscale="log",
         ylim=(0, 1.02),
-        title="learning rate 0.05, 2,000 steps",
     )
-    ax.legend(frameon=False)
-    section.draw("beta", "Soft rewards against beta", ax, f"Selected: {label}. Bands: Wilson 95 % intervals.")
+    log_ticks(ax, betas)
+    legend_above(ax)
+    section.draw(
+        "beta",
+        "Soft rewards against beta",
+        ax,
+        f"Learning rate 0.05, 2,000 steps. Selected: {label}. Bands: Wilson 95 % intervals.",
+    )
     ax = new_axes()
     names = [name for name in METHODS if "beta" not in name]
     for name, look in palette(names).items():
         rows = results[(results["method"] == name) & (results["steps"] == 500)]
         ax.plot(rows["learning rate"], rows[label], color=look.colour, ls=look.line, marker=look.marker, label=name)
-    _label(ax, "learning rate", "500 steps")
-    ax.legend(frameon=False, fontsize=6)
-    section.draw("rate", "Rejection against the learning rate", ax, f"Selected: {label}.")
+    ax.set(xlabel="learning rate", ylabel="share that finds 4-2", ylim=(0, 1.02))
+    log_ticks(ax, rows["learning rate"])
+    legend_above(ax)
+    section.draw("rate", "Rejection against the learning rate", ax, f"500 steps. Selected: {label}.")
     ax = new_axes()
     for rule, look in palette(RULES.values()).items():
         ax.plot(by_samples["N"], by_samples[rule], color=look.colour, ls=look.line, marker=look.marker, label=rule)
-    ax.set(
-        xlabel="N", ylabel="share that finds 4-2", xscale="log", ylim=(0, 1.02), title="learning rate 0.05, 500 steps"
+    ax.set(xlabel="N", ylabel="share that finds 4-2", ylim=(0, 1.02))
+    log_ticks(ax, by_samples["N"])
+    legend_above(ax)
+    section.draw(
+        "samples",
+        "The Monte-Carlo correction against N",
+        ax,
+        "The estimate of P(V) from N draws; learning rate 0.05, 500 steps.",
     )
-    ax.legend(frameon=False)
-    section.draw("samples", "The Monte-Carlo correction against N", ax, "The estimate of P(V) from N draws.")
     section.add("samples", "Against N", by_samples, f"{REPETITIONS:,} repetitions each; Wilson 95 % intervals.")
     return section
-
-
-def _label(ax: Axes, xlabel: str, title: str) -> None:
-    ax.set(xlabel=xlabel, ylabel="share that finds 4-2", xscale="log", ylim=(0, 1.02), title=title)
 
 
 def _agreement(frame: pd.DataFrame) -> Section:

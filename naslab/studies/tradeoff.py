@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from naslab.analysis.contents import Section
 from naslab.analysis.report import write_page
-from naslab.analysis.style import new_axes, palette, style
+from naslab.analysis.style import legend_above, log_ticks, new_axes, palette, style
 from naslab.problem import Constraint
 from naslab.runs import constrained_task
 from naslab.studies import tuning
@@ -84,8 +84,9 @@ def _tradeoff(runs: pd.DataFrame, task: str) -> Axes:
         m: constrained_task(task, Constraint.parse({"params": m})).optimum or 0.0 for m in runs["limit"].unique()
     }
     ax = new_axes(height=3.0)
-    for name, look in palette(runs["method"].unique()).items():
-        rows = curve(runs[runs["method"] == name], "limit", "method")
+    looks = palette([*tuning.SEARCHES, *tuning.variants()])  # a method looks the same in every figure
+    for name in [each for each in looks if each in set(runs["method"])]:
+        rows, look = curve(runs[runs["method"] == name], "limit", "method"), looks[name]
         top = rows["limit"].map(optimum)
         ax.plot(
             rows["limit"], top - rows["regret"], color=look.colour, ls=look.line, marker=look.marker, ms=3, label=name
@@ -93,8 +94,9 @@ def _tradeoff(runs: pd.DataFrame, task: str) -> Axes:
         ax.fill_between(rows["limit"], top - rows["high"], top - rows["low"], color=look.colour, alpha=0.15, lw=0)
     front = sorted(optimum.items())
     ax.plot([m for m, _ in front], [v for _, v in front], color="black", lw=1.2, label="best there is")
-    ax.set(xlabel="limit on parameters", ylabel="test accuracy, %", xscale="log")
-    ax.legend(frameon=False, fontsize=6)
+    ax.set(xlabel="limit on parameters", ylabel="test accuracy, %")
+    log_ticks(ax, optimum)
+    legend_above(ax)
     return ax
 
 
@@ -122,7 +124,7 @@ def _tuning(found: Tuned) -> Section:
         rated = runs.assign(rate=runs["setting"].str.extract(r"lr ([\d.]+)", expand=False).astype(float))
         betas = {method: _beta(settings[rule]) for method, settings in chosen.items()}
         at_best = rated[[_beta(s) == betas[m] for m, s in zip(rated["method"], rated["setting"], strict=True)]]
-        ax = draw_curves(curve(at_best, "rate", "method"), "rate", "method", xscale="log", xlabel="learning rate")
+        ax = draw_curves(curve(at_best, "rate", "method"), "rate", "method", xlabel="learning rate")
         section.draw(f"rate-{rule}", f"Learning rate, {RULES[rule]}", ax, "Each method at its best beta.")
         rates = {method: settings[rule].rpartition("lr ")[2] for method, settings in chosen.items()}
         soft = rated[
@@ -132,7 +134,7 @@ def _tuning(found: Tuned) -> Section:
             ]
         ]
         soft = soft.assign(beta=[-float(_beta(s)) for s in soft["setting"]])
-        ax = draw_curves(curve(soft, "beta", "method"), "beta", "method", xscale="log", xlabel="-beta")
+        ax = draw_curves(curve(soft, "beta", "method"), "beta", "method", xlabel="-beta")
         section.draw(f"beta-{rule}", f"Beta, {RULES[rule]}", ax, "Each reward at its best learning rate.")
     rows = [{"method": m, **{RULES[r]: s for r, s in settings.items()}} for m, settings in chosen.items()]
     caption = f"{len(tuning.TUNING_SEEDS)} seeds x {len(TASKS) * len(tuning.SHARES)} cells each."
