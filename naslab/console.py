@@ -15,13 +15,13 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 @contextmanager
-def progress(unit: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A function to call with what is done, the total, and what was done last."""
+def progress(unit: str, *, detail: bool = False) -> Iterator[Callable[[int, int, str], None]]:
+    """A function to call with what is done, the total, and what was done last; ``detail`` says that on every line."""
     if sys.stderr.isatty():
         with _bar(unit) as tick:
             yield tick
     else:
-        yield _lines(unit)
+        yield _lines(unit, detail)
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def _bar(unit: str) -> Iterator[Callable[[int, int, str], None]]:
         yield lambda done, total, last: bar.update(shown, completed=done, total=total, description=last)
 
 
-def _lines(unit: str) -> Callable[[int, int, str], None]:
+def _lines(unit: str, detail: bool) -> Callable[[int, int, str], None]:
     begun: list[tuple[float, int]] = []
     last_line = [time.monotonic()]
 
@@ -61,7 +61,8 @@ def _lines(unit: str) -> Callable[[int, int, str], None]:
         last_line[0] = now
         start, already = begun[0]
         left = (now - start) / (done - already) * (total - done) if done > already else 0.0
-        print(f"{done}/{total} {unit}, {left:.0f} s left", file=sys.stderr, flush=True)
+        said = f"; {last}" if detail and last else ""
+        print(f"{done}/{total} {unit}, {left:.0f} s left{said}", file=sys.stderr, flush=True)
 
     return tick
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,22 @@ from naslab.errors import OutputError, TrainingFailed
 from naslab.evaluators.base import Evaluation
 from naslab.evaluators.threads import one_thread
 from naslab.loop import second_worth
-from naslab.optimizers.base import GradientSearch, Query
+from naslab.optimizers.base import GradientSearch, Query, Step
 from naslab.problem import Budget
 from naslab.tasks import Task
 from naslab.trace import Recorded, Trace, differences
 
+Progress = Callable[[int, int, str], None]
 
-def run_gradient(task: Task, search: GradientSearch, budget: Budget, trace: Trace, checkpoint: Path | None) -> Recorded:
+
+def run_gradient(
+    task: Task,
+    search: GradientSearch,
+    budget: Budget,
+    trace: Trace,
+    checkpoint: Path | None,
+    progress: Progress | None = None,
+) -> Recorded:
     """Epoch after epoch until the budget is spent or the search has ended.
 
     An epoch that would end past the budget does not count. The trace holds for each epoch what the search would have
@@ -31,6 +41,7 @@ def run_gradient(task: Task, search: GradientSearch, budget: Budget, trace: Trac
         budget: In epochs, or in seconds on the task's clock.
         trace: Open; it may hold the beginning of this run.
         checkpoint: Where the state of the last epoch is kept, with the trace's header; None keeps none.
+        progress: Is told after every epoch how many are made and planned, and what the last one found.
 
     Raises:
         OutputError: The checkpoint belongs to another run.
@@ -40,10 +51,17 @@ def run_gradient(task: Task, search: GradientSearch, budget: Budget, trace: Trac
     if recorded.end is not None:
         return recorded
     with one_thread():
-        return _run(task, search, budget, trace, checkpoint)
+        return _run(task, search, budget, trace, checkpoint, progress)
 
 
-def _run(task: Task, search: GradientSearch, budget: Budget, trace: Trace, checkpoint: Path | None) -> Recorded:
+def _run(
+    task: Task,
+    search: GradientSearch,
+    budget: Budget,
+    trace: Trace,
+    checkpoint: Path | None,
+    progress: Progress | None,
+) -> Recorded:
     recorded, epoch = trace.recorded, 0
     known = len(recorded.steps)
     if known and checkpoint is not None and checkpoint.exists():
@@ -53,8 +71,8 @@ def _run(task: Task, search: GradientSearch, budget: Budget, trace: Trace, check
     seconds_left = (budget.amount if budget.unit == "s" else math.inf) - clock
     worth = second_worth(task)
     reason = "budget"
+    state = search.state() if seconds_left < math.inf else {}
     while epoch < epochs:
-        before = search.state() if seconds_left < math.inf else None
         started = time.process_time()
         try:
             step = search.step()
@@ -66,28 +84,38 @@ def _run(task: Task, search: GradientSearch, budget: Budget, trace: Trace, check
             break
         epoch += 1
         if epoch <= known:
+            state = search.state() if seconds_left < math.inf else state
             continue
         seconds = (time.process_time() - started) * worth
         if seconds > seconds_left:
-            assert before is not None
-            search.restore(before)
+            search.restore(state)
             epoch -= 1
             break
         seconds_left -= seconds
         feasible = task.problem.is_feasible(step.architecture)
         trace.step(Query(step.architecture), Evaluation(step.score, seconds, step.metrics), feasible, feasible)
+        if checkpoint is not None or seconds_left < math.inf:
+            state = search.state()
         if checkpoint is not None:
-            _save(search, checkpoint, recorded.header, epoch)
+            _save(state, checkpoint, recorded.header, epoch)
+        if progress is not None:
+            progress(epoch, int(min(epochs, max(search.epochs, epoch))), _line(task, step))
     best = search.best() if epoch else None
     trace.finish({"reason": reason, "best": None if best is None else list(best), "evaluations": epoch})
     return trace.recorded
 
 
-def _save(search: GradientSearch, path: Path, header: dict[str, Any], epoch: int) -> None:
+def _line(task: Task, step: Step) -> str:
+    """What an epoch found: its numbers, and the architecture that would be returned now."""
+    numbers = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in step.metrics.items())
+    return f"{numbers}; now {task.problem.space.to_string(step.architecture)}"
+
+
+def _save(state: dict[str, Any], path: Path, header: dict[str, Any], epoch: int) -> None:
     import torch
 
     temporary = path.with_name(f"{path.name}.new")
-    torch.save({"header": json.dumps(header), "epoch": epoch, "state": search.state()}, temporary)
+    torch.save({"header": json.dumps(header), "epoch": epoch, "state": state}, temporary)
     temporary.replace(path)
 
 

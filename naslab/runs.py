@@ -14,7 +14,7 @@ import numpy as np
 from naslab import __version__
 from naslab.choice import Architecture
 from naslab.errors import InvalidValue, NaslabError
-from naslab.gradient_loop import run_gradient
+from naslab.gradient_loop import Progress, run_gradient
 from naslab.loop import run, seed_sequence
 from naslab.optimizers.base import GradientSearch, Optimizer
 from naslab.optimizers.spec import OptimizerSpec, optimizer_spec, plugin_error
@@ -54,6 +54,7 @@ def search(
     seed: int = 0,
     max: Mapping[str, float] | Iterable[str] = (),
     out: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> SearchResult:
     """Run one search; the same run as with this seed in a comparison.
 
@@ -65,6 +66,7 @@ def search(
         max: Limits on costs.
         out: A folder for the trace ``<task>/<optimizer>/<seed>.jsonl``; resumed where it holds the beginning of this
             run.
+        progress: Is told after every epoch of a gradient search how many are made and planned, and what it found.
     """
     if not isinstance(seed, int) or seed < 0:
         raise InvalidValue(f"seed {seed!r}: give a whole number of at least 0")
@@ -73,7 +75,7 @@ def search(
     check_budget(spec, Budget.parse(budget))  # this and the next refuse what is wrong before anything is written
     spec.build(prepared.problem, np.random.default_rng(0))
     path = None if out is None else trace_path(Path(out), prepared.id, spec.label, seed)
-    recorded = run_one(prepared, spec, seed, Budget.parse(budget), path)
+    recorded = run_one(prepared, spec, seed, Budget.parse(budget), path, progress)
     if path is not None:
         recorded = read(path)
     assert recorded.end is not None
@@ -89,6 +91,11 @@ def search(
     return SearchResult(prepared.id, best, name, score, truth, prepared.metric, prepared.unit, recorded)
 
 
+def default_budget(spec: OptimizerSpec) -> str:
+    """100 evaluations; of a gradient search all the epochs that it plans, and as many again should it go back."""
+    return f"{2 * spec.describe()['hyperparameters']['epochs']}epochs" if spec.unit == "epochs" else "100"
+
+
 def check_budget(spec: OptimizerSpec, budget: Budget) -> None:
     """Refuse a budget in a unit that a strategy does not work in.
 
@@ -100,7 +107,9 @@ def check_budget(spec: OptimizerSpec, budget: Budget) -> None:
         raise InvalidValue(f"budget {budget}: {spec.label!r} works in {spec.unit} ({example}) or in seconds (60s)")
 
 
-def run_one(task: Task, spec: OptimizerSpec, seed: int, budget: Budget, path: Path | None) -> Recorded:
+def run_one(
+    task: Task, spec: OptimizerSpec, seed: int, budget: Budget, path: Path | None, progress: Progress | None = None
+) -> Recorded:
     """Run, or finish, one run.
 
     Args:
@@ -109,6 +118,7 @@ def run_one(task: Task, spec: OptimizerSpec, seed: int, budget: Budget, path: Pa
         seed: Which of the optimizer's runs.
         budget: What it may spend.
         path: Where its trace is; None keeps it in memory.
+        progress: As of :func:`search`.
     """
     header = {
         "naslab": __version__,
@@ -127,7 +137,8 @@ def run_one(task: Task, spec: OptimizerSpec, seed: int, budget: Budget, path: Pa
         optimizer = spec.build(task.problem, np.random.default_rng(seed_sequence(*key, "optimizer")))
         try:
             if isinstance(optimizer, GradientSearch):
-                return run_gradient(task, optimizer, budget, trace, path and path.with_suffix(".checkpoint"))
+                checkpoint = path and path.with_suffix(".checkpoint")
+                return run_gradient(task, optimizer, budget, trace, checkpoint, progress)
             return run(task, optimizer, budget, trace, seed_sequence(*key, "evaluations"))
         except NaslabError:
             raise

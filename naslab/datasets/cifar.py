@@ -46,6 +46,14 @@ def load_cifar(folder: str | Path, split: Literal["train", "test"] = "train") ->
     )
 
 
+def cifar_classes(folder: str | Path) -> int:
+    """10 or 100: which CIFAR a folder holds; 0 where it holds none."""
+    for version in VERSIONS:
+        if all((Path(folder) / name).is_file() for name in version.train):
+            return version.classes
+    return 0
+
+
 @dataclass(frozen=True)
 class _Version:
     name: str

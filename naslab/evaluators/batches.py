@@ -6,8 +6,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from naslab.datasets.rows import Labelled
+from naslab.errors import InvalidValue, UnknownName
+
+AUGMENTATIONS = ("none", "crop-flip")
+PADDING = 4
 
 
 class Batches:
@@ -16,12 +21,22 @@ class Batches:
     Args:
         rows: To draw from.
         size: Of a batch, at most the number of rows.
-        generator: Of the orders.
+        generator: Of the orders, and of the augmentation.
+        augmentation: ``"none"``, or ``"crop-flip"``: each image is padded by four zeros, cropped to its size at random,
+            and mirrored half of the time, as is usual on CIFAR. Zeros are those of standardised images: mean colours.
+
+    Raises:
+        UnknownName: There is no such augmentation.
+        InvalidValue: Rows to be cropped that are no images.
     """
 
-    def __init__(self, rows: Labelled, size: int, generator: torch.Generator) -> None:
+    def __init__(self, rows: Labelled, size: int, generator: torch.Generator, augmentation: str = "none") -> None:
+        if augmentation not in AUGMENTATIONS:
+            raise UnknownName(augmentation, AUGMENTATIONS, of="augmentation")
+        if augmentation != "none" and rows.x.ndim != 4:
+            raise InvalidValue(f"augmentation={augmentation!r} is for images; the rows have shape {rows.x.shape[1:]}")
         self.x, self.y = torch.from_numpy(rows.x), torch.from_numpy(rows.y)
-        self.size, self.generator = size, generator
+        self.size, self.generator, self.augmentation = size, generator, augmentation
         self._waiting: list[Tensor] = []
 
     def next(self) -> tuple[Tensor, Tensor]:
@@ -30,7 +45,8 @@ class Batches:
             order = torch.randperm(len(self.y), generator=self.generator)
             self._waiting = list(torch.split(order[: len(order) // self.size * self.size], self.size))
         drawn = self._waiting.pop(0)
-        return self.x[drawn], self.y[drawn]
+        x = self.x[drawn]
+        return x if self.augmentation == "none" else crop_flip(x, self.generator), self.y[drawn]
 
     def state(self) -> dict[str, Any]:
         """What is left of this pass, and the generator."""
@@ -40,3 +56,15 @@ class Batches:
         """Go on from a state."""
         self._waiting = list(state["waiting"])
         self.generator.set_state(state["generator"])
+
+
+def crop_flip(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Every image of ``(B, C, H, W)`` moved by up to four pixels each way, zeros coming in, half of them mirrored."""
+    count, channels, height, width = x.shape
+    down, right = torch.randint(0, 2 * PADDING + 1, (2, count, 1), generator=generator)
+    mirrored = torch.rand((count, 1), generator=generator) < 0.5
+    rows, columns = torch.arange(height) + down, torch.arange(width) + right
+    columns = torch.where(mirrored, columns.flip(1), columns)
+    padded = functional.pad(x, (PADDING,) * 4)
+    images, depth = torch.arange(count)[:, None, None, None], torch.arange(channels)[None, :, None, None]
+    return padded[images, depth, rows[:, None, :, None], columns[:, None, None, :]]

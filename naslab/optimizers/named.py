@@ -44,8 +44,8 @@ def named(**changed: Any) -> Callable[[Class], Class]:
 def _signature(strategy: type) -> inspect.Signature:
     """Its own parameters, and in place of ``**options`` those of its base."""
     own = inspect.signature(strategy)
-    last = next(reversed(own.parameters.values()), None)
-    if last is None or last.kind is not inspect.Parameter.VAR_KEYWORD:
+    last = list(own.parameters.values())[-1]
+    if last.kind is not inspect.Parameter.VAR_KEYWORD:
         return own
     base = inspect.signature(strategy.__mro__[1]).parameters
     named_here = [each for each in own.parameters.values() if each is not last]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,7 +47,10 @@ class Argmax(Derivation):
         space, logits = search.space, search.logits()
         own: Callable[..., Architecture] | None = getattr(space, "discretise", None)
         if own is not None:
-            found = own({choice.name: softmax(each) for choice, each in zip(space.choices, logits, strict=True)})
+            edges = search.model.edge_weights() or {}  # PC-DARTS: an edge counts as its operation times its weight
+            names = [choice.name for choice in space.choices]
+            weights = {name: softmax(each) for name, each in zip(names, logits, strict=True)}
+            found = own({name: share * float(edges.get(name, 1.0)) for name, share in weights.items()})
         else:
             found = tuple(int(each.argmax()) for each in logits)
         if space.is_valid(found) and search.problem.is_feasible(found):
@@ -63,8 +66,19 @@ class SampleAndRank(Derivation):
 
     def ranked(self, search: OneShotSearch, count: int) -> list[Architecture]:
         """Different ones of so many draws, the best first."""
-        distinct = sorted(set(search.draws(count, np.random.default_rng(0))))
+        distinct = sorted(set(self.candidates(search, count)))
         return sorted(distinct, key=search.score, reverse=True)
+
+    def candidates(self, search: OneShotSearch, count: int) -> Sequence[Architecture]:
+        """What is ranked."""
+        return search.draws(count, np.random.default_rng(search.ending))
+
+
+class TopAndRank(SampleAndRank):
+    """Of the 100 most probable feasible ones the best with the shared weights (SETN); of ten, before the end."""
+
+    def candidates(self, search: OneShotSearch, count: int) -> Sequence[Architecture]:
+        return search.feasible.top(search.logits(), count)
 
 
 class Evolution(SampleAndRank):
@@ -77,7 +91,7 @@ class Evolution(SampleAndRank):
     def derive(self, search: OneShotSearch, *, final: bool) -> Architecture:
         if not final:
             return super().derive(search, final=False)
-        rng = np.random.default_rng(0)
+        rng = np.random.default_rng(search.ending)
         known = {a: search.score(a) for a in search.draws(POPULATION, rng)}
         for _ in range(GENERATIONS):
             parents = sorted(known, key=lambda a: (-known[a], a))[:PARENTS]
@@ -99,7 +113,7 @@ class Retrain(SampleAndRank):
     def derive(self, search: OneShotSearch, *, final: bool) -> Architecture:
         if not final:
             return super().derive(search, final=False)
-        candidates, rng = self.ranked(search, SAMPLES)[:RETRAINED], np.random.default_rng(0)
+        candidates, rng = self.ranked(search, SAMPLES)[:RETRAINED], np.random.default_rng(search.ending)
         train, held = (Rows(each.x.numpy(), each.y.numpy()) for each in (search.train_batches, search.held_batches))
         recipe = Recipe(
             search.epochs, search.train_batches.size, search.learning_rate, weight_decay=search.weight_decay
@@ -154,6 +168,7 @@ def _kept(search: OneShotSearch, made: Callable[[], Architecture], rng: np.rando
 DERIVATIONS: dict[str, type[Derivation]] = {
     "argmax": Argmax,
     "sample-and-rank": SampleAndRank,
+    "top-and-rank": TopAndRank,
     "evolution": Evolution,
     "retrain": Retrain,
 }

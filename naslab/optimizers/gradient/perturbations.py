@@ -20,7 +20,8 @@ Loss = Callable[[Sequence[Tensor]], Tensor]
 class Perturbation(ABC):
     """What happens to probabilities in a training step.
 
-    The radius grows linearly over the search, from 0.03 to 0.3 (the released code).
+    The radius grows linearly over the search, from 0.03 in its first to 0.3 in its last epoch (the released code
+    would reach that one epoch later).
 
     Args:
         start: Radius at the beginning.

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from naslab.compiler.decisions import Decision, Sparse
 from naslab.compiler.supernet import Form
-from naslab.errors import UnknownName
+from naslab.errors import TrainingFailed, UnknownName
 
 Decisions = list[Decision]
+DRAWS = 100
 
 
 class Relaxation(ABC):
@@ -114,6 +115,7 @@ class TwoPath(Relaxation):
     Two options are drawn without replacement by p; between them one is drawn by their shares. The gradient of a gate
     needs the outputs of both: ``dL/da_i = sum_j dL/dg_j p_j (1[i = j] - p_i)``, p the shares of the two. After an
     update the two logits are shifted so that the probability of both together is what it was (the released code).
+    A penalty moves the two that were drawn only.
     """
 
     form: Form = "categorical"
@@ -135,6 +137,8 @@ class TwoPath(Relaxation):
         return [decisions]
 
     def corrected(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> list[Tensor]:
+        if not self._pairs:
+            return list(after)  # something else has learnt: a reward of drawn paths
         found = []
         for old, new, pair in zip(before, after, self._pairs, strict=True):
             both = list(pair)
@@ -177,12 +181,13 @@ class Sampled(Relaxation):
 def relaxed_draw(p: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
     """``softmax((log p + g) / temperature)``, g standard Gumbel noise; drawn again should a number not be finite."""
     log_p = p.clamp_min(torch.finfo(p.dtype).tiny).log()
-    while True:
+    for _ in range(DRAWS):
         uniform = torch.rand(p.shape, generator=generator, dtype=torch.float64)
         gumbel = -(-uniform.clamp_min(1e-300).log()).log().to(p.dtype)
         relaxed = torch.softmax((log_p + gumbel) / temperature, dim=0)
         if bool(relaxed.isfinite().all()):
             return relaxed
+    raise TrainingFailed(f"no finite draw from probabilities {p.tolist()}; fix: a lower learning_rate")
 
 
 class _Gates(torch.autograd.Function):

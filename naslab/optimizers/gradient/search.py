@@ -50,6 +50,7 @@ class OneShotSearch(GradientSearch):
         stopping: When the search ends before its last epoch.
         epochs: After which the search ends; schedules span them.
         batch: Rows of a step, of training and of validation.
+        augmentation: Of images, of training and of validation; see :class:`~naslab.evaluators.batches.Batches`.
         learning_rate: Of the weights at the start: SGD with Nesterov momentum, cosine schedule.
         end_rate: Of the weights at the end.
         momentum: Of the weights.
@@ -82,6 +83,7 @@ class OneShotSearch(GradientSearch):
         stopping: str = "epochs",
         epochs: int = 50,
         batch: int = 64,
+        augmentation: str = "none",
         learning_rate: float = 0.025,
         end_rate: float = 0.001,
         momentum: float = 0.9,
@@ -102,7 +104,10 @@ class OneShotSearch(GradientSearch):
         super().__init__(problem, rng)
         train, held = problem.train, problem.validation
         if train is None or held is None:
-            raise InvalidValue("this search trains weights: it needs a task with rows, such as pocket-cell/mnist")
+            raise InvalidValue(
+                "this search trains weights, and the task has no rows to train on. Tasks that have: pocket-cell/..., "
+                "pocket-mlp/...; for those of NAS-Bench-201 give a folder of CIFAR (naslab search TASK --data DIR)"
+            )
         if epochs < 1 or not 1 <= batch <= min(len(train), len(held)):
             most = min(len(train), len(held))
             raise InvalidValue(
@@ -131,7 +136,7 @@ class OneShotSearch(GradientSearch):
             affine=affine,
             track_running_stats=statistics != "batch",
             partial_channels=partial,
-            drop_path=DropPath.operations(drop_path, self.noise) if drop_path else None,
+            drop_path=DropPath.operations(drop_path, self.generator) if drop_path else None,
             fast=update != "second-order-exact",
         )
         self.model = Model(supernet, self.generator, edges=edges)
@@ -141,11 +146,12 @@ class OneShotSearch(GradientSearch):
         self.optimizer = torch.optim.Adam(
             self.model.architecture, architecture_rate, betas=(first_beta, 0.999), weight_decay=architecture_decay
         )
-        self.train_batches = Batches(train, batch, torch_generator(rng))
-        self.held_batches = Batches(held, batch, torch_generator(rng))
+        self.train_batches = Batches(train, batch, torch_generator(rng), augmentation)
+        self.held_batches = Batches(held, batch, torch_generator(rng), augmentation)
         self.steps = len(train) // batch
         held_rows, train_rows = ((each.x, each.y) for each in (self.held_batches, self.train_batches))
         self.ranking = Ranking(supernet, held_rows, train_rows, statistics)
+        self.ending = int(rng.integers(2**63))
         self.prepare(rng)
 
     def prepare(self, rng: np.random.Generator) -> None:
@@ -167,14 +173,17 @@ class OneShotSearch(GradientSearch):
         losses, held_losses = [], []
         for _ in range(self.steps):
             train, held = self.train_batches.next(), self.held_batches.next()
+            self._check_logits()
             if self.epoch >= self.warm_up:
                 held_losses.append(self.update.update(learner, train, held))
             losses.append(self._train(*train))
+            if not math.isfinite(losses[-1]):
+                raise TrainingFailed(
+                    f"the training loss is {losses[-1]} in epoch {self.epoch + 1}; fix: a lower learning_rate"
+                )
+        self._check_logits()
         self.epoch += 1
-        loss = float(np.mean(losses))
-        if not math.isfinite(loss):
-            raise TrainingFailed(f"the training loss is {loss} in epoch {self.epoch}; fix: a lower learning_rate")
-        metrics = {"train_loss": loss}
+        metrics = {"train_loss": float(np.mean(losses))}
         if held_losses and not math.isnan(held_losses[0]):
             metrics["validation_loss"] = float(np.mean(held_losses))
         metrics |= self.after_epoch()
@@ -251,6 +260,10 @@ class OneShotSearch(GradientSearch):
         self.train_batches.restore(state["train"])
         self.held_batches.restore(state["held"])
 
+    def _check_logits(self) -> None:
+        if not all(bool(each.isfinite().all()) for each in self.model.architecture):
+            raise TrainingFailed(f"a logit is not finite in epoch {self.epoch + 1}; fix: a lower architecture_rate")
+
     def _schedule(self) -> None:
         """Bring all that changes with the epoch to where it should be."""
         progress = self.epoch / max(1, self.epochs - 1)
@@ -281,7 +294,12 @@ class OneShotSearch(GradientSearch):
             decisions = self.weights.decide(probabilities, self.generator)
             return self.model.loss(decisions, x, y, self.weights.form, held_edges)
 
-        loss = loss_of(self.perturbation.perturbed(self.model.probabilities(), loss_of, self.noise))
+        statistics = [(buffer, buffer.clone()) for buffer in self.model.supernet.buffers()]
+        perturbed = self.perturbation.perturbed(self.model.probabilities(), loss_of, self.noise)
+        with torch.no_grad():
+            for buffer, value in statistics:  # an adversary's passes are not the weights' training
+                buffer.copy_(value)
+        loss = loss_of(perturbed)
         self.weight_optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.weights, self.clip)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from naslab.optimizers.gradient.search import OneShotSearch
 
 WINDOW, BACK, RISE, EARLIEST = 5, 4, 1.3, 10
+AGO = BACK + WINDOW // 2  # measurements between the last one and the middle of the earlier window
 STRONGER, STRONGEST = 3.0, 0.0243
 
 
@@ -45,9 +46,10 @@ class Epochs(Stopping):
 class Eigenvalue(Stopping):
     """Early stopping of RobustDARTS (Zela et al. 2020, section 4.3 and its released code).
 
-    Every second epoch the dominant eigenvalue of the Hessian is measured on a random validation batch, and averaged
-    over the last five measurements. From epoch 10 on, the search ends when that mean is more than 1.3 times what it was
-    four measurements ago; the logits are set back to those of that time.
+    Every second epoch the dominant eigenvalue of the Hessian is measured on a random validation batch. Means over five
+    measurements stand for the epoch of the middle one. When a mean is more than 1.3 times that of four measurements
+    before, and that was not before epoch 10, the search ends with the logits of that earlier epoch: as of epoch 22,
+    twelve epochs back.
     """
 
     EVERY = 2
@@ -61,11 +63,14 @@ class Eigenvalue(Stopping):
         if search.epoch % self.EVERY:
             return {}
         self.values.append(self._measured(search))
-        self.kept = [*self.kept, self.keep(search)][-1 - BACK :]
+        self.kept = [*self.kept, self.keep(search)][-1 - AGO :]
         found = {"eigenvalue": self.values[-1]}
-        means = [float(np.mean(self.values[max(0, i - WINDOW + 1) : i + 1])) for i in range(len(self.values))]
-        if search.epoch >= EARLIEST and len(means) > BACK and means[-1] > RISE * means[-1 - BACK] > 0:
-            self.risen(search)
+        if len(self.kept) > AGO and search.epoch - self.EVERY * AGO >= EARLIEST and len(self.values) >= WINDOW + BACK:
+            now, before = (
+                float(np.mean(part)) for part in (self.values[-WINDOW:], self.values[-WINDOW - BACK : -BACK])
+            )
+            if now > RISE * before > 0:
+                self.risen(search)
         return found
 
     def keep(self, search: OneShotSearch) -> dict[str, Any]:
@@ -106,8 +111,8 @@ class Eigenvalue(Stopping):
 class AdaptiveL2(Eigenvalue):
     """The same warning, answered by more regularisation (DARTS-ADA; Zela et al. 2020, section 5.2 and released code).
 
-    The search is taken back, weights and all, to the epoch four measurements ago and goes on from there with three
-    times the weight decay, as long as that is not more than 0.0243; after that it runs to its end.
+    The search is taken back, weights and all, to that earlier epoch and goes on from there with three times the weight
+    decay, as long as that is not more than 0.0243; after that it runs to its end. Epochs made again count.
     """
 
     def keep(self, search: OneShotSearch) -> dict[str, Any]:
@@ -119,7 +124,7 @@ class AdaptiveL2(Eigenvalue):
             return
         search.set_learnt(self.kept[0])
         search.weight_decay = stronger
-        self.values, self.kept = [], []
+        self.values, self.kept = self.values[:-AGO], self.kept[:1]
 
 
 STOPPINGS: dict[str, type[Stopping]] = {"epochs": Epochs, "eigenvalue": Eigenvalue, "adaptive-l2": AdaptiveL2}

@@ -34,14 +34,17 @@ class SNAS(OneShotSearch):
     """
 
 
-@named(weights="uniform", derivation="sample-and-rank", epochs=250)
+@named(weights="uniform", derivation="top-and-rank", epochs=250)
 class SETN(OneShotSearch):
-    """SETN (Dong & Yang 2019b): weights on uniform paths, logits by the mixture; the best of 100 draws is returned."""
+    """SETN (Dong & Yang 2019b): weights on uniform paths, logits by the mixture; the best of the 100 most probable."""
 
 
 @named(weights="uniform", update="none", derivation="sample-and-rank", epochs=250)
 class RSPS(OneShotSearch):
-    """Random search with parameter sharing (Li & Talwalkar 2019): uniform paths; the best of 100 random ones."""
+    """Random search with parameter sharing (Li & Talwalkar 2019): uniform paths; the best of 100 random ones.
+
+    Deviation from the NAS-Bench-201 script: a path with a node that nothing leads to is not drawn again.
+    """
 
 
 @named(weights="uniform", update="none", derivation="evolution", epochs=250, statistics="recalibrated")
@@ -116,6 +119,7 @@ class OneShotBaseline(OneShotSearch):
 class OneShotDropPath(OneShotSearch):
     """A supernet of which ever more options are dropped (Bender et al. 2018); the best of 100 random architectures.
 
-    The rate at the end is ours: 0.1 that all that leads to a node is dropped, of ten options each with 0.79. Deviation:
-    weight decay is on all weights, not on those of the present path alone.
+    The rate at the end is ours: 0.1 that all that leads to a node is dropped, of ten options each with 0.79.
+    Deviations: weight decay is on all weights, not on those of the present path alone, and there is no ghost batch
+    normalisation.
     """

@@ -12,7 +12,7 @@ from torch.nn import functional
 import naslab
 from naslab.choice import Choice
 from naslab.compiler.primitives import BatchNorm
-from naslab.errors import InvalidValue, UnknownName
+from naslab.errors import InvalidValue, TrainingFailed, UnknownName
 from naslab.ops import Conv, Identity, PooledLinear, Zero
 from naslab.optimizers.gradient.curvature import Curvature
 from naslab.optimizers.gradient.enas import Controller
@@ -146,16 +146,17 @@ def rising(monkeypatch, values):
 
 
 def test_a_rise_ends_the_search_at_the_logits_of_before(monkeypatch):
-    rising(monkeypatch, [1.0] * 6 + [9.0] * 20)
+    rising(monkeypatch, [1.0] * 10 + [9.0] * 20)
     search, logits = built("robust-darts", epochs=40, architecture_rate=0.1), []
     while (step := search.step()) is not None:
         logits.append([each.detach().clone() for each in search.model.logits])
         last = step
-    # measured at 2, 4, ...: the mean of five is above 1.3 with the seventh, in epoch 14; four before that is epoch 6
-    assert len(logits) == 14
+    # measured at 2, 4, ...: the mean of the last five is above 1.3 with the eleventh, in epoch 22; that of four before
+    # stands for epoch 10
+    assert len(logits) == 22
     assert last.metrics["eigenvalue"] == 9.0
-    assert all(torch.equal(a, b) for a, b in zip(logits[13], logits[5], strict=True))
-    assert not all(torch.equal(a, b) for a, b in zip(logits[12], logits[5], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(logits[21], logits[9], strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(logits[20], logits[9], strict=True))
 
 
 def test_without_a_rise_it_goes_to_the_end(monkeypatch):
@@ -165,15 +166,20 @@ def test_without_a_rise_it_goes_to_the_end(monkeypatch):
 
 
 def test_more_weight_decay_after_going_back(monkeypatch):
-    values = [1.0] * 6 + [9.0] * 40
-    rising(monkeypatch, values)
-    search = built("robust-darts", stopping="adaptive-l2", epochs=16, weight_decay=0.003)
+    measured = iter([1.0] * 10 + [9.0] + [1.0] * 10)
+    monkeypatch.setattr(Eigenvalue, "_measured", lambda self, search: next(measured))
+    search = built("robust-darts", stopping="adaptive-l2", epochs=24, weight_decay=0.003)
     epochs = []
     while search.step() is not None:
         epochs.append(search.epoch)
-    assert epochs == [*range(1, 14), 6, *range(7, 17)]  # back from 14 to 6
+    assert epochs == [*range(1, 22), 10, *range(11, 25)]  # back from 22 to 10
     assert search.weight_decay == pytest.approx(0.009)
     assert search.weight_optimizer.param_groups[0]["weight_decay"] == pytest.approx(0.009)
+
+
+def test_a_rise_before_the_tenth_epoch_is_none(monkeypatch):
+    rising(monkeypatch, [1.0] * 2 + [9.0] * 20)
+    assert sum(1 for _ in iter(built("robust-darts", epochs=20).step, None)) == 20
 
 
 @pytest.mark.parametrize("how", ["eigenvalue", "adaptive-l2"])
@@ -210,6 +216,32 @@ def test_evolution_finds_what_few_draws_do_not(monkeypatch):
     found = {how: built("spos", problem, derivation=how).best() for how in ("evolution", "sample-and-rank")}
     assert sum(abs(option - 3) for option in found["evolution"]) <= 1
     assert sum(abs(option - 3) for option in found["sample-and-rank"]) > 1
+
+
+def test_searches_of_different_seeds_look_at_different_candidates():
+    searches = [built("rsps", seed=seed) for seed in (0, 1)]
+    drawn = [search.derivation.candidates(search, 10) for search in searches]
+    assert drawn[0] != drawn[1]
+    assert drawn[0] == searches[0].derivation.candidates(searches[0], 10)
+
+
+def test_setn_ranks_the_most_probable(monkeypatch):
+    search = built("setn")
+    with torch.no_grad():
+        for logits in search.model.logits:
+            logits.copy_(torch.tensor([0.0, 1.0, 2.5]))
+    expected = sorted(TASK.problem.space.architectures(), key=lambda a: -sum((0.0, 1.0, 2.5)[k] for k in a))
+    assert search.derivation.candidates(search, 4)[0] == expected[0] == (2, 2, 2)
+    assert set(search.derivation.candidates(search, 4)) == set(expected[:4])
+
+
+@pytest.mark.parametrize("name", ["gdas", "snas", "proxylessnas", "darts", "setn"])
+def test_numbers_that_are_none_end_the_search_with_a_word(name):
+    search = built(name, warm_up=0)
+    with torch.no_grad():
+        search.model.logits[0].fill_(float("nan"))
+    with pytest.raises(TrainingFailed, match="fix: a lower"):
+        search.step()
 
 
 def test_the_best_of_five_retrained_is_returned(monkeypatch):
