@@ -1,0 +1,1 @@
+"""Learned predictors: from the labels of a few architectures to the scores of all."""

@@ -1,0 +1,152 @@
+"""BONAS' predictor: a graph network whose last layer is replaced by Bayesian linear regression (Shi et al. 2020)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sklearn.linear_model import BayesianRidge
+from torch import Tensor, nn
+from torch.nn import functional
+
+from naslab.choice import Architecture
+from naslab.evaluators.predictors.base import Floats, Prediction
+from naslab.evaluators.predictors.graph_networks import GraphPredictor
+from naslab.evaluators.predictors.layers import Linear
+from naslab.evaluators.predictors.neural import Held
+from naslab.evaluators.predictors.training import Inputs, Schedule, Training, outputs_of
+from naslab.evaluators.threads import one_thread
+from naslab.space import SearchSpace
+
+
+class BONAS(GraphPredictor):
+    """Four graph convolutions of 64, read off at a node that all others are joined to; Bayesian regression on top.
+
+    Shi, Pi, Xu, Li, Kwok & Zhang 2020, "Bridging the Gap between Sample-based and One-shot Neural Architecture Search
+    with BONAS", section 3; sizes and training as in the authors' code (batch normalisation, batches of 128, Adam).
+    After training, the last layer gives way to Bayesian linear regression on what reaches it, precisions by evidence
+    maximisation. Deviations of predictions hold the weights' uncertainty and the noise, not the graph network's.
+
+    Deviations: regression on the transformed targets instead of on the logit of the accuracy, hence no sigmoid; normal
+    with a gamma prior on both precisions (scikit-learn's ``BayesianRidge``) where the authors' code has none.
+
+    Args:
+        space: Whose architectures they are.
+        target: See :class:`~naslab.evaluators.predictors.base.Predictor`; the paper has ``"raw"``.
+        loss: Of the graph network: ``"exponential"`` (the paper), or another of
+            :data:`naslab.evaluators.predictors.losses.LOSSES`.
+        simplified: See :class:`~naslab.evaluators.predictors.graph_networks.GraphPredictor`.
+        epochs: Passes over the training rows.
+        batch: Rows of a step.
+        learning_rate: Of Adam.
+
+    Raises:
+        UnknownName: There is no such target or loss.
+        InvalidValue: A number that makes no sense.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        target: str = "rank",
+        loss: str = "exponential",
+        simplified: bool = False,
+        epochs: int = 100,
+        batch: int = 128,
+        learning_rate: float = 1e-3,
+    ) -> None:
+        schedule = Schedule(epochs, batch, learning_rate, cosine=False)
+        super().__init__(space, target=target, loss=loss, schedule=schedule, simplified=simplified)
+        self._regression = BayesianRidge()
+
+    def _network(self, columns: int, generator: torch.Generator) -> nn.Module:
+        return GlobalNodeNetwork(self._tokens, columns)
+
+    def _train(self, training: Training, held: Held | None) -> None:
+        super()._train(training, held)
+        *inputs, targets = training.rows
+        self._regression = BayesianRidge().fit(self._embedded(training.model, tuple(inputs)), targets.double().numpy())
+
+    def _predict(self, architectures: list[Architecture], features: Floats | None) -> Prediction:
+        assert self.model is not None
+        with one_thread():
+            known = [self._embedded(self.model, inputs) for inputs in self._blocks(architectures, features)]
+            mean, deviation = self._regression.predict(np.concatenate(known), return_std=True)
+        return Prediction(mean, deviation)
+
+    def _embedded(self, model: nn.Module, inputs: Inputs) -> Floats:
+        assert isinstance(model, GlobalNodeNetwork)
+        embedded: Floats = outputs_of(model.embedder, inputs).double().numpy()
+        return embedded
+
+
+class GlobalNodeNetwork(nn.Module):
+    """A graph network and a linear layer.
+
+    Args:
+        tokens: Number of tokens there are, padding (0) included.
+        columns: Number of features, appended to the embedding.
+    """
+
+    def __init__(self, tokens: int, columns: int) -> None:
+        super().__init__()
+        self.embedder = Embedder(tokens)
+        self.last = Linear(self.embedder.width + columns, 1)
+
+    def forward(self, tokens: Tensor, adjacency: Tensor, features: Tensor) -> Tensor:
+        """Tokens ``(B, L)``, adjacency ``(B, L, L)``, row to column the data's direction, features to ``(B,)``."""
+        outputs: Tensor = self.last(self.embedder(tokens, adjacency, features)).squeeze(1)
+        return outputs
+
+
+class Embedder(nn.Module):
+    """Graph convolutions with batch normalisation, over the graph with one more node, which takes in all others.
+
+    Args:
+        tokens: Number of tokens there are, padding (0) included.
+        width: Of the convolutions.
+        layers: Their number.
+    """
+
+    def __init__(self, tokens: int, width: int = 64, layers: int = 4) -> None:
+        super().__init__()
+        self.tokens, self.width = tokens, width
+        self.layers = nn.ModuleList(Convolution(width if i else tokens, width) for i in range(layers))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(layers))
+
+    def forward(self, tokens: Tensor, adjacency: Tensor, features: Tensor) -> Tensor:
+        """``(B, width + k)``: the last node, and the features."""
+        there = functional.pad(tokens > 0, (0, 1), value=True)
+        # A row takes in: itself, what the data's direction says, and in the last row everything that is there.
+        taken = functional.pad(adjacency.transpose(1, 2), (0, 1, 0, 1)) + torch.eye(there.shape[1])
+        taken[:, -1, :-1] = (tokens > 0).to(taken.dtype)
+        # The last token is none of the operations': the global node's own.
+        x = functional.one_hot(functional.pad(tokens - 1, (0, 1), value=self.tokens - 1).clamp(min=0), self.tokens)
+        x = x.to(taken.dtype) * there[:, :, None]
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            convolved = layer(x, taken)
+            normed = functional.relu(norm(convolved[there]))  # padding is no part of the batch
+            x = torch.zeros_like(convolved).masked_scatter(there[:, :, None], normed)
+        return torch.cat([x[:, -1], features], dim=1)
+
+
+class Convolution(nn.Module):
+    """``A x W + b``.
+
+    Args:
+        inputs: Features of a node.
+        outputs: Likewise, after it.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(inputs, outputs))
+        self.bias = nn.Parameter(torch.empty(outputs))
+
+    def initialise(self, generator: torch.Generator) -> None:
+        nn.init.uniform_(self.weight, -0.05, 0.05, generator=generator)
+        nn.init.uniform_(self.bias, -(len(self.bias) ** -0.5), len(self.bias) ** -0.5, generator=generator)
+
+    def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
+        """``(B, L, inputs)`` to ``(B, L, outputs)``."""
+        return adjacency @ (x @ self.weight) + self.bias

@@ -1,0 +1,227 @@
+"""What predictors that learn by gradients have in common: a loss, a training, the choice of an epoch."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import stats
+from torch import Tensor, nn
+
+from naslab.choice import Architecture
+from naslab.errors import InvalidValue
+from naslab.evaluators.fitting import torch_generator
+from naslab.evaluators.predictors.base import Floats, Prediction, Predictor, checked_features, checked_scores
+from naslab.evaluators.predictors.features import FeatureScale
+from naslab.evaluators.predictors.layers import built
+from naslab.evaluators.predictors.losses import loss_named
+from naslab.evaluators.predictors.self_evolution import Evolution, evolve, on_scale
+from naslab.evaluators.predictors.training import Inputs, Schedule, Training, outputs_of
+from naslab.evaluators.threads import one_thread
+from naslab.space import SearchSpace
+
+_ARCHITECTURES_AT_ONCE = 4096  # when predicting: adjacencies of large graphs are not held for all of them
+
+
+class Validation(NamedTuple):
+    """Architectures beside those that are trained on.
+
+    Attributes:
+        architectures: Of the space.
+        scores: ``(v,)``, on the scale of the training scores.
+        features: ``(v, k)`` the columns that the training has, if it has any.
+    """
+
+    architectures: Sequence[Architecture]
+    scores: npt.ArrayLike
+    features: npt.ArrayLike | None = None
+
+
+class Held(NamedTuple):
+    """A validation as a training sees it.
+
+    Attributes:
+        inputs: What the network takes.
+        scores: ``(v,)`` as they were given.
+        labels: ``(v,)`` on the scale of the training's targets.
+    """
+
+    inputs: Inputs
+    scores: Floats
+    labels: Floats
+
+
+class _Aside(NamedTuple):
+    """A checked validation: its features are scaled."""
+
+    architectures: list[Architecture]
+    scores: Floats
+    labels: Floats
+    features: Floats | None
+
+
+class NeuralPredictor(Predictor):
+    """A network trained by gradients on one core.
+
+    Subclasses say what it reads (:meth:`_inputs`) and what it is (:meth:`_network`).
+
+    Args:
+        space: Whose architectures they are.
+        target: See :class:`~naslab.evaluators.predictors.base.Predictor`.
+        loss: See :data:`naslab.evaluators.predictors.losses.LOSSES`.
+        schedule: Of the training.
+        evolution: What follows it, see :mod:`naslab.evaluators.predictors.self_evolution`; by default nothing.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        target: str,
+        loss: str,
+        schedule: Schedule,
+        evolution: Evolution | None = None,
+    ) -> None:
+        super().__init__(space, target=target)
+        self.loss, self.schedule, self.evolution = loss_named(loss), schedule, evolution or Evolution()
+        self._aside: _Aside | None = None
+        self.model: nn.Module | None = None
+
+    def fit(
+        self,
+        architectures: Sequence[Architecture],
+        scores: npt.ArrayLike,
+        *,
+        rng: np.random.Generator,
+        features: npt.ArrayLike | None = None,
+        validation: Validation | None = None,
+    ) -> None:
+        """Learn from scores; what was learned before is forgotten.
+
+        Args:
+            architectures: See :meth:`Predictor.fit`.
+            scores: Likewise.
+            rng: Likewise.
+            features: Likewise.
+            validation: With self-evolution, what its constraints are about. Otherwise the network is left as it was
+                after the epoch with the highest Kendall tau among these (the first of equals); without them as it is
+                after the last epoch.
+
+        Raises:
+            InvalidArchitecture: One is not of this space.
+            InvalidValue: See :meth:`Predictor.fit`; or self-evolution without validation.
+        """
+        if self.evolution.rounds and validation is None:
+            raise InvalidValue(
+                f"rounds={self.evolution.rounds} of self-evolution without validation architectures. Fix: "
+                "fit(..., validation=Validation(architectures, scores)), or rounds=0"
+            )
+        self._aside = None
+        if validation is not None:
+            known = checked_scores(self._checked(architectures), scores)
+            self._aside = self._checked_validation(validation, known, features)
+        try:
+            super().fit(architectures, scores, rng=rng, features=features)
+        finally:
+            self._aside = None
+
+    def _prepare(self, architectures: Sequence[Architecture]) -> None:
+        """Called before anything is read: what reading takes from the training's architectures."""
+
+    @abstractmethod
+    def _inputs(self, architectures: Sequence[Architecture]) -> Inputs:
+        """What the network reads of architectures, each tensor with one row per architecture."""
+
+    @abstractmethod
+    def _network(self, columns: int, generator: torch.Generator) -> nn.Module:
+        """A network from inputs and ``(B, columns)`` features to outputs ``(B,)``.
+
+        Args:
+            columns: Number of features, may be 0.
+            generator: Of dropout masks; initial values are set later.
+        """
+
+    def _objective(self, model: nn.Module, inputs: Inputs, targets: Tensor) -> Tensor:
+        return self.loss(model(*inputs), targets)
+
+    def _train(self, training: Training, held: Held | None) -> None:
+        """All of the training."""
+        if held is None or self.evolution.rounds:
+            training.run()
+        if held is None:
+            return
+        if self.evolution.rounds:
+            scores = partial(outputs_of, training.model)
+            evolve(training, self.evolution, held.inputs, held.labels, lambda x: training.model(*x), scores)
+            return
+        best = -np.inf
+        kept: dict[str, Tensor] = {}
+
+        def keep_best() -> None:
+            nonlocal best, kept
+            tau = stats.kendalltau(self._scores_of(training.model, held.inputs), held.scores).statistic
+            if not kept or tau > best:
+                best = float(np.nan_to_num(tau, nan=-np.inf))
+                kept = {name: value.clone() for name, value in training.model.state_dict().items()}
+
+        training.run(after=keep_best)
+        training.model.load_state_dict(kept)
+
+    def _scores_of(self, model: nn.Module, inputs: Inputs) -> Floats:
+        """Predicted means, ``(n,)``."""
+        means: Floats = outputs_of(model, inputs).double().numpy()
+        return means
+
+    def _fit(
+        self,
+        architectures: list[Architecture],
+        targets: Floats,
+        rng: np.random.Generator,
+        features: Floats | None,
+    ) -> None:
+        columns = 0 if features is None else features.shape[1]
+        self._prepare(architectures)
+        with one_thread():
+            generator = torch_generator(rng)
+            model = built(lambda: self._network(columns, generator), generator)
+            inputs = self._tensors(architectures, features)
+            aside = self._aside
+            held = aside and Held(self._tensors(aside.architectures, aside.features), aside.scores, aside.labels)
+
+            def objective(inputs: Inputs, targets: Tensor) -> Tensor:
+                return self._objective(model, inputs, targets)
+
+            wanted = torch.from_numpy(targets.astype(np.float32))
+            self._train(Training(model, objective, inputs, wanted, self.schedule, generator), held)
+        self.model = model
+
+    def _predict(self, architectures: list[Architecture], features: Floats | None) -> Prediction:
+        assert self.model is not None
+        with one_thread():
+            means = [self._scores_of(self.model, inputs) for inputs in self._blocks(architectures, features)]
+        return Prediction(np.concatenate(means), None)
+
+    def _blocks(self, architectures: list[Architecture], features: Floats | None) -> Iterator[Inputs]:
+        for start in range(0, len(architectures), _ARCHITECTURES_AT_ONCE):
+            part = slice(start, start + _ARCHITECTURES_AT_ONCE)
+            yield self._tensors(architectures[part], None if features is None else features[part])
+
+    def _checked_validation(self, validation: Validation, known: Floats, features: npt.ArrayLike | None) -> _Aside:
+        architectures = self._checked(validation.architectures)
+        scores = checked_scores(architectures, validation.scores)
+        if (features is None) != (validation.features is None):
+            raise InvalidValue("features of only one of training and validation. Fix: give both the same columns")
+        table = None
+        if features is not None and validation.features is not None:
+            scale = FeatureScale(np.asarray(features, np.float64))
+            table = scale(checked_features(validation.features, len(architectures), scale.columns))
+        return _Aside(architectures, scores, on_scale(scores, known, self.target), table)
+
+    def _tensors(self, architectures: Sequence[Architecture], features: Floats | None) -> Inputs:
+        table = np.empty((len(architectures), 0)) if features is None else features
+        return (*self._inputs(architectures), torch.from_numpy(table.astype(np.float32)))
