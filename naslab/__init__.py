@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from naslab.own.model import Model, load_model
     from naslab.own.search import OwnResult, search_csv
     from naslab.problem import Budget, Constraint, Problem
+    from naslab.ranking.correlate import Correlations, correlate
     from naslab.registry import search_space
     from naslab.results import Results
     from naslab.runs import search
@@ -35,6 +36,7 @@ _HOMES = {
     "naslab.optimizers.base": ("AskTell", "Optimizer", "Query"),
     "naslab.own.model": ("Model", "load_model"),
     "naslab.own.search": ("OwnResult", "search_csv"),
+    "naslab.ranking.correlate": ("Correlations", "correlate"),
     "naslab.registry": ("search_space",),
     "naslab.results": ("Results",),
     "naslab.runs": ("search",),
@@ -50,6 +52,7 @@ __all__ = [
     "Budget",
     "Choice",
     "Constraint",
+    "Correlations",
     "Evaluation",
     "Evaluator",
     "Model",
@@ -65,6 +68,7 @@ __all__ = [
     "compare",
     "compile_network",
     "compile_supernet",
+    "correlate",
     "load_model",
     "search",
     "search_csv",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 import naslab
 from naslab.errors import InvalidValue, NaslabError, OutputError, UnknownName
+from naslab.table_commands import table_app
 
 app = typer.Typer(
     name="naslab",
@@ -21,7 +21,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-table_app = typer.Typer(help="Import stored ground truth, or build it anew.", no_args_is_help=True)
 app.add_typer(table_app, name="table")
 
 INTERRUPTED = 130
@@ -128,7 +127,7 @@ def compare(
     """Compare optimizers on tasks, and write the report."""
     from naslab.comparison import compare as run_comparison
     from naslab.console import progress
-    from naslab.optimizers.spec import parse_list
+    from naslab.written import parse_list
 
     _say_idle_limits(tasks, maximum)
     with progress("runs") as tick:
@@ -151,7 +150,8 @@ def search(
     out: Annotated[Path, typer.Option(help="Folder for the trace, or with --csv for everything.")],
     task: Annotated[str, typer.Argument(help="A task id; see: naslab list tasks. Or instead a table, --csv.")] = "",
     budget: Annotated[
-        str | None, typer.Option(help="Evaluations or seconds, such as 12000s; 100 by default, with --csv 3,000 steps.")
+        str | None,
+        typer.Option(help="Evaluations, 50epochs, or 12000s; by default 100, all epochs, or with --csv 3,000 steps."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Which of the optimizer's runs; with --csv also of the split.")] = 0,
     maximum: Limits = [],  # noqa: B006
@@ -166,6 +166,9 @@ def search(
         typer.Option(help="With --csv: accuracy, balanced-accuracy, roc-auc, log-loss; or r2, rmse, mae."),
     ] = None,
     class_weights: Annotated[str | None, typer.Option(help="With --csv: none, or balanced.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Images to train on, for tasks of NAS-Bench-201: a folder of CIFAR.")
+    ] = None,
     depth: Annotated[int | None, typer.Option(help="With --csv: hidden layers, 3 by default.")] = None,
     widths: Annotated[
         str | None,
@@ -185,18 +188,30 @@ def search(
     if csv is not None:
         if target is None:
             raise InvalidValue(f"which column of {csv} is to be predicted? Give --target NAME")
+        if data is not None:
+            raise InvalidValue("--data is for a TASK, not for a table, --csv")
         _search_csv(csv, out, {**given, "optimizer": optimizer, "max": maximum, "budget": budget, "seed": seed})
         return
     if given:
         raise InvalidValue(
             f"--{next(name for name in own if own[name] is not None)} is for a table, --csv; not for a TASK"
         )
+    from naslab.console import progress
     from naslab.optimizers.spec import optimizer_spec
+    from naslab.runs import default_budget
     from naslab.runs import search as run_search
     from naslab.trace import trace_path
 
     _say_idle_limits([task], maximum)
-    result = run_search(task, optimizer, budget=budget or "100", seed=seed, max=maximum, out=out)
+    budget = budget or default_budget(optimizer_spec(optimizer))
+    searched: Any = task
+    if data is not None:
+        from naslab.images import with_images
+        from naslab.tasks import task as task_of
+
+        searched = with_images(task_of(task), data)
+    with progress("epochs", detail=True) as tick:
+        result = run_search(searched, optimizer, budget=budget, seed=seed, max=maximum, out=out, progress=tick)
     evaluations = result.trace.end and result.trace.end["evaluations"]
     print(f"{evaluations} {optimizer_spec(optimizer).unit}, trace: {trace_path(out, result.task, optimizer, seed)}")
     if result.architecture is None:
@@ -253,6 +268,42 @@ def predict(
 
 
 @app.command()
+def correlate(
+    task: Annotated[str, typer.Argument(help="A task id; see: naslab list tasks.")],
+    evaluators: Annotated[
+        str, typer.Option(help="Names, comma-separated: synflow,zero-cost/all,reward[epochs=1],one-shot.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the scores and the report; the same command again resumes.")],
+    architectures: Annotated[
+        str | None, typer.Option(help="How many are drawn at random; or all. By default 1000, or all there are.")
+    ] = None,
+    population: Annotated[str, typer.Option(help="all, canonical (one per isomorphism class), no-dead-edges.")] = "all",
+    reference: Annotated[str | None, typer.Option(help="Judge by this evaluator instead of the task's truth.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes. The scores do not depend on it.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the sample, of initial weights and batches.")] = 0,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of CIFAR images, for a task without rows; noise by default.")
+    ] = None,
+) -> None:
+    """Judge evaluators: how well do their scores order architectures?"""
+    from naslab.console import print_frame, progress
+    from naslab.ranking.correlate import correlate as run_correlate
+
+    with progress("scores") as tick:
+        found = run_correlate(
+            task, evaluators, architectures, population=population, reference=reference, out=out, workers=workers,
+            seed=seed, data=data, progress=tick,
+        )  # fmt: skip
+    kept = ("evaluator", "Spearman", "Kendall tau-b", "tau in top 10%", "precision at 10%", "regret")
+    idle = [name for name in ("not finite", "tied pairs") if not found.counts[name].any()]
+    shown = [c for c in found.summary.columns if c.startswith(kept) or c in found.counts.columns]
+    for note in found.notes:
+        print(note)
+    print_frame(found.summary[shown].drop(columns=idle), f"Against {found.label}: {found.population}")
+    print(f"\nReport: {found.report(out / 'report')}")
+
+
+@app.command()
 def report(folder: Annotated[Path, typer.Argument(help="The --out of a comparison.")]) -> None:
     """Write the report of a comparison (again)."""
     from naslab.results import Results
@@ -268,10 +319,20 @@ def reproduce(
     table: Annotated[
         str, typer.Option(help="Run on this stored table instead of the experiment's; labelled as such.")
     ] = "",
+    training_free: Annotated[
+        bool, typer.Option("--training-free", help="Its training-free rows, too: scores 3,000 cells, 40 CPU minutes.")
+    ] = False,
+    weight_sharing: Annotated[
+        bool, typer.Option("--weight-sharing", help="Its weight-sharing rows, too: days on --data.")
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="For these rows: a folder of CIFAR. Training-free rows do without.")
+    ] = None,
 ) -> None:
     """Reproduce a published table, ours beside the published numbers."""
     from naslab.console import print_frame, progress
     from naslab.reproduce import experiment, run_experiment
+    from naslab.studies.base import CELLS
 
     found = experiment(name)
     with progress("runs") as tick:
@@ -280,73 +341,14 @@ def reproduce(
             out or Path("runs") / (f"{name}-on-{table}" if table else name),
             workers=workers,
             table=table,
+            training_free=CELLS if training_free else 0,
+            weight_sharing=weight_sharing,
+            data=data,
             progress=tick,
         )
     for title, frame in outcome.tables:
         print_frame(frame, title)
     print(f"\nReport: {outcome.report}")
-
-
-@table_app.command("import")
-def import_table(
-    name: Annotated[str, typer.Option(help="Name to store the table under; its tasks are NAME/<dataset>.")],
-    file: Annotated[Path | None, typer.Argument(help="A CSV file (with --schema).")] = None,
-    schema: Annotated[Path | None, typer.Option(help="TOML file that says what the CSV's columns are.")] = None,
-    nats: Annotated[Path | None, typer.Option(help="Instead: a folder of official NATS-Bench records.")] = None,
-) -> None:
-    """Store a table of your own, or the official records, for naslab to use."""
-    from naslab.console import progress
-    from naslab.tables.from_csv import import_csv
-    from naslab.tables.from_nats import import_nats
-
-    if nats is not None and file is None and schema is None:
-        with progress("records") as tick:
-            table = import_nats(nats, name, progress=lambda done, total: tick(done, total, ""))
-    elif nats is None and file is not None and schema is not None:
-        table = import_csv(file, schema, name)
-    else:
-        raise InvalidValue("give either a CSV FILE with --schema SCHEMA.toml, or --nats DIR")
-    print(f"{len(table):,} architectures stored in {table.path}")
-    full = math.prod(table.header.options)
-    if len(table) < full:
-        print(f"Note: that is not all {full:,} combinations; a search that asks for another one ends with an error.")
-    for dataset in table.tasks:
-        print(f"task {table.name}/{dataset}")
-
-
-@table_app.command("build")
-def build_table(
-    name: Annotated[str, typer.Argument(help="A pocket benchmark: pocket-cell/mnist, pocket-mlp/mnist...")],
-    workers: Annotated[int, typer.Option(help="Processes of one thread. The results do not depend on it.")] = 1,
-    verify: Annotated[
-        int | None, typer.Option(help="Instead: rebuild this many random rows of the shipped table and compare.")
-    ] = None,
-) -> None:
-    """Rebuild a pocket table from nothing: train every architecture. Kill it anywhere: the same command continues."""
-    from naslab.console import progress
-
-    with progress("blocks" if verify is None else "rows") as tick:
-        if verify is not None:
-            from naslab.pocket.verify import verify_table
-
-            outcome = verify_table(name, verify, workers=workers, progress=tick)
-        else:
-            from naslab.pocket.build import build_table as build
-
-            archive = build(name, workers=workers, progress=tick)
-    if verify is None:
-        print(f"built: {archive}")
-        return
-    print(f"{outcome.identical} of {outcome.rows} rows are identical to the shipped table, in every epoch and split.")
-    if not outcome.same_machine:
-        print(
-            "Machine or versions differ from the build's. Test accuracy differs by "
-            f"{outcome.difference:.2f} points on average; allowed: {outcome.tolerance:.2f}, "
-            "a quarter of what two seeds differ by"
-        )
-    if not outcome.passed:
-        print("NOT reproduced.")
-        raise typer.Exit(1)
 
 
 def _say_idle_limits(tasks: list[str], maximum: list[str]) -> None:

@@ -56,8 +56,10 @@ def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.
     """Ask, evaluate, charge, tell and record until the budget is spent or the optimizer has nothing to ask.
 
     What the trace already holds is told again without being evaluated. An evaluation that would end past the budget
-    does not count. Infeasible architectures are evaluated and charged. What the optimizer names as finalists is then
-    evaluated once more, uncharged; their scores are in the trace's last line.
+    does not count. Infeasible architectures are evaluated and charged. On a measured clock asking is charged, too: the
+    CPU seconds from the ask to the end of the evaluation. On a clock that tables charge it costs what the optimizer
+    states (:attr:`~naslab.optimizers.base.AskTell.asking_seconds`, mostly nothing). What the optimizer names as
+    finalists is then evaluated once more, uncharged; their scores are in the trace's last line.
 
     Args:
         task: The task.
@@ -91,6 +93,7 @@ def _run(
     unconstrained = not task.problem.constraint.limits
     reason = "budget"
     while steps < limit_steps:
+        started = time.process_time() if measured else 0.0
         asked = optimizer.ask()
         if asked is None:
             reason = "finished"
@@ -98,10 +101,11 @@ def _run(
         given, fidelity = asked if isinstance(asked, Query) else (asked, None)
         architecture = _architecture(given, task, optimizer, "ask")
         query = Query(architecture, fidelity)
-        started = time.process_time() if measured else 0.0
         evaluation = evaluator.evaluate(architecture, fidelity=fidelity, rng=generator.next())
         if measured:
             evaluation = evaluation._replace(seconds=(time.process_time() - started) * worth)
+        elif optimizer.asking_seconds:
+            evaluation = evaluation._replace(seconds=evaluation.seconds + optimizer.asking_seconds)
         if not evaluation.seconds >= 0:
             raise PluginError(f"{type(evaluator).__name__} charged {evaluation.seconds} s for {architecture}")
         if clock + evaluation.seconds > limit_seconds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import tomllib
+from collections.abc import Sequence
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from naslab.comparison import Progress, compare
+from naslab.datasets.cifar import load_cifar
 from naslab.errors import InvalidValue, MissingTable, UnknownExperiment
 from naslab.results import Results
-from naslab.studies.base import Outcome, experiment_folder
+from naslab.studies.base import Outcome, Picks, TrainingFree, WeightSharing, experiment_folder
 from naslab.tables.format import Table
 from naslab.tables.messages import explain
 from naslab.tables.store import find_table, table_names
@@ -85,6 +87,8 @@ class Experiment(_Strict):
     rows: tuple[Row, ...]
     how_to_import: str
     folder: Path
+    training_free: TrainingFree | None = None
+    weight_sharing: WeightSharing | None = None
 
 
 class Study(_Strict):
@@ -117,7 +121,15 @@ def experiment(name: str) -> Experiment | Study:
 
 
 def run_experiment(
-    wanted: Experiment | Study, out: Path, *, workers: int = 1, table: str = "", progress: Progress | None = None
+    wanted: Experiment | Study,
+    out: Path,
+    *,
+    workers: int = 1,
+    table: str = "",
+    training_free: int = 0,
+    weight_sharing: bool = False,
+    data: Path | None = None,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Run an experiment (or finish it, in the same folder) and set its numbers beside the published ones.
 
@@ -126,11 +138,23 @@ def run_experiment(
         out: Its folder.
         workers: Processes.
         table: Run on this stored table instead of the experiment's.
+        training_free: Fill in the training-free rows, too, from the scores of this many random architectures.
+        weight_sharing: Fill in the weight-sharing rows, too: searches on the images of ``data``.
+        data: A folder of CIFAR; training-free rows are scored on standard normal inputs where None.
         progress: Called after every run.
 
     Raises:
+        InvalidValue: An option that means nothing to this experiment.
         MissingTable: The experiment's table is not stored; says how to get it and what can be run without it.
     """
+    if training_free and not (isinstance(wanted, Experiment) and wanted.training_free):
+        raise InvalidValue(f"{wanted.name} has no training-free rows: --training-free means nothing to it")
+    if weight_sharing and not (isinstance(wanted, Experiment) and wanted.weight_sharing):
+        raise InvalidValue(f"{wanted.name} has no weight-sharing rows: --weight-sharing means nothing to it")
+    if weight_sharing and data is None:
+        raise InvalidValue("--weight-sharing trains on images: give a folder of CIFAR-10, --data DIR")
+    if data is not None and not (training_free or weight_sharing):
+        raise InvalidValue(f"--data {data} means nothing to {wanted.name} without --training-free or --weight-sharing")
     if isinstance(wanted, Study):
         if table:
             raise InvalidValue(f"{wanted.name} runs on no table: --table {table} means nothing to it")
@@ -149,6 +173,8 @@ def run_experiment(
         )
     stored = find_table(name)
     published = _published(wanted)  # refused before anything runs
+    if data is not None:
+        load_cifar(data)  # likewise
     optimizers = [row.optimizer for row in wanted.rows]
     results = compare(
         [f"{name}/{wanted.dataset}"],
@@ -159,7 +185,25 @@ def run_experiment(
         workers=workers,
         progress=progress,
     )
-    frame = beside_published(wanted, published, results, stored)
+    further = []
+    if wanted.training_free and training_free:
+        from naslab.studies import training_free_report
+
+        further.append(
+            training_free_report.further_rows(
+                wanted.training_free, training_free, data, results, stored, _published_seconds(wanted, published),
+                workers, progress,
+            )
+        )  # fmt: skip
+    if wanted.weight_sharing and weight_sharing and data is not None:
+        from naslab.studies import weight_sharing as sharing
+
+        datasets = [column.dataset for column in wanted.columns]
+        further.append(sharing.further_rows(wanted.weight_sharing, data, out, stored, datasets, workers, progress))
+    picks = [*_compared_picks(wanted, results, stored), *(pick for each in further for pick in each.picks)]
+    notes = [note for each in further for note in each.notes]
+    tables = [table for each in further for table in each.tables]
+    frame = beside_published(wanted, published, picks, stored)
     if name != wanted.table:  # another protocol: the difference would say nothing
         frame[["difference", "in standard errors"]] = np.nan
     title = wanted.title + ("" if name == wanted.table else f" (on table {name!r}: NOT the published protocol)")
@@ -167,29 +211,53 @@ def run_experiment(
         f"{' '.join(wanted.description.split())} Mean and standard deviation over runs, percent. Standard errors of "
         "the difference combine both samples. 'not run': a published row that naslab has no strategy for yet."
     )
-    notes = (
-        [] if name == wanted.table else [f"Run on table {name!r} with its own reward, not with the published protocol."]
-    )
+    if name != wanted.table:
+        notes = [f"Run on table {name!r} with its own reward, not with the published protocol.", *notes]
     report = results.report(
-        title=title, notes=notes, tables=[("Beside the published numbers", frame, caption)],
-        command=f"naslab reproduce {wanted.name}" + (f" --table {table}" if table else ""),
+        title=title, notes=notes, tables=[("Beside the published numbers", frame, caption), *tables],
+        command=f"naslab reproduce {wanted.name}" + (f" --table {table}" if table else "")
+        + (" --training-free" if training_free else "")
+        + (" --weight-sharing" if weight_sharing else "") + (f" --data {data}" if data else ""),
     )  # fmt: skip
     return Outcome([(title, frame[frame["note"] != "not run"])], report)
 
 
-def beside_published(wanted: Experiment, published: pd.DataFrame, results: Results, table: Table) -> pd.DataFrame:
-    """A row for every published row and column: ours, theirs, the difference and its standard errors."""
-    ours = {row.published: row.optimizer for row in wanted.rows}
-    space = next(iter(results.tasks.values())).problem.space
-    found = results.frame[results.frame["status"] == "complete"]
+def beside_published(wanted: Experiment, published: pd.DataFrame, picks: Sequence[Picks], table: Table) -> pd.DataFrame:
+    """For every published row and column: ours (one line for each of the picks), theirs, the difference.
+
+    Args:
+        wanted: The experiment.
+        published: Its published numbers.
+        picks: What was picked for the published rows; those without are "not run".
+        table: Where the picked architectures are judged.
+    """
     rows = []
     for line in published.to_dict("records"):
         method = str(line[wanted.published.method])
-        names = found.loc[found["optimizer"] == ours.get(method), "architecture"]
-        picked = [table.row(space.from_string(name)) for name in names]
-        for column in wanted.columns:
-            rows.append(_compared(method, column, line, picked, table, wanted.published.runs_behind(method)))
+        for ours in [each for each in picks if each.published == method] or [Picks(method, method, {})]:
+            rows += [
+                _compared(ours, column, line, table, wanted.published.runs_behind(method)) for column in wanted.columns
+            ]
     return pd.DataFrame(rows)
+
+
+def _published_seconds(wanted: Experiment, published: pd.DataFrame) -> dict[str, float]:
+    """Row -> what its search cost, where that was published."""
+    if "search_seconds" not in published:
+        return {}
+    return dict(published.set_index(wanted.published.method)["search_seconds"].dropna().astype(float))
+
+
+def _compared_picks(wanted: Experiment, results: Results, table: Table) -> list[Picks]:
+    """What the compared strategies picked; each is judged on every dataset."""
+    space = next(iter(results.tasks.values())).problem.space
+    found = results.frame[results.frame["status"] == "complete"]
+    picks = []
+    for row in wanted.rows:
+        names = found.loc[found["optimizer"] == row.optimizer, "architecture"]
+        picked = [table.row(space.from_string(name)) for name in names]
+        picks.append(Picks(row.published, row.published, {column.dataset: picked for column in wanted.columns}))
+    return picks
 
 
 def _published(wanted: Experiment) -> pd.DataFrame:
@@ -206,16 +274,17 @@ def _published(wanted: Experiment) -> pd.DataFrame:
 
 
 def _compared(
-    method: str, column: ReportedColumn, line: dict[Any, Any], picked: list[int], table: Table, published_runs: int
+    ours: Picks, column: ReportedColumn, line: dict[Any, Any], table: Table, published_runs: int
 ) -> dict[str, Any]:
     theirs, their_sd = float(line[column.published]), float(line[f"{column.published}_std"])
+    picked = list(ours.rows.get(column.dataset, ()))
     recorded = column.name in table.columns and column.epochs in table.columns[column.name].epochs
     values = table.mean(column.name, column.epochs)[picked] if picked and recorded else np.empty(0)
     mean = float(values.mean()) if values.size else np.nan
     sd = float(values.std(ddof=1)) if values.size > 1 else np.nan
-    error = sqrt(sd**2 / max(values.size, 1) + their_sd**2 / published_runs)
+    error = sqrt(sd**2 / max(min(values.size, ours.independent), 1) + their_sd**2 / published_runs)
     return {
-        "method": method,
+        "method": ours.label,
         "column": column.label,
         "ours": mean,
         "sd": sd,

@@ -148,7 +148,7 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
             validation=rows["validation"],
         ),
         reward=_Reward(table, entry.reward.column, dataset, entry.reward.epochs),
-        truth=TableTruth(values),
+        truth=TableTruth(values, table.values(entry.truth.column, entry.truth.epochs)),
         metric=split + truth.metric,
         unit=truth.unit,
         direction=truth.direction,

@@ -342,6 +342,33 @@ def test_measured_seconds(tmp_path: Path, done: int) -> None:
 
 
 @pytest.mark.usefixtures("ticking")
+def test_asking_is_measured_too() -> None:
+    class Thoughtful(Endless):
+        asking_seconds = 1000.0  # a price, for clocks that measure nothing
+
+        def ask(self) -> Architecture:
+            loop.time.process_time(), loop.time.process_time()  # so long it takes
+            return super().ask()
+
+    result = naslab.search(toy_task(MeasuredReward()), Thoughtful, budget="4s")
+    assert [step.evaluation.seconds for step in result.trace.steps] == [1.5, 1.5]
+
+
+def test_a_tables_clock_adds_the_price_of_asking(tmp_path: Path) -> None:
+    class Priced(Endless):
+        def ask(self) -> Architecture:
+            self.asking_seconds = 2.0 - self.asking_seconds  # 2, 0, 2, 0...
+            return super().ask()
+
+    expected = [5.0, 3.0, 5.0, 3.0]
+    result = naslab.search(toy_task(), Priced, budget="20s", out=tmp_path)
+    assert [step.evaluation.seconds for step in result.trace.steps] == expected
+    whole = cut(trace_path(tmp_path, "toy", _label(Priced), 0), 2)
+    naslab.search(toy_task(), Priced, budget="20s", out=tmp_path)
+    assert trace_path(tmp_path, "toy", _label(Priced), 0).read_bytes() == whole
+
+
+@pytest.mark.usefixtures("ticking")
 def test_the_clock_is_restored_from_the_side_file(tmp_path: Path) -> None:
     naslab.search(toy_task(MeasuredReward()), "random", budget="3s", out=tmp_path)
     path = trace_path(tmp_path, "toy", "random", 0)

@@ -6,6 +6,7 @@ import csv
 import importlib
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -176,6 +177,22 @@ def test_a_small_reproduction_from_end_to_end(nats_tss: str, tmp_path: Path) -> 
         assert row["in standard errors"] == pytest.approx(expected)
     assert (frame.loc["BOHB", "note"] == "not run").all()
     assert frame.loc["BOHB", "ours"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("tabnas-toy", {"training_free": 10}, "tabnas-toy has no training-free rows: --training-free means nothing"),
+        (NAME, {"data": Path("cifar")}, "--data cifar means nothing to nasbench201-search without --training-free"),
+        (NAME, {"data": Path("no-cifar"), "training_free": 10}, "'no-cifar' holds no complete version of CIFAR"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused_before_anything_runs(
+    name: str, options: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(NaslabError, match=said):
+        run_experiment(experiment(name), tmp_path / "out", table=NAME.partition("-")[0] * (name == NAME), **options)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

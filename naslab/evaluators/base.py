@@ -5,11 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from naslab.choice import Architecture
+from naslab.errors import PluginError
+
+if TYPE_CHECKING:
+    from naslab.tasks import Task
 
 Fidelity: TypeAlias = int | str
 """How thorough an evaluation is: a number of epochs, or a name that the evaluator defines."""
@@ -44,6 +48,19 @@ class Evaluator(ABC):
     clock: ClassVar[Literal["recorded", "measured"]] = "recorded"
     stateful: ClassVar[bool] = False
 
+    @classmethod
+    def for_task(cls, task: Task, rng: np.random.Generator, **options: Any) -> Evaluator:
+        """An evaluator for a task, ready to be asked: how ``naslab correlate`` makes what is named to it.
+
+        Subclasses override it. What has to be trained first is trained here.
+
+        Args:
+            task: The task without its truth and its test rows.
+            rng: For whatever making it draws.
+            **options: What is written in brackets after the name, by name.
+        """
+        raise PluginError(f"{cls.__name__} can't be made for a task by its name: it lacks the class method for_task()")
+
     @abstractmethod
     def evaluate(
         self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
@@ -65,3 +82,15 @@ class Evaluator(ABC):
     ) -> list[Evaluation]:
         """Judge several architectures, one by one unless an evaluator knows better."""
         return [self.evaluate(a, fidelity=fidelity, rng=rng) for a in architectures]
+
+
+class AtFidelity(Evaluator):
+    """Another evaluator, always asked at one fidelity."""
+
+    def __init__(self, inner: Evaluator, fidelity: Fidelity | None) -> None:
+        self.inner, self.fidelity = inner, fidelity
+
+    def evaluate(
+        self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
+    ) -> Evaluation:
+        return self.inner.evaluate(architecture, fidelity=self.fidelity if fidelity is None else fidelity, rng=rng)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -15,12 +16,15 @@ from naslab.choice import Architecture
 from naslab.compiler.supernet import Supernet, compile_supernet
 from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidValue, UnknownName
-from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
+from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity
 from naslab.evaluators.batches import Batches
 from naslab.evaluators.fitting import count_right, losses_of, new_optimizer, scores, torch_generator
 from naslab.evaluators.objective import ACCURACY, Objective
 from naslab.evaluators.recipe import Recipe
 from naslab.space import SearchSpace
+
+if TYPE_CHECKING:
+    from naslab.tasks import Task
 
 FIDELITIES = ("step", "full-validation")
 
@@ -76,6 +80,34 @@ class OneShot(Evaluator):
         self._largest = [_largest(choice.options) for choice in space.choices]
         self._state: _State | None = None
 
+    @classmethod
+    def for_task(cls, task: Task, rng: np.random.Generator, *, epochs: int | None = None) -> Evaluator:  # type: ignore[override]
+        """Weights trained by uniform paths on the task's training rows, which then only score: on all validation rows.
+
+        Every step trains a uniformly drawn architecture on one batch (Guo et al. 2020, "SPOS"); no warm-up. The recipe
+        is that of ``TASK@shared``: the table's for four times as many epochs, without weight decay.
+
+        Args:
+            task: With rows to train on.
+            rng: Of the weights, the paths and the batches.
+            epochs: Passes over the training rows.
+        """
+        problem, recipe = task.problem, task.recipe
+        if problem.train is None or problem.validation is None or recipe is None:
+            raise InvalidValue(f"one-shot weights of {task.id!r}: it has no rows to train on, or no recipe is known")
+        recipe = dataclasses.replace(recipe, epochs=epochs or 4 * recipe.epochs, weight_decay=0.0)
+        made = cls(problem.space, problem.train, problem.validation, recipe, task.objective, warm_up=0.0)
+        made.train_uniformly(rng)
+        return AtFidelity(made, "full-validation")
+
+    def train_uniformly(self, rng: np.random.Generator) -> None:
+        """Train the shared weights to the end of the recipe, in each step those of a uniformly drawn architecture."""
+        if self._state is None:
+            self._state = _State(self, rng)
+        while self.step < self.steps:
+            self._state.train(self.space.sample(rng))
+            self.step += 1
+
     def evaluate(
         self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
     ) -> Evaluation:
@@ -112,6 +144,10 @@ class _State:
         self.supernet = compile_supernet(owner.space, "categorical", generator=torch_generator(rng))
         self._modules = list(self.supernet.modules())
         self.optimizer = new_optimizer(list(self.supernet.parameters()), owner.recipe)
+        if isinstance(self.optimizer, torch.optim.SGD):
+            for parameter in self.supernet.parameters():
+                # Fused SGD takes no step in which some parameters have momentum and others have had no gradient yet.
+                self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
         self.loss_of = _loss(owner.objective)
         self.train_batches = Batches(owner._rows, owner.recipe.batch, torch_generator(rng))
         self.score_batches = Batches(owner._held, owner._scored, torch_generator(rng))

@@ -9,7 +9,7 @@ import numpy as np
 from naslab.choice import Architecture
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
-from naslab.tables.format import Table
+from naslab.tables.format import Floats, Table
 
 
 class TableReward(Evaluator):
@@ -50,10 +50,11 @@ class TableTruth(Evaluator):
 
     Args:
         values: Score by architecture.
+        trainings: ``(N, S)`` in the same order, where it is known: what each recorded training scored, else NaN.
     """
 
-    def __init__(self, values: Mapping[Architecture, float]) -> None:
-        self.values = values
+    def __init__(self, values: Mapping[Architecture, float], trainings: Floats | None = None) -> None:
+        self.values, self.trainings = values, trainings
 
     def evaluate(
         self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator

@@ -73,7 +73,12 @@ class GradientSearch(Optimizer):
 
     It is a state machine: :meth:`state` after an epoch, restored into a fresh search of the same specification, goes on
     as if nothing had happened.
+
+    Attributes:
+        epochs: How many it plans to make; schedules span them.
     """
+
+    epochs: int
 
     @abstractmethod
     def step(self) -> Step | None:
@@ -94,7 +99,14 @@ class AskTell(Optimizer):
     An interrupted run is resumed by asking again and telling what was recorded, so what is asked may depend on the
     problem, the generator and what was told, and on nothing else. Under a constraint an infeasible architecture may be
     asked for: it is evaluated and charged, and never returned.
+
+    Attributes:
+        asking_seconds: The price of the last :meth:`ask`, for strategies that look at networks before they ask. A
+            clock that tables charge adds it to the evaluation's seconds: a stated price, so that a trace does not
+            depend on how fast it was made. A measured clock leaves it alone: there asking is measured.
     """
+
+    asking_seconds: float = 0.0
 
     def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
         super().__init__(problem, rng)

@@ -50,7 +50,7 @@ class RegularizedEvolution(AskTell):
     def ask(self) -> Architecture:
         alive = self._alive
         if len(alive) < self.population:
-            return self.problem.sample(self.rng)
+            return self.newcomer()
         if self.replacement:
             drawn = [alive[int(u * len(alive))] for u in self.rng.random(self.sample).tolist()]
         else:
@@ -59,7 +59,15 @@ class RegularizedEvolution(AskTell):
         for other in drawn[1:]:
             if other[0] > parent[0]:
                 parent = other
-        return self.problem.mutate(parent[1], self.rng)
+        return self.child(parent[1])
+
+    def newcomer(self) -> Architecture:
+        """The next member of the initial population."""
+        return self.problem.sample(self.rng)
+
+    def child(self, parent: Architecture) -> Architecture:
+        """What a parent becomes."""
+        return self.problem.mutate(parent, self.rng)
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
         score = evaluation.score

@@ -5,7 +5,6 @@ The written form is a variant's name, label and seed key.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib
 import importlib.util
@@ -24,6 +23,7 @@ from naslab import registry
 from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownName
 from naslab.optimizers.base import AskTell, GradientSearch, Optimizer
 from naslab.problem import Problem
+from naslab.written import check_types, read_options, split_options
 
 
 @dataclass(frozen=True)
@@ -84,18 +84,6 @@ class OptimizerSpec:
         return described
 
 
-def parse_list(text: str) -> list[str]:
-    """Split ``a,b[c=1,d=2],e`` at the commas outside brackets."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += (character == "[") - (character == "]")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [part.strip() for part in parts]
-
-
 def optimizer_spec(name: str | type[Optimizer]) -> OptimizerSpec:
     """What a name stands for; see the module's documentation.
 
@@ -106,30 +94,13 @@ def optimizer_spec(name: str | type[Optimizer]) -> OptimizerSpec:
     """
     if not isinstance(name, str):
         return _checked(f"{name.__module__}:{name.__qualname__}", name, {})
-    target, bracket, rest = name.partition("[")
     if not name.strip():
         raise InvalidValue("an optimizer's name is empty: is there a comma too many?")
-    if target.endswith(".py"):
-        raise InvalidValue(f"optimizer {name!r}: say which class of the file, {target}:CLASS")
-    if not target or (bracket and not rest.endswith("]")):
-        raise InvalidValue(
-            f"optimizer {name!r}: write NAME, NAME[key=value,key=value], MODULE:CLASS or ./FILE.py:CLASS"
-        )
-    if ":" not in target:
-        factory = registry.load("optimizers", target)
-    else:
-        factory = _from_module(target)
-    options: dict[str, Any] = {}
-    texts = _texts(factory)
-    for part in parse_list(rest[:-1]) if bracket else []:
-        key, equals, value = part.partition("=")
-        if not equals:
-            raise InvalidValue(f"optimizer {name!r}: hyperparameters are written key=value, not {part!r}")
-        if key.strip() in options:
-            raise InvalidValue(f"optimizer {name!r}: {key.strip()} is given twice; give each hyperparameter once")
-        literal = _literal(value.strip())
-        # "none" may be a name: what has a name as its default is text.
-        options[key.strip()] = value.strip() if key.strip() in texts and not isinstance(literal, str) else literal
+    if name.partition("[")[0].endswith(".py"):
+        raise InvalidValue(f"optimizer {name!r}: say which class of the file, {name.partition('[')[0]}:CLASS")
+    target, parts = split_options(name, "optimizer", "NAME, NAME[key=value,key=value], MODULE:CLASS or ./FILE.py:CLASS")
+    factory = registry.load("optimizers", target) if ":" not in target else _from_module(target)
+    options = read_options(name, parts, factory, "optimizer")
     return _checked(name, factory, options)
 
 
@@ -158,31 +129,8 @@ def _checked(label: str, factory: Any, options: dict[str, Any]) -> OptimizerSpec
     if not issubclass(factory, AskTell | GradientSearch):
         raise PluginError(f"{label!r} is neither a black-box optimizer (naslab.AskTell) nor a gradient search")
     registry.checked_options(factory, options, label.partition("[")[0], skip=2)
-    parameters = inspect.signature(factory).parameters
-    for key, value in options.items():
-        default = parameters[key].default
-        if default is parameters[key].empty or default is None:
-            continue
-        allowed: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
-        if not isinstance(value, allowed) or isinstance(value, bool) != isinstance(default, bool):
-            raise InvalidValue(
-                f"{label!r}: {key}={value!r} is no {type(default).__name__} (the default is {default!r})"
-            )
+    check_types(label, factory, options)
     return OptimizerSpec(label, factory, options)
-
-
-def _texts(factory: Any) -> set[str]:
-    """Hyperparameters whose default is a text."""
-    if not isinstance(factory, type):
-        return set()
-    return {name for name, each in inspect.signature(factory).parameters.items() if isinstance(each.default, str)}
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(text, text))
-    except (ValueError, SyntaxError):
-        return text
 
 
 def _from_module(target: str) -> Any:

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from naslab.analysis.correlation import kendall, spearman
 from naslab.analysis.statistics import (
     bootstrap_interval,
     bootstrap_weights,
@@ -188,27 +187,3 @@ def test_wilcoxon_over_tasks():
     assert wilcoxon_over_tasks(a, a) == 1
     tied = wilcoxon_over_tasks(a, a + (a > 0))
     assert 0 < tied < 0.05
-
-
-@pytest.mark.parametrize(("ours", "theirs"), [(spearman, stats.spearmanr), (kendall, stats.kendalltau)])
-def test_correlations_agree_with_scipy_ties_included(ours, theirs, rng):
-    x = np.array([1.0, 2, 2, 3, 5, 8, 13, 20])
-    y = np.array([2.0, 1, 4, 3, 5, 9, 9, 11])
-    result = ours(x, y, rng, n_resamples=200)
-    assert result.value == pytest.approx(theirs(x, y).statistic)
-    assert result.low <= result.value <= result.high
-    assert (result.n, result.dropped, result.ties) == (8, 0, 4)
-
-
-def test_correlation_drops_what_is_not_finite(rng):
-    x = np.array([1.0, 2, 3, np.nan, 5, np.inf, 7])
-    y = np.array([1.0, 2, -np.inf, 4, 5, 6, 7])
-    result = kendall(x, y, rng, n_resamples=50)
-    assert (result.value, result.n, result.dropped, result.ties) == (1, 4, 3, 0)
-
-
-def test_correlation_of_nothing_and_of_a_constant(rng):
-    for result in (spearman(np.array([]), np.array([]), rng), kendall(np.ones(9), np.arange(9.0), rng)):
-        assert np.isnan([result.value, result.low, result.high]).all()
-    with pytest.raises(InvalidValue, match="one length"):
-        spearman(np.ones(3), np.ones(4), rng)

@@ -21,7 +21,17 @@ from naslab.registry import entries
 # By default these return the most probable architecture: what all others return is compared here.
 POLICIES = [f"{name}[selection=best]" for name in ("tabnas", "tunas", "mnasnet-reinforce", "ppo")]
 POLICIES += ["relax[selection=best,learning_rate=0.03]"]  # at 0.05 it is too sure too soon to see all six of RULES
-FAST = ["random", "regularized-evolution", "local-search", "reinforce", "optuna-tpe", "optuna-nsgaii", *POLICIES]
+SCORED = ["area", "zero-cost-warm-up[samples=64]", "zero-cost-moves[population=10,sample=3]"]
+FAST = [
+    "random",
+    "regularized-evolution",
+    "local-search",
+    "reinforce",
+    "optuna-tpe",
+    "optuna-nsgaii",
+    *POLICIES,
+    *SCORED,
+]
 RULES = (
     naslab.Rule(("width1", "width2"), frozenset({(0, 0), (2, 0), (2, 1), (3, 2)})),
     naslab.Rule(("width2", "width3"), frozenset({(0, 0), (0, 1), (1, 1), (2, 2)})),
@@ -33,7 +43,7 @@ def asked(result: Any) -> list[Architecture]:
 
 
 def test_the_list_is_complete() -> None:
-    assert {name.partition("[")[0] for name in (*FAST, "optuna-gp")} == {
+    assert {name.partition("[")[0] for name in (*FAST, "optuna-gp", "naswot")} == {
         name
         for name, e in entries("optimizers").items()
         if e.provider.startswith("naslab ") and optimizer_spec(name).unit == "evaluations"

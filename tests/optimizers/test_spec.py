@@ -12,7 +12,8 @@ import naslab
 from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownHyperparameter, UnknownName, UnknownOptimizer
 from naslab.optimizers.random_search import RandomSearch
 from naslab.optimizers.regularized_evolution import RegularizedEvolution
-from naslab.optimizers.spec import optimizer_spec, parse_list
+from naslab.optimizers.spec import optimizer_spec
+from naslab.written import parse_list
 
 GOOD = """
 import naslab

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from naslab.evaluators.zero_cost.catalogue import proxies as named
 from naslab.evaluators.zero_cost.shared import Pass
 from naslab.evaluators.zero_cost.training import Short
 from naslab.space import SearchSpace
+
+if TYPE_CHECKING:
+    from naslab.tasks import Task
 
 
 class ZeroCost(Evaluator):
@@ -69,6 +73,33 @@ class ZeroCost(Evaluator):
         self.inputs = "rows" if rows is not None else "gaussian"
         self._wants = frozenset[str]().union(*(proxy.wants for proxy in self.proxies))
         self._blocks = cut_nodes(space)
+
+    @classmethod
+    def for_task(  # type: ignore[override]
+        cls,
+        task: Task,
+        rng: np.random.Generator,
+        *,
+        proxies: Sequence[str] | str = "all",
+        batch: int = 64,
+        cut: bool = False,
+        steps: int | None = None,
+        epochs: int = 1,
+    ) -> ZeroCost:
+        """Proxies on a batch of the task's training rows, or of noise where it has none.
+
+        Args:
+            task: What proxies that train (``early-loss``, ``early-accuracy``) need, is its rows and its recipe.
+            rng: Of the batch.
+            proxies: As above, and so are `batch` and `cut`.
+            steps: Of ``early-loss``.
+            epochs: Of ``early-accuracy``.
+        """
+        rows, held, short = task.problem.train, task.problem.validation, None
+        if rows is not None and held is not None and task.recipe is not None:
+            short = Short(rows, held, task.recipe, steps, epochs)
+        seed = int(rng.integers(2**62))
+        return cls(task.problem.space, rows, proxies, batch=batch, cut=cut, short=short, seed=seed)
 
     def evaluate(
         self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator

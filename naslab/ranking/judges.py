@@ -1,0 +1,186 @@
+"""What is written after ``--evaluators``, and the evaluators that it stands for.
+
+- ``synflow``, ``zero-cost/synflow``: a zero-cost proxy; ``zero-cost/all`` (or ``zero-cost``): all that are defined for
+  the task's rows. Those with the same options share their passes.
+- ``reward``: the task's own, and ``reward[epochs=12]`` at one of its fidelities.
+- ``one-shot``, ``training`` and every other name registered under ``naslab.evaluators`` whose class has
+  :meth:`~naslab.evaluators.base.Evaluator.for_task`; ``package.module:Class`` likewise, or a function
+  ``(task, rng, **options)``.
+
+Options stand in brackets: ``one-shot[epochs=20]``, ``naswot[batch=128]``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from naslab import registry
+from naslab.choice import Architecture
+from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownEvaluator
+from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity
+from naslab.registry import checked_options
+from naslab.tasks import Task
+from naslab.written import check_types, read_options, split_options
+
+ZERO_COST, REWARD = "zero-cost", "reward"
+
+
+@dataclass(frozen=True)
+class Source:
+    """An evaluator, and the scores that are wanted from it.
+
+    Attributes:
+        label: As it is written, without the proxy's name: ``"zero-cost[batch=128]"``, ``"one-shot"``.
+        target: What is made: a registered name, ``"reward"`` or ``"module:name"``.
+        options: What it is made with.
+        columns: From the name of a score to the metric that it is; ``""`` is the evaluation's score itself.
+    """
+
+    label: str
+    target: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+class Hidden(Evaluator):
+    """Stands in the place of a truth where it may not be seen."""
+
+    def evaluate(
+        self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
+    ) -> Evaluation:
+        raise PluginError("an evaluator that is to be judged by the truth asked for the truth")
+
+
+def blind(task: Task) -> Task:
+    """The same task without its truth and its test rows: what an evaluator may be made from."""
+    return dataclasses.replace(task, truth=Hidden(), test=None)
+
+
+def sources(written: Sequence[str], task: Task) -> list[Source]:
+    """What these names stand for on a task.
+
+    Raises:
+        InvalidValue: No name, one that stands for the same as another, or options that are not written well.
+        UnknownEvaluator: Nothing is called so; names the nearest.
+        UnknownHyperparameter: An option that it does not take.
+        PluginError: It can't be imported, or can't be made for a task.
+    """
+    found: dict[str, Source] = {}
+    for name in written:
+        target, parts = split_options(name, "evaluator", "NAME, NAME[key=value,key=value] or MODULE:CLASS")
+        bracket = name[len(target) :]
+        proxies = _proxies(target, task)
+        if proxies is None:
+            source = Source(name, target, {}, {name: ""})
+        else:
+            source = Source(f"{ZERO_COST}{bracket}", ZERO_COST, {}, {f"{proxy}{bracket}": proxy for proxy in proxies})
+        factory = _factory(source.target)
+        options = read_options(name, parts, factory, "evaluator")
+        # Of a method Python has bound the class already: the task and the generator are left.
+        checked_options(factory, options, target, skip=2)
+        check_types(name, factory, options)
+        if proxies is not None and "proxies" in options:
+            raise InvalidValue(f"evaluator {name!r}: proxies are named before the bracket, {ZERO_COST}/NAME")
+        known = found.get(source.label)
+        if known is not None:
+            if proxies is None:
+                raise InvalidValue(f"evaluators: {name!r} is named twice")
+            source = dataclasses.replace(source, columns={**known.columns, **source.columns})
+        found[source.label] = dataclasses.replace(source, options=options)
+    if not found:
+        raise InvalidValue("which evaluators? Give their names, such as --evaluators synflow,naswot,one-shot")
+    return list(found.values())
+
+
+def build(source: Source, task: Task, rng: np.random.Generator, metrics: Iterable[str]) -> Evaluator:
+    """The evaluator of a source, ready to be asked for these metrics.
+
+    Raises:
+        NaslabError: It refuses the task or its options.
+        PluginError: It breaks down.
+    """
+    options = dict(source.options)
+    if source.target == ZERO_COST:
+        options["proxies"] = list(metrics)
+    try:
+        made = _factory(source.target)(blind(task), rng, **options)
+    except NaslabError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{source.label!r} can't be made: {type(error).__name__}: {error}") from error
+    if not isinstance(made, Evaluator):
+        raise PluginError(f"{source.label!r} made {made!r}, which is no naslab.Evaluator")
+    return made
+
+
+def is_stateful(source: Source) -> bool:
+    """Whether several processes would each have to train it."""
+    owner = getattr(_factory(source.target), "__self__", None)
+    return bool(getattr(owner, "stateful", False))
+
+
+def inputs_of(source: Source, task: Task) -> str:
+    """What networks are shown, where it matters: the task's rows, or noise."""
+    if source.target != ZERO_COST:
+        return ""
+    return "training rows" if task.problem.train is not None else "gaussian"
+
+
+def _reward(task: Task, rng: np.random.Generator, *, epochs: int | None = None) -> Evaluator:
+    """The task's own reward, at a fidelity."""
+    allowed = task.problem.fidelities
+    if epochs is not None and epochs not in allowed:
+        raise InvalidValue(f"reward[epochs={epochs}] of {task.id!r}. Allowed: {', '.join(map(str, allowed)) or 'none'}")
+    return AtFidelity(task.reward(), epochs)
+
+
+def _factory(target: str) -> Callable[..., Any]:
+    """A function of a task without truth, a generator and options."""
+    if target == REWARD:
+        return _reward
+    found = _from_module(target) if ":" in target else registry.load("evaluators", target)
+    if isinstance(found, type):
+        if not issubclass(found, Evaluator):
+            raise PluginError(f"{target!r} is no evaluator: it must be derived from naslab.Evaluator, or a function")
+        return found.for_task
+    if not callable(found):
+        raise PluginError(f"{target!r} is neither an evaluator's class nor a function that makes one")
+    made: Callable[..., Any] = found
+    return made
+
+
+def _proxies(target: str, task: Task) -> list[str] | None:
+    """The proxies that a name stands for; None where it names something else."""
+    from naslab.evaluators.zero_cost.catalogue import PROXIES, proxies
+
+    family, slash, name = target.partition("/")
+    if target != ZERO_COST and not (slash and family == ZERO_COST) and target not in PROXIES:
+        if target != REWARD and ":" not in target and target not in registry.entries("evaluators"):
+            known = [*PROXIES, REWARD, f"{ZERO_COST}/all", *registry.entries("evaluators")]
+            raise UnknownEvaluator(target, known, see="naslab list evaluators")
+        return None
+    if target in PROXIES:
+        return [target]
+    if name in ("", "all"):
+        rows, graph, first = task.problem.train, task.problem.space.graph, task.problem.space.order[0]
+        labels = rows is None or np.issubdtype(rows.y.dtype, np.integer)
+        return [p.name for p in proxies("all", images=len(graph.nodes[first]["shape"]) == 3, labels=labels)]
+    return [proxy.name for proxy in proxies(name)]
+
+
+def _from_module(target: str) -> Any:
+    module, _, name = target.rpartition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise PluginError(f"evaluator {target!r}: there is no module {error.name!r}") from None
+    except AttributeError:
+        raise PluginError(f"evaluator {target!r}: module {module!r} has no {name!r}") from None
+    except Exception as error:
+        raise PluginError(f"evaluator {target!r} raises on import: {type(error).__name__}: {error}") from error

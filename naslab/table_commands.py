@@ -1,0 +1,75 @@
+"""``naslab table``: the sub-commands that import and build stored ground truth."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from naslab.errors import InvalidValue
+
+table_app = typer.Typer(help="Import stored ground truth, or build it anew.", no_args_is_help=True)
+
+
+@table_app.command("import")
+def import_table(
+    name: Annotated[str, typer.Option(help="Name to store the table under; its tasks are NAME/<dataset>.")],
+    file: Annotated[Path | None, typer.Argument(help="A CSV file (with --schema).")] = None,
+    schema: Annotated[Path | None, typer.Option(help="TOML file that says what the CSV's columns are.")] = None,
+    nats: Annotated[Path | None, typer.Option(help="Instead: a folder of official NATS-Bench records.")] = None,
+) -> None:
+    """Store a table of your own, or the official records, for naslab to use."""
+    from naslab.console import progress
+    from naslab.tables.from_csv import import_csv
+    from naslab.tables.from_nats import import_nats
+
+    if nats is not None and file is None and schema is None:
+        with progress("records") as tick:
+            table = import_nats(nats, name, progress=lambda done, total: tick(done, total, ""))
+    elif nats is None and file is not None and schema is not None:
+        table = import_csv(file, schema, name)
+    else:
+        raise InvalidValue("give either a CSV FILE with --schema SCHEMA.toml, or --nats DIR")
+    print(f"{len(table):,} architectures stored in {table.path}")
+    full = math.prod(table.header.options)
+    if len(table) < full:
+        print(f"Note: that is not all {full:,} combinations; a search that asks for another one ends with an error.")
+    for dataset in table.tasks:
+        print(f"task {table.name}/{dataset}")
+
+
+@table_app.command("build")
+def build_table(
+    name: Annotated[str, typer.Argument(help="A pocket benchmark: pocket-cell/mnist, pocket-mlp/mnist...")],
+    workers: Annotated[int, typer.Option(help="Processes of one thread. The results do not depend on it.")] = 1,
+    verify: Annotated[
+        int | None, typer.Option(help="Instead: rebuild this many random rows of the shipped table and compare.")
+    ] = None,
+) -> None:
+    """Rebuild a pocket table from nothing: train every architecture. Kill it anywhere: the same command continues."""
+    from naslab.console import progress
+
+    with progress("blocks" if verify is None else "rows") as tick:
+        if verify is not None:
+            from naslab.pocket.verify import verify_table
+
+            outcome = verify_table(name, verify, workers=workers, progress=tick)
+        else:
+            from naslab.pocket.build import build_table as build
+
+            archive = build(name, workers=workers, progress=tick)
+    if verify is None:
+        print(f"built: {archive}")
+        return
+    print(f"{outcome.identical} of {outcome.rows} rows are identical to the shipped table, in every epoch and split.")
+    if not outcome.same_machine:
+        print(
+            "Machine or versions differ from the build's. Test accuracy differs by "
+            f"{outcome.difference:.2f} points on average; allowed: {outcome.tolerance:.2f}, "
+            "a quarter of what two seeds differ by"
+        )
+    if not outcome.passed:
+        print("NOT reproduced.")
+        raise typer.Exit(1)

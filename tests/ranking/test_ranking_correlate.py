@@ -1,0 +1,122 @@
+"""``naslab correlate`` and ``naslab.correlate``."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+import toy_tasks
+from scipy import stats
+
+import naslab
+from naslab.cli import run_command
+from naslab.errors import InvalidValue, OutputError
+
+TOTAL = "ranking_plugins:Total"
+
+
+def test_evaluators_are_judged_by_the_truth(stored_task):
+    found = naslab.correlate(stored_task, f"params,{TOTAL}", "all")
+    task = naslab.task(stored_task)
+    truth = [task.true_value(a) for a in toy_tasks.ROWS]
+    sums = [sum(a) for a in toy_tasks.ROWS]
+    params = [task.problem.space.cost(a).params for a in toy_tasks.ROWS]
+    table = found.statistics.pivot(index="evaluator", columns="statistic", values="value")
+    assert table.loc["params", "Spearman"] == pytest.approx(stats.spearmanr(params, truth).statistic)
+    expected = stats.kendalltau(sums, truth).statistic
+    assert table.loc[TOTAL, "Kendall tau-b"] == pytest.approx(expected, abs=0.1)  # its noise breaks ties
+    assert found.matrix.index.tolist() == ["params", TOTAL, "test accuracy"]
+    assert found.bias.set_index("evaluator").loc["params", "Spearman"] == pytest.approx(1)
+    assert found.population == "all 27 architectures"
+    assert found.label == "test accuracy (%)"
+
+
+def test_a_truth_of_which_less_is_better_is_turned(naslab_cache):
+    toy_tasks.store_table(naslab_cache / "tables" / "toyerrors", name="toyerrors", direction="min")
+    errors = naslab.correlate("toyerrors/toy", "params", "all").statistics["value"][0]
+    table = toy_tasks.store_table(naslab_cache / "tables" / "toyagain", name="toyagain")
+    right = naslab.correlate(f"{table.name}/toy", "params", "all").statistics["value"][0]
+    assert errors == pytest.approx(-right)
+
+
+def test_another_evaluator_can_be_the_reference(stored_task):
+    found = naslab.correlate(stored_task, [TOTAL, "reward[epochs=9]"], 20, reference="params", seed=4)
+    assert found.reference == "params"
+    assert found.truth.tolist() == found.params.tolist()
+    assert found.trainings is None
+    assert found.ceiling.empty
+    assert "--reference params --seed 4" in found.command
+
+
+def test_the_noise_of_trainings_bounds_what_can_be_reached():
+    found = naslab.correlate("pocket-mlp/segments", "reward[epochs=20]", 40)
+    assert found.trainings.shape == (40, 3)
+    assert found.trainings.mean(axis=1) == pytest.approx(found.truth)
+    ceiling = found.ceiling.set_index(["evaluator", "statistic"])["value"]
+    assert 0.8 < ceiling["another training", "Spearman"] < ceiling["any predictor", "Spearman"] <= 1
+
+
+def test_a_reward_from_the_truths_own_trainings_is_said_to_be_no_news():
+    found = naslab.correlate("nasbench201/cifar10", "reward,params", 5)
+    assert any("its agreement is no news" in note for note in found.notes)
+    assert any("Gaussian noise" in note for note in found.notes)
+    pocket = naslab.correlate("pocket-mlp/segments", "reward,params", 5)
+    assert pocket.notes == ("Untrained networks were shown a batch of the task's training rows.",)
+
+
+def test_the_page_shows_every_table_and_the_scores(stored_task, tmp_path):
+    found = naslab.correlate(stored_task, f"params,synflow,{TOTAL}", "all", out=tmp_path / "out")
+    page = found.report(tmp_path / "page")
+    text = page.read_text()
+    for word in ("all 27 architectures", "Precision at k", "bootstrap over architectures", "Gaussian noise", TOTAL):
+        assert word in text
+    scores = pd.read_csv(tmp_path / "page" / "scores.csv")
+    assert scores.columns.tolist() == ["architecture", "params", "synflow", TOTAL, "test accuracy"]
+    assert len(scores) == 27
+    for name, kind in itertools.product(("agreement", "matrix"), ("png", "svg", "pdf")):
+        assert (tmp_path / "page" / "figures" / f"{name}.{kind}").stat().st_size > 1000
+
+
+def test_the_command_prints_the_table_and_continues(stored_task, tmp_path, capsys):
+    arguments = ["correlate", stored_task, "--architectures", "12", "--out", str(tmp_path / "out"), "--evaluators"]
+    assert run_command([*arguments, "params"]) == 0
+    assert "12 drawn from 27 architectures" in capsys.readouterr().out
+    assert run_command([*arguments, "params,snip"]) == 0
+    assert "snip" in capsys.readouterr().out
+    assert run_command([*arguments, "params", "--seed", "5"]) == 2
+    said = capsys.readouterr().err
+    assert (said.count("\n"), "holds another correlation study: seed" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"architectures": "many"}, "a whole number from 3, or all"),
+        ({"architectures": 28}, "28 architectures of 27"),
+        ({"workers": 0}, "workers=0"),
+        ({"reference": "zero-cost/all"}, "Allowed: one"),
+        ({"evaluators": "params,"}, "write NAME"),
+    ],
+)
+def test_what_makes_no_sense_writes_nothing(stored_task, tmp_path, options, message):
+    with pytest.raises(InvalidValue, match=message):
+        naslab.correlate(stored_task, **{"evaluators": "params", "out": tmp_path / "out", **options})
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_of_ones_own_are_for_tasks_without_rows(tmp_path):
+    with pytest.raises(InvalidValue, match="has rows of its own"):
+        naslab.correlate("pocket-cell/mnist", "params", 5, data=tmp_path)
+    rng = np.random.default_rng(0)
+    for batch in range(1, 6):
+        record = rng.integers(0, 256, (30, 3073), np.uint8)
+        record[:, 0] %= 10
+        (tmp_path / f"data_batch_{batch}.bin").write_bytes(record.tobytes())
+    noise = naslab.correlate("nasbench201/cifar10", "fisher[batch=8]", 3)
+    images = naslab.correlate("nasbench201/cifar10", "fisher[batch=8]", 3, data=tmp_path, out=tmp_path / "out")
+    assert images.scores.to_numpy().tolist() != noise.scores.to_numpy().tolist()
+    assert images.notes == ("Untrained networks were shown a batch of the task's training rows.",)
+    with pytest.raises(OutputError, match="source"):
+        naslab.correlate("nasbench201/cifar10", "fisher[batch=8]", 3, out=tmp_path / "out")
