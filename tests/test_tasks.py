@@ -18,6 +18,8 @@ import toy_tasks
 import naslab
 from naslab.errors import InvalidValue, UnknownMetric, UnknownTask
 from naslab.evaluators.base import Evaluator
+from naslab.evaluators.predictors.base import Predictor
+from naslab.evaluators.zero_cost.evaluator import ZeroCost
 from naslab.problem import Budget, Constraint, Problem
 from naslab.tables.format import Table
 from naslab.tasks import Task
@@ -198,7 +200,10 @@ def secret_rewards(one: Task) -> set[float]:
 def leaks_in(thing: Any, numbers: set[float]) -> list[Any]:
     found = []
     for part in reachable(thing):
-        if isinstance(part, Table | Task | Evaluator | Path) or (isinstance(part, float) and part in numbers):
+        own = isinstance(part, ZeroCost | Predictor)  # made from the problem alone: it knows no truth
+        if (isinstance(part, Table | Task | Evaluator | Path) and not own) or (
+            isinstance(part, float) and part in numbers
+        ):
             found.append(part)
         elif isinstance(part, str | bytes) and len(part) < 10_000:
             text = part if isinstance(part, str) else part.decode(errors="replace")

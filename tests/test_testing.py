@@ -13,7 +13,7 @@ from naslab.ops import Linear
 from naslab.registry import entries
 from naslab.testing import ConformanceError, ToyReward, check_evaluator, check_optimizer, check_search_space, toy_tasks
 
-SLOW = {"optuna-gp", "zero-cost-warm-up"}
+SLOW = {"optuna-gp", "zero-cost-warm-up", "predictor-guided", "bananas", "nasbowl", "tnasp"}
 
 
 @pytest.mark.parametrize("name", sorted(set(entries("optimizers")) - SLOW))

@@ -42,10 +42,12 @@ class Controller(nn.Module):
         kinds = [options.index(each) for each in options]
         self.kinds = [sorted(set(kinds)).index(kind) for kind in kinds]
         sizes = [len(options[kind]) for kind in sorted(set(kinds))]
-        self.first = nn.Parameter(torch.empty(1, 1, HIDDEN))
-        self.lstm = nn.LSTM(HIDDEN, HIDDEN, LAYERS, batch_first=True)
-        self.embeddings = nn.ModuleList(nn.Embedding(size, HIDDEN) for size in sizes)
-        self.heads = nn.ModuleList(nn.Linear(HIDDEN, size) for size in sizes)
+        with torch.device("meta"):  # constructors draw from the global generator
+            self.first = nn.Parameter(torch.empty(1, 1, HIDDEN))
+            self.lstm = nn.LSTM(HIDDEN, HIDDEN, LAYERS, batch_first=True)
+            self.embeddings = nn.ModuleList(nn.Embedding(size, HIDDEN) for size in sizes)
+            self.heads = nn.ModuleList(nn.Linear(HIDDEN, size) for size in sizes)
+        self.to_empty(device="cpu")
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.uniform_(-INITIAL, INITIAL, generator=generator)
@@ -83,7 +85,8 @@ class ENAS(OneShotSearch):
 
     Deviations: the baseline moves with every draw (the script's stays for an epoch and begins with none); the
     controller's draws are made together, and each has a batch of its own. ``update`` and ``relaxation`` have nothing to
-    say here. Draws that break a limit are not returned; a space with rules is refused.
+    say here. Draws that break a limit are not returned; those that break a rule of the space are drawn again, and teach
+    the controller nothing.
 
     Args:
         problem: With rows to train on.
@@ -105,14 +108,12 @@ class ENAS(OneShotSearch):
         self.controller_steps = controller_steps
 
     def prepare(self, rng: np.random.Generator) -> None:
-        if self.space.rules:
-            raise InvalidValue(f"enas' controller knows no rules, and space {self.space.name!r} has some")
         self.controller = Controller(self.space, torch_generator(rng))
         self.controller_optimizer = torch.optim.Adam(
             self.controller.parameters(), self.RATE, betas=(0.0, 0.999), eps=1e-3
         )
         self.baseline = math.nan
-        self.weights = Drawn(self.controller)
+        self.weights = Drawn(self.controller, self.space)
 
     def rate(self) -> float:
         cosine = (1 + math.cos(math.pi * (self.epoch % self.RESTART) / self.RESTART)) / 2
@@ -125,6 +126,9 @@ class ENAS(OneShotSearch):
             drawn, log_probability, entropy = self.controller(self.DRAWS, self.generator)
             told = []
             for row, bonus in zip(drawn.tolist(), entropy.tolist(), strict=True):
+                if self.space.rules and not self.space.is_valid(tuple(row)):
+                    told.append(0.0)
+                    continue
                 x, y = self.held_batches.next()
                 with torch.no_grad():
                     accuracy = float((paths(x, row).argmax(dim=1) == y).double().mean())
@@ -139,14 +143,14 @@ class ENAS(OneShotSearch):
             loss.backward()
             nn.utils.clip_grad_norm_(self.controller.parameters(), self.CLIP)
             self.controller_optimizer.step()
-        return {"reward": float(np.mean(rewards))}
+        return {"reward": float(np.mean(rewards))} if rewards else {}
 
     def draws(self, count: int, rng: np.random.Generator) -> list[Architecture]:
         generator, kept = torch_generator(rng), list[Architecture]()
         for _ in range(TRIES):
             with torch.no_grad():
                 drawn = [tuple(row) for row in self.controller(count, generator)[0].tolist()]
-            kept += [a for a in drawn if self.problem.is_feasible(a)]
+            kept += [a for a in drawn if self.space.is_valid(a) and self.problem.is_feasible(a)]
             if len(kept) >= count:
                 return kept[:count]
         return kept or super().draws(count, rng)
@@ -183,12 +187,20 @@ class ENAS(OneShotSearch):
 
 
 class Drawn(Sampled):
-    """One path that a controller draws."""
+    """One path that a controller draws, and that keeps the rules of the space.
 
-    def __init__(self, controller: Controller) -> None:
-        self.controller = controller
+    Raises:
+        InvalidValue: None of a thousand draws does.
+    """
+
+    def __init__(self, controller: Controller, space: SearchSpace) -> None:
+        self.controller, self.space = controller, space
 
     def decide(self, probabilities: Any, generator: torch.Generator) -> list[Any]:
-        with torch.no_grad():
-            rows: list[list[int]] = self.controller(1, generator)[0].tolist()
-        return rows
+        for count in (1, 1000):
+            with torch.no_grad():
+                rows: list[list[int]] = self.controller(count, generator)[0].tolist()
+            for row in rows:
+                if not self.space.rules or self.space.is_valid(tuple(row)):
+                    return [row]
+        raise InvalidValue(f"none of enas' draws keeps the rules of space {self.space.name!r}. Fix: another strategy")

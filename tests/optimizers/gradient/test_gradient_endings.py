@@ -15,7 +15,7 @@ from naslab.compiler.primitives import BatchNorm
 from naslab.errors import InvalidValue, TrainingFailed, UnknownName
 from naslab.ops import Conv, Identity, PooledLinear, Zero
 from naslab.optimizers.gradient.curvature import Curvature
-from naslab.optimizers.gradient.enas import Controller
+from naslab.optimizers.gradient.enas import Controller, Drawn
 from naslab.optimizers.gradient.penalties import ExpectedCost
 from naslab.optimizers.gradient.search import OneShotSearch
 from naslab.optimizers.gradient.stopping import Eigenvalue
@@ -289,7 +289,7 @@ def test_the_controller_learns_what_works(monkeypatch):
     assert connected > uniform + 0.1
 
 
-def test_the_controllers_schedule_restarts_and_rules_are_refused():
+def test_the_controllers_schedule_restarts():
     search = built("enas", epochs=20)
     rates = []
     for search.epoch in range(20):
@@ -297,5 +297,13 @@ def test_the_controllers_schedule_restarts_and_rules_are_refused():
     assert rates[:10] == rates[10:]
     assert rates[0] == pytest.approx(0.05)
     assert rates[9] < 0.003
-    with pytest.raises(InvalidValue, match="rules"):
-        built("enas", toy_trainings()["rules"].problem)
+
+
+def test_the_controller_keeps_the_rules_of_a_space_or_says_that_it_can_not():
+    problem = toy_trainings()["rules"].problem
+    search = built("enas", problem, epochs=2, controller_steps=2)
+    search.step()
+    assert all(problem.space.is_valid(a) for a in search.draws(50, np.random.default_rng(0)))
+    space = naslab.search_space("darts", num_classes=2, input_shape=(3, 8, 8), channels=2, cells=3)
+    with pytest.raises(InvalidValue, match="keeps the rules"):
+        Drawn(Controller(space, torch.Generator()), space).decide([], torch.Generator())
