@@ -22,7 +22,7 @@ from naslab.studies.tuning import OURS, SEARCHES, Runner, Tuned
 
 TASKS = ("pocket-mlp/segments", "pocket-mlp/mnist")
 SHARED, SHARED_STEPS = "pocket-mlp/segments@shared", 1600
-SHARED_METHODS = (OURS, "soft", "hard", "absolute", "random", "regularized-evolution")
+SHARED_METHODS = (OURS, "PPO, exact", "soft", "hard", "absolute", "linear", "indicator", *SEARCHES)
 
 
 def run(title: str, description: str, out: Path, *, workers: int, progress: Progress | None) -> Outcome:
@@ -59,12 +59,12 @@ def run(title: str, description: str, out: Path, *, workers: int, progress: Prog
 
 def _default(method: str) -> str:
     """A method with the parameters that its paper or this package gives it."""
-    return {OURS: "tabnas", "absolute": "tunas"}.get(
+    return {OURS: "tabnas", "PPO, exact": "ppo", "absolute": "tunas"}.get(
         method, method if method in SEARCHES else f"mnasnet-reinforce[reward={method},beta={_MNASNET.get(method, 0)}]"
     )
 
 
-_MNASNET = {"soft": -0.07, "hard": -1.0}
+_MNASNET = {"soft": -0.07, "hard": -1.0, "linear": -0.1}
 
 
 def _curves(final: pd.DataFrame) -> Section:
