@@ -104,6 +104,9 @@ class HardGumbel(Relaxation):
         for p in probabilities:
             relaxed = relaxed_draw(p, self.temperature, generator)
             drawn = int(relaxed.argmax())
+            if self.form == "categorical" and not p.requires_grad:
+                decisions.append(drawn)  # only weights learn: the same path, without the numbers that are zero
+                continue
             hard = torch.nn.functional.one_hot(torch.tensor(drawn), len(p)).to(p) - relaxed.detach() + relaxed
             decisions.append(hard if self.form == "mixed" else Sparse(hard, (drawn,), "scalar"))
         return [decisions]
