@@ -100,7 +100,7 @@ def run(
             sections += about(each, dataset)
     page = write_page(
         sections, out / "report", title, "naslab reproduce zero-cost-nasbench201", found["cifar10"].environment,
-        [" ".join(description.split())],
+        [" ".join(description.split()), *dict.fromkeys(note for each in found.values() for note in each.notes)],
     )  # fmt: skip
     shown = ["dataset", "proxy", "published", "source", "ours", "ours low", "ours high", "inside"]
     return Outcome([(title, beside[shown])], page)
