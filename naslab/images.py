@@ -29,12 +29,10 @@ def with_images(task: Task, folder: str | Path) -> Task:
         InvalidDataset: The folder holds no CIFAR, or one that does not fit the task's space.
     """
     train, held, digest = _halves(Path(folder))
-    space = task.problem.space
-    shape, classes = space.graph.nodes[space.order[0]]["shape"], space.cost_model.shapes[space.order[-1]].largest[0]
-    found = cifar_classes(folder)
-    if tuple(shape) != train.x.shape[1:] or found != classes:
+    (shape, classes), found = task.problem.space.ends, cifar_classes(folder)
+    if shape != train.x.shape[1:] or found != classes:
         raise InvalidDataset(
-            f"'{folder}' has images of shape {train.x.shape[1:]} in {found} classes; {task.id} needs {tuple(shape)} in "
+            f"'{folder}' has images of shape {train.x.shape[1:]} in {found} classes; {task.id} needs {shape} in "
             f"{classes}. Fix: give the folder of its own images"
         )
     problem = dataclasses.replace(task.problem, train=train, validation=held)

@@ -243,6 +243,11 @@ class SearchSpace:
         """Costs of every architecture, as tables over the choices."""
         return build_cost_model(self.graph, self.order, self.inputs, self._options)
 
+    @cached_property
+    def ends(self) -> tuple[tuple[int, ...], int]:
+        """The shape of one input, and how many features (classes) the last node has."""
+        return tuple(self.graph.nodes[self.order[0]]["shape"]), self.cost_model.shapes[self.order[-1]].largest[0]
+
     def cost(self, architecture: Architecture) -> Cost:
         """Parameters, MACs and memory of one architecture, nothing cut: dead branches count."""
         try:

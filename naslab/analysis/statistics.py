@@ -12,6 +12,7 @@ from itertools import combinations
 from typing import Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
@@ -96,6 +97,12 @@ def mean_interval(values: FloatArray, level: float = LEVEL) -> Interval:
         return Interval(float(known[0]) if len(known) else np.nan, np.nan, np.nan)
     half = stats.t.ppf((1 + level) / 2, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known))
     return Interval(float(known.mean()), float(known.mean() - half), float(known.mean() + half))
+
+
+def mean_columns(values: npt.ArrayLike, name: str) -> dict[str, float]:
+    """:func:`mean_interval` as columns of a table, which shows ``name``, ``name low`` and ``name high`` as one."""
+    found = mean_interval(np.asarray(values, float))
+    return {name: found.value, f"{name} low": found.low, f"{name} high": found.high}
 
 
 def bootstrap_weights(n: int, rng: np.random.Generator, n_resamples: int = RESAMPLES) -> FloatArray:

@@ -15,14 +15,13 @@ import numpy as np
 import torch
 
 from naslab.choice import Architecture
-from naslab.compiler.supernet import compile_supernet
 from naslab.errors import NaslabError
 from naslab.evaluators.threads import one_thread
 from naslab.loop import second_worth, seed_sequence
 from naslab.ops import Identity
-from naslab.optimizers.gradient.curvature import Curvature
+from naslab.optimizers.gradient.curvature import Curvature, curvature_of
 from naslab.optimizers.gradient.derivations import softmax
-from naslab.optimizers.gradient.ranking import ROWS_AT_ONCE, Ranking
+from naslab.optimizers.gradient.ranking import STATISTICS, Ranking
 from naslab.optimizers.gradient.search import OneShotSearch
 from naslab.optimizers.spec import optimizer_spec
 from naslab.problem import Constraint
@@ -112,7 +111,7 @@ def train(work: Training) -> dict[str, Any]:
     kept: dict[str, list[Any]] = {name: [] for name in _KEPT}
     eigenvalues, probabilities = [], []
     with one_thread():
-        curvature = Curvature(_plain(search)) if work.curvature else None
+        curvature = curvature_of(search) if work.curvature else None
         while True:
             spent = kept["seconds"]
             if work.seconds and spent and sum(spent) + max(spent[-2:]) + work.derivation > work.seconds:
@@ -161,13 +160,11 @@ def rank(work: Ranked) -> dict[str, Any]:
     with one_thread():
         while search.step() is not None:
             pass
-        recalibrated, held, seen = search.ranking, search.held_batches, search.train_batches
-        running = Ranking(recalibrated.supernet, (held.x, held.y), (seen.x, seen.y), "running")
-        ranked = {
-            "batch": [_by_batch(search, a) for a in sample],
-            "running": [running.accuracy(a) for a in sample],
-            "recalibrated": [recalibrated.accuracy(a) for a in sample],
-        }
+        supernet, held, seen = search.model.supernet, search.held_batches, search.train_batches
+        ranked = {}
+        for statistics in STATISTICS:
+            ranking = Ranking(supernet, (held.x, held.y), (seen.x, seen.y), statistics)
+            ranked[statistics] = [ranking.accuracy(a) for a in sample]
     return {"architectures": [list(a) for a in sample], "truth": [task.true_value(a) for a in sample], **ranked}
 
 
@@ -241,33 +238,12 @@ def _built(task_id: str, optimizer: str, seed: int, epochs: int) -> OneShotSearc
     return search
 
 
-def _plain(search: OneShotSearch) -> Any:
-    return compile_supernet(
-        search.space, "mixed", affine=search.affine, partial_channels=search.partial, fast=False,
-        track_running_stats=search.ranking.statistics != "batch",
-    )  # fmt: skip
-
-
 def _eigenvalue(curvature: Curvature, search: OneShotSearch) -> float:
     """On the first rows of validation: the same for every search, and nothing is drawn for it."""
     held = search.held_batches
     rows = slice(0, 4 * held.size)
     start = torch.ones(sum(map(len, search.model.logits)))
     return curvature.eigenvalue(search.model, (held.x[rows], held.y[rows]), start)
-
-
-def _by_batch(search: OneShotSearch, architecture: Architecture) -> float:
-    """The score of a path by the statistics of the rows scored, whatever the supernet keeps."""
-    paths, (x, y) = search.model.supernet.view("categorical").train(), search.ranking.rows
-    kept = [(buffer, buffer.clone()) for buffer in search.model.supernet.buffers()]
-    if search.model.supernet.drop_path is not None:
-        search.model.supernet.drop_path.eval()
-    with torch.no_grad():
-        pairs = zip(torch.split(x, ROWS_AT_ONCE), torch.split(y, ROWS_AT_ONCE), strict=True)
-        right = sum(int((paths(rows, architecture).argmax(dim=1) == labels).sum()) for rows, labels in pairs)
-        for buffer, value in kept:
-            buffer.copy_(value)
-    return 100.0 * right / len(y)
 
 
 def _skips(search: OneShotSearch) -> list[list[int]]:

@@ -12,7 +12,7 @@ import pandas as pd
 from naslab.analysis.cell_plots import draw_cell, draw_distribution
 from naslab.analysis.contents import Section
 from naslab.analysis.correlation import agreement
-from naslab.analysis.statistics import holm, mann_whitney_holm, mean_interval
+from naslab.analysis.statistics import holm, mann_whitney_holm, mean_columns, mean_interval
 from naslab.analysis.style import legend_above, new_axes, palette
 from naslab.search_spaces import darts
 from naslab.search_spaces.nasbench201 import OPERATIONS
@@ -22,12 +22,6 @@ DRAWN = ("darts", "gdas", "pc-darts", "rsps", "enas", "robust-darts")
 CELLS = ("darts", "gdas", "pc-darts", "rsps")
 HEATED = ("darts", "gdas", "pc-darts", "smooth-darts-rs")
 SHOWN_STATISTICS = ("Spearman", "Kendall tau-b", "tau in top 10%", "precision at 10%", "regret")
-
-
-def interval(values: Any, name: str) -> dict[str, float]:
-    """Mean with Student's 95 % interval, in the columns of a table."""
-    found = mean_interval(np.asarray(values, float))
-    return {name: found.value, f"{name} low": found.low, f"{name} high": found.high}
 
 
 def equal_seconds(
@@ -49,8 +43,8 @@ def equal_seconds(
         rows.append(
             {
                 "strategy": name,
-                **interval(group["final"], "test accuracy, %"),
-                **interval(optimum - group["final"], "regret"),
+                **mean_columns(group["final"], "test accuracy, %"),
+                **mean_columns(optimum - group["final"], "regret"),
                 "runs": len(group),
                 "epochs": int(group["epochs"].iloc[0]),
                 "seconds": float(
@@ -65,8 +59,8 @@ def equal_seconds(
         rows.append(
             {
                 "strategy": name,
-                **interval(group["final"], "test accuracy, %"),
-                **interval(optimum - group["final"], "regret"),
+                **mean_columns(group["final"], "test accuracy, %"),
+                **mean_columns(optimum - group["final"], "regret"),
                 "runs": len(group),
                 "epochs": np.nan,
                 "seconds": seconds,
@@ -203,9 +197,9 @@ def collapse(runs: pd.DataFrame, longest: int, optimum: float) -> Section:
         row: dict[str, Any] = {"strategy": name}
         for part in (1 / 3, 2 / 3, 1.0):
             at = max(1, round(part * longest))
-            row |= interval([optimum - t[:at][-1] for t in group["truth"]], f"regret at {at}")
-        row |= interval(group["final skip"], "skip share at the end")
-        row |= interval([s[-1] for s in group["skip probability"]], "skip probability")
+            row |= mean_columns([optimum - t[:at][-1] for t in group["truth"]], f"regret at {at}")
+        row |= mean_columns(group["final skip"], "skip share at the end")
+        row |= mean_columns([s[-1] for s in group["skip probability"]], "skip probability")
         row |= {"epochs made": group["epochs"].mean(), "runs": len(group)}
         table.append(row)
     caption = "Student's 95 % interval. A search that stopped early keeps what it had. One edge in five by chance: 0.2."
@@ -259,7 +253,7 @@ def sensitivity(
                 values = means[f"{base}learning_rate={rate},weight_decay={decay}]"]
                 cells.append(values.mean())
                 setting = {"strategy": label, "learning rate": rate, "weight decay": decay}
-                rows.append({**setting, **interval(values, "regret"), "runs": len(values)})
+                rows.append({**setting, **mean_columns(values, "regret"), "runs": len(values)})
         spread.append({"strategy": label, "best of the grid": min(cells), "mean": np.mean(cells), "worst": max(cells)})
     section.add("spread", "Mean regret over the grid", pd.DataFrame(spread), "Of the nine settings below.")
     section.add(
@@ -291,8 +285,8 @@ def perturbations(runs: pd.DataFrame, kinds: Sequence[str], optimum: float) -> S
             {
                 "strategy": base,
                 "perturbation": kind,
-                **interval(optimum - group["final"], "regret"),
-                **interval(group["final skip"], "skip share"),
+                **mean_columns(optimum - group["final"], "regret"),
+                **mean_columns(group["final skip"], "skip share"),
                 "seconds": float(np.mean([sum(s) for s in group["seconds"]])),
                 "runs": len(group),
             }
@@ -327,7 +321,7 @@ def rankings(ranked: pd.DataFrame) -> Section:
             ]
             line: dict[str, Any] = {"supernet": name, "statistics": statistics}
             for statistic in SHOWN_STATISTICS:
-                line |= interval([table[statistic] for table in tables], statistic)
+                line |= mean_columns([table[statistic] for table in tables], statistic)
             rows.append({**line, "supernets": len(group)})
     caption = "Mean and Student's 95 % interval over independently trained supernets, on the same sample of cells."
     section.add("rankings", "Agreement of shared weights with the truth", pd.DataFrame(rows), caption)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from naslab.analysis.contents import Section
 from naslab.analysis.learning_curves import plot_curves
-from naslab.analysis.statistics import mean_interval
+from naslab.analysis.statistics import mean_columns
 from naslab.analysis.style import palette
 from naslab.studies.prediction import COVERED, HELD, LEARN, SELECT, TAU, TOP, UNUSED, ground
 
@@ -21,19 +21,13 @@ HELD_IN_WORDS = {UNUSED: "unused", SELECT: "choose an epoch", LEARN: "learned fr
 SHOWN = ("Spearman", "tau in top 10%", "precision at 1%", "precision at 5%", "precision at 10%", "regret")
 
 
-def interval(values: Any, name: str) -> dict[str, float]:
-    """Mean with Student's 95 % interval over seeds, in the columns of a table."""
-    found = mean_interval(np.asarray(values, float))
-    return {name: found.value, f"{name} low": found.low, f"{name} high": found.high}
-
-
 def averaged(frame: pd.DataFrame, by: Sequence[str], statistics: Sequence[str]) -> pd.DataFrame:
     """One row per group, in order of appearance: means over seeds with intervals, and how many seeds."""
     rows = []
     for key, group in _done(frame).groupby(list(by), sort=False):
         row: dict[str, Any] = dict(zip(by, key, strict=True))
         for statistic in statistics:
-            row |= interval(group.get(statistic, []), statistic)
+            row |= mean_columns(group.get(statistic, []), statistic)
         rows.append({**row, "seeds": len(group)})
     return pd.DataFrame(rows)
 
@@ -44,7 +38,7 @@ def by_size(frame: pd.DataFrame, by: Sequence[str], statistic: str = TAU) -> pd.
     for key, group in _done(frame).groupby(list(by), sort=False):
         row: dict[str, Any] = dict(zip(by, key, strict=True))
         for labels in sorted(frame["labels"].unique()):
-            row |= interval(group.loc[group["labels"] == labels, statistic], str(labels))
+            row |= mean_columns(group.loc[group["labels"] == labels, statistic], str(labels))
         rows.append({**row, "seeds": group["seed"].nunique()})
     return pd.DataFrame(rows)
 
@@ -65,7 +59,7 @@ def published(frame: pd.DataFrame, printed: pd.DataFrame, ours: Mapping[str, tup
         for size in sizes:
             theirs = float(line.get(size, np.nan))
             taus = rows.loc[rows["labels"] == int(size), ON_ALL]
-            mine = interval(taus, "ours")
+            mine = mean_columns(taus, "ours")
             curves.append({"predictor": f"published: {line['method']}", "labels": int(size), "value": theirs,
                            "method": line["method"]})  # fmt: skip
             if len(taus):
@@ -152,7 +146,7 @@ def like_for_like(frame: pd.DataFrame, variants: Mapping[str, Mapping[str, tuple
             if {("raw", loss), ("rank", loss)} <= set(specs):
                 raw, rank = (_taus(frame, specs[target, loss], UNUSED) for target in ("raw", "rank"))
                 for labels, values in (rank - raw).dropna().groupby(level="labels"):
-                    row = interval(values, "gain by ranks")
+                    row = mean_columns(values, "gain by ranks")
                     rows.append({"predictor": name, "loss": loss or "its own", "labels": labels, **row,
                                  "seeds": len(values)})  # fmt: skip
     section.add("gain-by-ranks", "What ranks as targets add to tau-b", pd.DataFrame(rows), f"By seed. {_STUDENT}")
@@ -185,8 +179,8 @@ def evolution(
             taus = _taus(frame, spec, held)
             for labels, values in taus.groupby(level="labels"):
                 gains = (values - plain).dropna() if what != "plain" else values[:0]
-                rows.append({"predictor": name, "labels": labels, f"{HELD} labels": what, **interval(values, TAU),
-                             **interval(gains, "gain"), "seeds": len(values)})  # fmt: skip
+                rows.append({"predictor": name, "labels": labels, f"{HELD} labels": what, **mean_columns(values, TAU),
+                             **mean_columns(gains, "gain"), "seeds": len(values)})  # fmt: skip
     section.add(
         "self-evolution", "Self-evolution and its controls", pd.DataFrame(rows), f"Gain: paired by seed. {_STUDENT}"
     )
@@ -245,9 +239,10 @@ def features(frame: pd.DataFrame) -> Section:
         taus = group.pivot_table(index="seed", columns="featured", values=[TAU, "Spearman"])
         if (TAU, True) not in taus or (TAU, False) not in taus:
             continue
-        rows.append({"task": task, "predictor": name, "labels": labels, **interval(taus[TAU, False], "without"),
-                     **interval(taus[TAU, True], "with"), **interval(taus[TAU, True] - taus[TAU, False], "gain"),
-                     **interval(taus["Spearman", True], "Spearman with"), "seeds": len(taus)})  # fmt: skip
+        rows.append({"task": task, "predictor": name, "labels": labels, **mean_columns(taus[TAU, False], "without"),
+                     **mean_columns(taus[TAU, True], "with"),
+                     **mean_columns(taus[TAU, True] - taus[TAU, False], "gain"),
+                     **mean_columns(taus["Spearman", True], "Spearman with"), "seeds": len(taus)})  # fmt: skip
     section.add("features", "Kendall's tau-b without and with", pd.DataFrame(rows), f"Gain: paired by seed. {_STUDENT}")
     return section
 
@@ -306,9 +301,9 @@ def _tops_long(frame: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, group in _done(frame).groupby("predictor", sort=False):
         for share in TOP:
-            values = interval(group[f"tau in top {share:.0%}"], TAU)
+            values = mean_columns(group[f"tau in top {share:.0%}"], TAU)
             rows.append({"predictor": name, "share": 100 * share, **values})
-        rows.append({"predictor": name, "share": 100.0, **interval(group[TAU], TAU)})
+        rows.append({"predictor": name, "share": 100.0, **mean_columns(group[TAU], TAU)})
     return pd.DataFrame(rows)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
+from cifar_files import stand_in
 
 import naslab
 from naslab.errors import InvalidValue
@@ -21,16 +21,6 @@ def search_experiment() -> Experiment:
     found = experiment("nasbench201-search")
     assert isinstance(found, Experiment)
     return found
-
-
-def stand_in(folder: Path, per_file: int = 8) -> Path:
-    """Files as CIFAR-10's binary version has them, of random pixels."""
-    rng = np.random.default_rng(0)
-    folder.mkdir()
-    for name in [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]:
-        labels, pixels = rng.integers(10, size=per_file), rng.integers(256, size=(per_file, 3072))
-        (folder / name).write_bytes(np.concatenate([labels[:, None], pixels], axis=1).astype(np.uint8).tobytes())
-    return folder
 
 
 def test_every_published_row_has_its_strategy_with_its_settings() -> None:
@@ -70,7 +60,7 @@ def test_searches_run_are_looked_up_and_are_not_made_twice(tmp_path: Path) -> No
         if row in ("RSPS", "DARTS-V1", "GDAS")
     }
     protocol = protocol.model_copy(update={"rows": short, "seeds": 1})
-    table, data = find_table("nasbench201"), stand_in(tmp_path / "cifar")
+    table, data = find_table("nasbench201"), stand_in(tmp_path / "cifar", 8)
     found = further_rows(protocol, data, tmp_path / "out", table, ["cifar10"], workers=2)
     assert [pick.published for pick in found.picks] == list(short)
     assert all(0 <= row < 15_625 for pick in found.picks for row in pick.rows["cifar10"])

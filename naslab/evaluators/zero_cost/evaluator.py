@@ -119,8 +119,7 @@ def _drawn(
     space: SearchSpace, rows: Labelled | None, batch: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor | None]:
     """The batch that every architecture is scored on."""
-    shape = tuple(space.graph.nodes[space.order[0]]["shape"])
-    classes = space.cost_model.shapes[space.order[-1]].largest[0]
+    shape, classes = space.ends
     if batch < 1:
         raise InvalidValue(f"batch={batch}. Allowed: whole numbers of at least 1")
     if rows is None:

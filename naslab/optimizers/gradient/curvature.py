@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
@@ -9,11 +11,28 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional
 
-from naslab.compiler.supernet import Supernet
+from naslab.compiler.supernet import Supernet, compile_supernet
 from naslab.optimizers.gradient.model import Model
 from naslab.optimizers.gradient.updates import Batch
 
+if TYPE_CHECKING:
+    from naslab.optimizers.gradient.search import OneShotSearch
+
 DENSE = 12
+
+
+def curvature_of(search: OneShotSearch) -> Curvature:
+    """For the supernets of a search."""
+    return Curvature(
+        compile_supernet(
+            search.space,
+            "mixed",
+            affine=search.affine,
+            track_running_stats=search.ranking.statistics != "batch",
+            partial_channels=search.partial,
+            fast=False,
+        )
+    )
 
 
 class Curvature:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +76,18 @@ class Model:
         """Of the distribution over architectures, in nats: choices are independent."""
         with torch.no_grad():
             return float(sum(-(p * p.clamp_min(1e-30).log()).sum() for p in self.probabilities()))
+
+
+@contextmanager
+def unmoved_statistics(module: nn.Module) -> Iterator[None]:
+    """What runs within it may move running statistics; afterwards they are what they were."""
+    kept = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in kept:
+                buffer.copy_(value)
 
 
 def arriving(space: SearchSpace) -> list[list[str]]:

@@ -12,6 +12,7 @@ from naslab.choice import Architecture
 from naslab.compiler.primitives import BatchNorm
 from naslab.compiler.supernet import Supernet
 from naslab.errors import UnknownName
+from naslab.optimizers.gradient.model import unmoved_statistics
 
 STATISTICS = ("batch", "running", "recalibrated")
 ROWS_AT_ONCE, RECALIBRATION_ROWS = 256, 4096
@@ -42,26 +43,31 @@ class Ranking:
 
     def accuracy(self, architecture: Architecture) -> float:
         """In percent, of all rows. It changes nothing that lasts."""
-        if self.statistics != "recalibrated":
-            return self._accuracy(architecture)
-        with self._recalibrated(architecture):
-            return self._accuracy(architecture)
+        with unmoved_statistics(self.supernet):
+            if self.statistics != "recalibrated":
+                return self._accuracy(architecture)
+            with self._recalibrated(architecture):
+                return self._accuracy(architecture)
 
     def _accuracy(self, architecture: Architecture) -> float:
-        paths = self.supernet.view("categorical").eval()
+        paths = self._paths(training=self.statistics == "batch")
         x, y = self.rows
         with torch.inference_mode():
             pairs = zip(torch.split(x, ROWS_AT_ONCE), torch.split(y, ROWS_AT_ONCE), strict=True)
             right = sum(int((paths(part, architecture).argmax(dim=1) == labels).sum()) for part, labels in pairs)
         return 100.0 * right / len(y)
 
-    @contextmanager
-    def _recalibrated(self, architecture: Architecture) -> Iterator[None]:
-        paths = self.supernet.view("categorical").train()
+    def _paths(self, *, training: bool) -> Supernet:
+        """The single paths; in training mode they normalise by the batch whatever statistics there are."""
+        paths = self.supernet.view("categorical").train(training)
         if self.supernet.drop_path is not None:
             self.supernet.drop_path.eval()
+        return paths
+
+    @contextmanager
+    def _recalibrated(self, architecture: Architecture) -> Iterator[None]:
+        paths = self._paths(training=True)
         norms = [each for each in self.supernet.modules() if isinstance(each, BatchNorm)]
-        kept = [(buffer, buffer.clone()) for norm in norms for buffer in norm.buffers()]
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
             norm.momentum = None  # the plain mean of all batches
@@ -72,8 +78,5 @@ class Ranking:
                     paths(part, architecture)
             yield
         finally:
-            with torch.no_grad():
-                for buffer, value in kept:
-                    buffer.copy_(value)
             for norm, momentum in zip(norms, momenta, strict=True):
                 norm.momentum = momentum

@@ -21,7 +21,7 @@ from naslab.evaluators.fitting import torch_generator
 from naslab.feasibility import Feasibility
 from naslab.optimizers.base import GradientSearch, Step
 from naslab.optimizers.gradient.derivations import new_derivation
-from naslab.optimizers.gradient.model import Model
+from naslab.optimizers.gradient.model import Model, unmoved_statistics
 from naslab.optimizers.gradient.penalties import ExpectedCost
 from naslab.optimizers.gradient.perturbations import new_perturbation
 from naslab.optimizers.gradient.ranking import Ranking
@@ -294,11 +294,8 @@ class OneShotSearch(GradientSearch):
             decisions = self.weights.decide(probabilities, self.generator)
             return self.model.loss(decisions, x, y, self.weights.form, held_edges)
 
-        statistics = [(buffer, buffer.clone()) for buffer in self.model.supernet.buffers()]
-        perturbed = self.perturbation.perturbed(self.model.probabilities(), loss_of, self.noise)
-        with torch.no_grad():
-            for buffer, value in statistics:  # an adversary's passes are not the weights' training
-                buffer.copy_(value)
+        with unmoved_statistics(self.model.supernet):  # an adversary's passes are not the weights' training
+            perturbed = self.perturbation.perturbed(self.model.probabilities(), loss_of, self.noise)
         loss = loss_of(perturbed)
         self.weight_optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

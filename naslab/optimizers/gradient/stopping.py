@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from naslab.compiler.supernet import compile_supernet
 from naslab.errors import UnknownName
-from naslab.optimizers.gradient.curvature import Curvature
+from naslab.optimizers.gradient.curvature import Curvature, curvature_of
 
 if TYPE_CHECKING:
     from naslab.optimizers.gradient.search import OneShotSearch
@@ -93,15 +92,7 @@ class Eigenvalue(Stopping):
     def _measured(self, search: OneShotSearch) -> float:
         model = search.model
         if self._curvature is None:
-            plain = compile_supernet(
-                search.space,
-                "mixed",
-                affine=search.affine,
-                track_running_stats=search.ranking.statistics != "batch",
-                partial_channels=search.partial,
-                fast=False,
-            )
-            self._curvature = Curvature(plain)
+            self._curvature = curvature_of(search)
         held = search.held_batches
         drawn = torch.randperm(len(held.y), generator=search.noise)[: held.size]
         start = torch.randn(sum(map(len, model.logits)), generator=search.noise)

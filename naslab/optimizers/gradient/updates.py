@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from naslab.optimizers.gradient.model import Model
+from naslab.optimizers.gradient.model import Model, unmoved_statistics
 from naslab.optimizers.gradient.relaxations import Relaxation
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
@@ -102,7 +102,6 @@ class SecondOrder(ArchitectureUpdate):
     def update(self, learner: Learner, train: Batch, validation: Batch) -> float:
         model, weights = learner.model, learner.model.weights
         noise, own = learner.generator.get_state(), [w.detach().clone() for w in weights]
-        statistics = [(buffer, buffer.clone()) for buffer in model.supernet.buffers()]
 
         def gradients(batch: Batch, of: Sequence[nn.Parameter]) -> tuple[Tensor, list[Tensor]]:
             learner.generator.set_state(noise)
@@ -110,21 +109,20 @@ class SecondOrder(ArchitectureUpdate):
             found = torch.autograd.grad(loss, of, allow_unused=True)
             return loss.detach(), [_or_zeros(g, p) for g, p in zip(found, of, strict=True)]
 
-        _, descent = gradients(train, weights)
-        xi, unrolled = unrolled_step(learner.weight_optimizer, weights, descent)
-        _set(weights, unrolled)
-        both = [*model.architecture, *weights]
-        loss, at_unrolled = gradients(validation, both)
-        ascent = at_unrolled[len(model.architecture) :]
-        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in ascent]))
-        epsilon = 0.01 / norm.clamp_min(1e-12)
-        ends = []
-        for sign in (1, -1):
-            _set(weights, [w + sign * epsilon * g for w, g in zip(own, ascent, strict=True)])
-            ends.append(gradients(train, model.architecture)[1])
+        with unmoved_statistics(model.supernet):
+            _, descent = gradients(train, weights)
+            xi, unrolled = unrolled_step(learner.weight_optimizer, weights, descent)
+            _set(weights, unrolled)
+            both = [*model.architecture, *weights]
+            loss, at_unrolled = gradients(validation, both)
+            ascent = at_unrolled[len(model.architecture) :]
+            norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in ascent]))
+            epsilon = 0.01 / norm.clamp_min(1e-12)
+            ends = []
+            for sign in (1, -1):
+                _set(weights, [w + sign * epsilon * g for w, g in zip(own, ascent, strict=True)])
+                ends.append(gradients(train, model.architecture)[1])
         _set(weights, own)
-        for buffer, value in statistics:
-            buffer.copy_(value)
         mixed = [(up - down) / (2 * epsilon) for up, down in zip(*ends, strict=True)]
         learner.step([g - xi * h for g, h in zip(at_unrolled, mixed, strict=False)])
         return float(loss)
@@ -135,28 +133,25 @@ class ExactSecondOrder(ArchitectureUpdate):
 
     def update(self, learner: Learner, train: Batch, validation: Batch) -> float:
         model, weights = learner.model, learner.model.weights
-        statistics = [(buffer, buffer.clone()) for buffer in model.supernet.buffers()]
         noise = learner.generator.get_state()
-        loss = learner.loss(train)
-        descent = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
-        filled = [_or_zeros(g, w) for g, w in zip(descent, weights, strict=True)]
-        _, unrolled = unrolled_step(learner.weight_optimizer, weights, filled)
-        learner.generator.set_state(noise)
-        names = [name for name, _ in model.supernet.named_parameters()]
-        decisions = learner.relaxation.decide(model.probabilities(), learner.generator)
-        view, edges = model.supernet.view(learner.relaxation.form), model.edge_weights()
-        x, y = validation
-        losses = [
-            functional.cross_entropy(
-                functional_call(view, dict(zip(names, unrolled, strict=True)), (x, each, edges)), y
-            )
-            for each in decisions
-        ]
-        held = torch.stack(losses).sum()
-        found = torch.autograd.grad(held, model.architecture, allow_unused=True)
-        with torch.no_grad():
-            for buffer, value in statistics:
-                buffer.copy_(value)
+        with unmoved_statistics(model.supernet):
+            loss = learner.loss(train)
+            descent = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
+            filled = [_or_zeros(g, w) for g, w in zip(descent, weights, strict=True)]
+            _, unrolled = unrolled_step(learner.weight_optimizer, weights, filled)
+            learner.generator.set_state(noise)
+            names = [name for name, _ in model.supernet.named_parameters()]
+            decisions = learner.relaxation.decide(model.probabilities(), learner.generator)
+            view, edges = model.supernet.view(learner.relaxation.form), model.edge_weights()
+            x, y = validation
+            losses = [
+                functional.cross_entropy(
+                    functional_call(view, dict(zip(names, unrolled, strict=True)), (x, each, edges)), y
+                )
+                for each in decisions
+            ]
+            held = torch.stack(losses).sum()
+            found = torch.autograd.grad(held, model.architecture, allow_unused=True)
         learner.step(found)
         return float(held.detach())
 
