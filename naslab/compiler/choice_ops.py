@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from naslab.choice import resolve
-from naslab.compiler.decisions import Decision, terms
+from naslab.compiler.decisions import Decision, hard_option, terms
 from naslab.compiler.drop_path import DropPath
 from naslab.compiler.sharing import Pieces, Shared
 from naslab.cost import Features
@@ -172,6 +172,29 @@ class MixedOp(_SiteModule):
         return value
 
 
+class _Hard(torch.autograd.Function):
+    """``sum_k h_k o_k(x)`` for a one-hot h of which only the hot option is computed and the others are numbers.
+
+    The sum is what the hot option gave, so nothing is multiplied: forward and backward cost what that option costs, and
+    one reduction for the gradients of h.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, weights: Tensor, drawn: int) -> Tensor:
+        ctx.save_for_backward(value)
+        ctx.drawn, ctx.count = drawn, len(weights)
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:  # type: ignore[override]
+        (value,) = ctx.saved_tensors
+        by_weight = None
+        if ctx.needs_input_grad[1]:
+            at_drawn, elsewhere = (gradient * value).sum(), gradient.sum()
+            by_weight = torch.stack([at_drawn if k == ctx.drawn else elsewhere for k in range(ctx.count)])
+        return gradient, by_weight, None
+
+
 class CategoricalOp(_SiteModule):
     """One option, or a few: opaque in the graph, because which modules run is known only when it is called."""
 
@@ -186,6 +209,11 @@ class CategoricalOp(_SiteModule):
             decision = decisions[site.scope[0]]
             if isinstance(decision, int):
                 return self._run(decision, x, decisions)
+            if (drawn := hard_option(decision)) is not None:
+                value = self._run(drawn, x, decisions)
+                if value is not None:
+                    hard: Tensor = _Hard.apply(value, decision.weights, drawn)  # type: ignore[union-attr,no-untyped-call]
+                    return hard
         return self._mixture(x, decisions)
 
     def _hosted(self, option: Option, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor:

@@ -119,6 +119,15 @@ def _checked(choice: Choice, decision: Decision) -> Decision:
     return decision
 
 
+def hard_option(decision: Decision) -> int | None:
+    """The only option that runs, where its weight is exactly one and the others, exactly zero, are numbers."""
+    if not isinstance(decision, Sparse) or decision.inactive != "scalar" or len(decision.active) > 1:
+        return None
+    (drawn,) = decision.active
+    weights = decision.weights.tolist()
+    return drawn if weights[drawn] == 1 and not any(weights[:drawn] + weights[drawn + 1 :]) else None
+
+
 def _relevant(decision: Decision, size: int) -> Sequence[int]:
     if isinstance(decision, int):
         return (decision,)

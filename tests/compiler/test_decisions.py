@@ -110,6 +110,24 @@ def test_gdas_adds_inactive_weights_as_numbers(form, active, hard):
     close(gradients(y, {"p": w["p"]})["p"], torch.stack(wanted))
 
 
+def test_a_hard_weight_has_the_second_derivatives_of_the_sum():
+    """What runs alone isn't multiplied by its one; differentiated twice it is the sum, all the same."""
+    net = supernet_of(two_edges(), "categorical")
+    p, q, fixed = parts(net)
+    x, w = batch(2, 4, 4), torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64, requires_grad=True)
+    weight = dict(net.named_parameters())["x->y.3.conv.weight"]
+    found = []
+    for y in (
+        net(x, {"p": Sparse(w, (3,), "scalar"), "q": 1}),
+        w[3] * p[3](x) + w[0] + w[1] + w[2] + q[1](fixed(x)),
+    ):
+        (by_w,) = torch.autograd.grad((y**2).sum(), w, create_graph=True)
+        found.append(torch.autograd.grad((by_w * torch.arange(1.0, 5)).sum(), (w, weight)))
+    for ours, written_out in zip(*found, strict=True):
+        close(ours, written_out)
+        assert bool(ours.any())
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_numbers_alone_have_the_shape_of_the_node(form):
     """GDAS with Zero active on every edge into a node: nothing but numbers arrives."""

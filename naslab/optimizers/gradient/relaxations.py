@@ -107,7 +107,8 @@ class HardGumbel(Relaxation):
             if self.form == "categorical" and not p.requires_grad:
                 decisions.append(drawn)  # only weights learn: the same path, without the numbers that are zero
                 continue
-            hard = torch.nn.functional.one_hot(torch.tensor(drawn), len(p)).to(p) - relaxed.detach() + relaxed
+            gradient = relaxed - relaxed.detach()  # added last, or rounding would make h almost one
+            hard = torch.nn.functional.one_hot(torch.tensor(drawn), len(p)).to(p) + gradient
             decisions.append(hard if self.form == "mixed" else Sparse(hard, (drawn,), "scalar"))
         return [decisions]
 
