@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -120,6 +121,7 @@ def run_one(
         path: Where its trace is; None keeps it in memory.
         progress: As of :func:`search`.
     """
+    measured = issubclass(spec.factory, GradientSearch) or task.reward().clock == "measured"
     header = {
         "naslab": __version__,
         "format": FORMAT,
@@ -129,10 +131,9 @@ def run_one(
         "optimizer": spec.describe(),
         "seed": seed,
         "budget": str(budget),
-        "versions": _versions(),
+        "versions": _versions() | ({"machine": _machine()} if measured else {}),
     }
     key = (task.id, spec.label, seed)
-    measured = issubclass(spec.factory, GradientSearch) or task.reward().clock == "measured"
     with Trace(header, path, measured=measured) as trace:
         optimizer = spec.build(task.problem, np.random.default_rng(seed_sequence(*key, "optimizer")))
         try:
@@ -171,3 +172,14 @@ def _versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in packages},
     }
+
+
+@cache
+def _machine() -> str:
+    """What measured seconds are seconds of; a run goes on only where its seconds mean the same."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():  # Linux, where platform.processor() is often empty
+        lines = cpuinfo.read_text(errors="replace").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    return f"{name}, {os.cpu_count()} cores"

@@ -186,7 +186,7 @@ class _Hard(torch.autograd.Function):
         return value.view_as(value)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
         (value,) = ctx.saved_tensors
         by_weight = None
         if ctx.needs_input_grad[1]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from cifar_files import stand_in
 
@@ -11,7 +12,7 @@ import naslab
 from naslab.errors import InvalidValue
 from naslab.optimizers.spec import optimizer_spec
 from naslab.reproduce import Experiment, experiment, run_experiment
-from naslab.studies.weight_sharing import further_rows
+from naslab.studies.weight_sharing import FOLDER
 from naslab.tables.store import find_table
 
 ALL_SKIP = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
@@ -34,12 +35,12 @@ def test_every_published_row_has_its_strategy_with_its_settings() -> None:
     assert protocol.seeds == 3
 
 
-def test_darts_published_row_is_the_cell_of_skips() -> None:
-    table, space = find_table("nasbench201"), naslab.search_space("nasbench201")
+def test_darts_published_row_is_the_cell_of_skips(nats_tss: str) -> None:
+    table, space = find_table(nats_tss), naslab.search_space("nasbench201")
     row = table.row(space.from_string(ALL_SKIP))
-    published = {"cifar10": 39.77, "cifar100": 15.03, "imagenet16-120": 16.43}  # validation; test is in nats-tss
+    published = {"cifar10": 54.30, "cifar100": 15.61, "imagenet16-120": 16.32}
     for dataset, accuracy in published.items():
-        assert table.mean(f"{dataset}/accuracy/valid", 200)[row] == pytest.approx(accuracy, abs=0.006)
+        assert table.mean(f"{dataset}/accuracy/test", 200)[row] == pytest.approx(accuracy, abs=0.006)
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
@@ -51,21 +52,24 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_searches_run_are_looked_up_and_are_not_made_twice(tmp_path: Path) -> None:
-    protocol = search_experiment().weight_sharing
-    assert protocol is not None
-    short = {
-        row: name[:-1] + ",epochs=1,batch=8]"
-        for row, name in protocol.rows.items()
-        if row in ("RSPS", "DARTS-V1", "GDAS")
-    }
-    protocol = protocol.model_copy(update={"rows": short, "seeds": 1})
-    table, data = find_table("nasbench201"), stand_in(tmp_path / "cifar", 8)
-    found = further_rows(protocol, data, tmp_path / "out", table, ["cifar10"], workers=2)
-    assert [pick.published for pick in found.picks] == list(short)
-    assert all(0 <= row < 15_625 for pick in found.picks for row in pick.rows["cifar10"])
-    traces = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.jsonl")}
-    assert len(traces) == 3
-    again = further_rows(protocol, data, tmp_path / "out", table, ["cifar10"])
-    assert again.picks == found.picks
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.jsonl")} == traces
+def test_every_row_is_searched_looked_up_and_not_searched_twice(tmp_path: Path, nats_tss: str) -> None:
+    wanted = search_experiment()
+    assert wanted.weight_sharing is not None
+    short = {row: name[:-1] + ",epochs=1,batch=8]" for row, name in wanted.weight_sharing.rows.items()}
+    protocol = wanted.weight_sharing.model_copy(update={"rows": short, "seeds": 1})
+    wanted = wanted.model_copy(update={"weight_sharing": protocol, "seeds": 2, "rows": wanted.rows[:1]})
+    out, data = tmp_path / "out", stand_in(tmp_path / "cifar", 8)
+
+    def run() -> pd.DataFrame:
+        found = run_experiment(wanted, out, table=nats_tss, weight_sharing=True, data=data, workers=2)
+        assert "Weight-sharing rows: 1 searches each" in found.report.read_text()
+        (_, frame) = found.tables[0]
+        return frame
+
+    frame = run()
+    assert set(short) <= set(frame["method"])
+    assert frame["ours"].between(0, 100).all()
+    traces = {path: path.stat().st_mtime_ns for path in (out / FOLDER).rglob("*.jsonl")}
+    assert len(traces) == len(short)
+    pd.testing.assert_frame_equal(run(), frame)
+    assert {path: path.stat().st_mtime_ns for path in (out / FOLDER).rglob("*.jsonl")} == traces
