@@ -23,6 +23,7 @@ from torch.nn import functional
 
 import naslab
 from naslab.compiler import compile_network
+from naslab.compiler.layout import channels_last
 from naslab.evaluators.zero_cost.base import scores
 from naslab.evaluators.zero_cost.blocks import cut_nodes
 from naslab.evaluators.zero_cost.catalogue import PROXIES, TRAINED, proxies
@@ -55,9 +56,9 @@ class Measured:
 
     def __init__(self, space: naslab.SearchSpace, architecture: tuple[int, ...], batch: int) -> None:
         self.space, self.architecture, self.batch = space, architecture, batch
-        self.network = compile_network(space, architecture, cut=False)
+        self.network = channels_last(compile_network(space, architecture, cut=False))
         generator = torch.Generator().manual_seed(0)
-        self.x = torch.randn(batch, 3, 32, 32, generator=generator)
+        self.x = torch.randn(batch, 3, 32, 32, generator=generator).contiguous(memory_format=torch.channels_last)
         self.y = torch.randint(10, (batch,), generator=generator)
         self.blocks = cut_nodes(space)
 

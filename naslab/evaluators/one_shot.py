@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from naslab.choice import Architecture
+from naslab.compiler.layout import channels_last
 from naslab.compiler.supernet import Supernet, compile_supernet
 from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidValue, UnknownName
@@ -141,7 +142,8 @@ class _State:
 
     def __init__(self, owner: OneShot, rng: np.random.Generator) -> None:
         self.owner = owner
-        self.supernet = compile_supernet(owner.space, "categorical", generator=torch_generator(rng))
+        supernet = compile_supernet(owner.space, "categorical", generator=torch_generator(rng))
+        self.supernet = channels_last(supernet)
         self._modules = list(self.supernet.modules())
         self.optimizer = new_optimizer(list(self.supernet.parameters()), owner.recipe)
         if isinstance(self.optimizer, torch.optim.SGD):

@@ -32,6 +32,7 @@ from toy_spaces import graph_of
 import naslab
 from naslab import Choice, SearchSpace, ops
 from naslab.compiler import compile_network
+from naslab.compiler.layout import channels_last
 from naslab.compiler.primitives import Norm, build
 from naslab.ops import AvgPool, Classifier, Conv, Identity, Linear, MaxPool, ReLU, Zero
 
@@ -404,3 +405,16 @@ def test_a_network_of_convolutions_alone_against_plain_pytorch():
     b = nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False) + b
     pooled = normalised(b, "b->y.norm").relu().mean(dim=(2, 3))
     close(net(x), pooled @ p["b->y.linear.weight"].T + p["b->y.linear.bias"])
+
+
+def test_channels_last_differs_by_rounding_only():
+    space = naslab.search_space("pocket-cell")
+    architecture = (3, 2, 4, 1, 3, 2)
+    plain, laid = (compile_network(space, architecture, generator=torch.Generator().manual_seed(0)) for _ in "ab")
+    assert channels_last(laid) is laid
+    x = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(laid(x), plain(x), rtol=1e-4, atol=1e-5)
+    convolutions = [each for each in laid.parameters() if each.dim() == 4]
+    assert any(not each.is_contiguous() for each in convolutions)
+    for ours, theirs in zip(laid.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(ours, theirs)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from naslab.choice import Architecture
+from naslab.compiler.layout import channels_last
 from naslab.compiler.network import compile_network
 from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidDataset, InvalidValue
@@ -66,6 +67,8 @@ class ZeroCost(Evaluator):
     ) -> None:
         self.space, self.cut, self._short = space, cut, short
         self.x, self.y = _drawn(space, rows, batch, np.random.default_rng(seed))
+        if self.x.dim() == 4:
+            self.x = self.x.contiguous(memory_format=torch.channels_last)
         labelled = self.y is not None and not self.y.is_floating_point()
         self.proxies = named(proxies, images=self.x.dim() == 4, labels=labelled)
         for proxy in self.proxies:
@@ -109,6 +112,7 @@ class ZeroCost(Evaluator):
         started = time.process_time()
         generator = torch_generator(rng)
         network = compile_network(self.space, architecture, generator=generator, cut=self.cut)
+        network = channels_last(network)
         known = Pass(network, self.x, self.y, generator, self._wants, blocks=self._blocks, short=self._short)
         found = scores(self.proxies, known)
         metrics = {**found, "gaussian_inputs": float(self.inputs == "gaussian")}

@@ -14,6 +14,7 @@ from torch import nn
 
 from naslab.choice import Architecture, scope
 from naslab.compiler.drop_path import DropPath
+from naslab.compiler.layout import channels_last
 from naslab.compiler.supernet import Form, compile_supernet
 from naslab.errors import InvalidValue, TrainingFailed
 from naslab.evaluators.batches import Batches
@@ -139,6 +140,8 @@ class OneShotSearch(GradientSearch):
             drop_path=DropPath.operations(drop_path, self.generator) if drop_path else None,
             fast=update != "second-order-exact",
         )
+        if form == "categorical":
+            channels_last(supernet)
         self.model = Model(supernet, self.generator, edges=edges)
         self.weight_optimizer = torch.optim.SGD(
             self.model.weights, learning_rate, momentum=momentum, nesterov=momentum > 0, weight_decay=weight_decay

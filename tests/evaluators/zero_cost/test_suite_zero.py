@@ -5,44 +5,34 @@ Four proxies need no data, so their scores must agree; the others were computed 
 
 from __future__ import annotations
 
-import ast
 import csv
 import gzip
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import suite_zero
 from scipy import stats
 
 import naslab
 from naslab.choice import Architecture
 from naslab.evaluators.zero_cost.evaluator import ZeroCost
-from naslab.search_spaces.nasbench201 import EDGES, OPERATIONS
 
-THEIR_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
-THEIR_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
 LEAST = {"params": 1.0, "flops": 0.99, "synflow": 0.99, "l2-norm": 0.9}
 
 
 @pytest.fixture(scope="module")
 def stored(shared_data: Path) -> dict[Architecture, dict[str, Any]]:
-    cells = json.loads((shared_data / "nb_suite_zero_nasbench201.json").read_text())["cifar10"]
-    return {architecture(ast.literal_eval(cell)): entry for cell, entry in cells.items()}
-
-
-def architecture(theirs: tuple[int, ...]) -> Architecture:
-    chosen = dict(zip(THEIR_EDGES, (THEIR_OPERATIONS[index] for index in theirs), strict=True))
-    return tuple(list(OPERATIONS).index(chosen[edge]) for edge in EDGES)
+    return suite_zero.stored(shared_data / "nb_suite_zero_nasbench201.json")
 
 
 def agree(stored: dict[Architecture, dict[str, Any]], cells: list[Architecture]) -> None:
     evaluator = ZeroCost(naslab.search_space("nasbench201"), proxies=list(LEAST), batch=2)
     found = [evaluator.evaluate(cell, rng=np.random.default_rng(row)).metrics for row, cell in enumerate(cells)]
     for name, least in LEAST.items():
-        theirs = [stored[cell].get(name.replace("-", "_"), {}).get("score", math.nan) for cell in cells]
+        theirs = [suite_zero.theirs(stored[cell], name) for cell in cells]
         pairs = [(scores[name], score) for scores, score in zip(found, theirs, strict=True) if not math.isnan(score)]
         assert len(pairs) >= len(cells) - 1  # one cell lacks its synflow
         correlation = stats.spearmanr(*zip(*pairs, strict=True)).statistic

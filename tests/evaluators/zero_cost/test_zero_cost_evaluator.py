@@ -51,7 +51,7 @@ def test_scores_are_those_of_the_proxy_on_the_compiled_network() -> None:
     generator = torch_generator(rng(3))
     network = compile_network(SPACE, CELL, generator=generator, cut=False)
     expected = PROXIES["snip"](network, evaluator.x, evaluator.y, generator)
-    assert evaluator.evaluate(CELL, rng=rng(3)).score == expected
+    assert evaluator.evaluate(CELL, rng=rng(3)).score == pytest.approx(expected, rel=1e-5)  # in another memory layout
 
 
 def test_the_batch_is_drawn_from_the_rows_by_the_seed() -> None:
