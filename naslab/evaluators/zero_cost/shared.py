@@ -9,9 +9,10 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.nn import functional
 
+from naslab.evaluators.zero_cost.calls import Calls
 from naslab.evaluators.zero_cost.recorder import Recorder
 from naslab.evaluators.zero_cost.values import Change, Initialisation, Values, initialised
 
@@ -28,12 +29,14 @@ class Forward:
         agreements: Of every ReLU, where wanted: see :func:`agreement`.
         layers: Of every convolution and linear layer that ran: its weight, how many numbers it gave for a row, and its
             output, where the saliency of channels is wanted.
+        reached: Of every ReLU, whether the output depends on it; None where the network does not tell.
     """
 
     x: Tensor
     logits: Tensor
     agreements: list[Tensor]
     layers: list[tuple[Tensor, int, Tensor | None]]
+    reached: list[bool] | None
 
 
 class Pass:
@@ -97,10 +100,10 @@ class Pass:
             agreement if CODES in self.wants else None,
             lambda weight, out: (weight, out[0].numel(), out if saliency else None),
         )
-        x = self.x.detach().requires_grad_(graph)
-        with self.values.installed(), torch.set_grad_enabled(graph), recorder:
+        x, calls = self.x.detach().requires_grad_(graph), Calls(self.network, recorder.relus)
+        with self.values.installed(), torch.set_grad_enabled(graph), recorder, calls:
             logits = self.network(x)
-        return Forward(x, logits, recorder.relus, recorder.layers)
+        return Forward(x, logits, recorder.relus, recorder.layers, calls.reached())
 
     @cached_property
     def connected(self) -> bool:
@@ -115,10 +118,8 @@ class Pass:
     @cached_property
     def reached(self) -> list[bool]:
         """Of every ReLU, in the order of the forward pass: whether a gradient comes back to it."""
-        if isinstance(self.network, fx.GraphModule) and all(
-            n.users or n.op == "output" for n in self.network.graph.nodes
-        ):
-            return [True] * len(self.forward.agreements)
+        if self.forward.reached is not None:
+            return self.forward.reached
         recorder = Recorder(lambda out: out.grad_fn, shared=False)
         with self.values.installed(), torch.enable_grad(), recorder:
             logits = self.network(self.x[:2])
@@ -191,7 +192,10 @@ def agreement(activations: Tensor) -> Tensor:
 
     The number of entries minus the Hamming distance, by one product of matrices.
     """
-    codes = activations.detach().flatten(1).sign()  # of what a ReLU gives: 0 or 1; sums are exact below 2**24
+    codes = activations.detach().sign()  # of what a ReLU gives: 0 or 1; sums are exact below 2**24
+    if codes.dim() == 4 and codes.is_contiguous(memory_format=torch.channels_last):
+        codes = codes.permute(0, 2, 3, 1)  # the order does not matter, and this one needs no copy
+    codes = codes.flatten(1)
     both = codes @ codes.T
     ones = both.diagonal()
     return codes.shape[1] - ones[:, None] - ones[None, :] + 2 * both
