@@ -18,19 +18,21 @@ from naslab.ranking.correlate import Correlations
 MOST_PAIRS = 6000
 """Architectures up to which the pairwise accuracy has an interval: it costs the square of their number."""
 
+ENSEMBLED = ("vote (wins)", "Borda", "log-rank", "AZ-NAS")
+ENSEMBLES = (
+    f"Ensembles over the architectures that are judged: vote (wins minus losses), Borda and log-rank of "
+    f"{', '.join(VOTERS)}; AZ-NAS: the log-rank of its four parts."
+)
+
 
 def with_ensembles(found: Correlations) -> Correlations:
     """The same with further columns: ensembles over the pool that is judged, where their parts were scored."""
-    columns, voters = {}, ", ".join(VOTERS)
+    columns, (vote, mean_rank, logarithms, az_nas) = {}, ENSEMBLED
     if set(VOTERS) <= set(found.scores):
         pool = worst_for_missing(found.scores, VOTERS)
-        columns = {
-            f"vote of {voters} (wins)": copeland(pool),
-            f"Borda of {voters}": borda(pool),
-            f"log-rank of {voters}": log_rank(pool),
-        }
+        columns = {vote: copeland(pool), mean_rank: borda(pool), logarithms: log_rank(pool)}
     if set(PARTS) <= set(found.scores):
-        columns["AZ-NAS (log-rank of its four)"] = log_rank(worst_for_missing(found.scores, PARTS))
+        columns[az_nas] = log_rank(worst_for_missing(found.scores, PARTS))
     return dataclasses.replace(found, scores=found.scores.assign(**columns))
 
 

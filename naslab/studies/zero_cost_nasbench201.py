@@ -20,7 +20,7 @@ from naslab.analysis.style import style
 from naslab.evaluators.zero_cost.catalogue import PROXIES, TRAINED
 from naslab.ranking.correlate import Correlations, correlate
 from naslab.studies.base import Outcome, Progress, experiment_folder
-from naslab.studies.zero_cost import about, pairwise_vote, spearman_of, with_ensembles
+from naslab.studies.zero_cost import ENSEMBLES, about, pairwise_vote, spearman_of, with_ensembles
 from naslab.tables.store import table_names
 
 ARCHITECTURES = 1000
@@ -100,7 +100,7 @@ def run(
             sections += about(each, dataset)
     page = write_page(
         sections, out / "report", title, "naslab reproduce zero-cost-nasbench201", found["cifar10"].environment,
-        [" ".join(description.split()), *dict.fromkeys(note for each in found.values() for note in each.notes)],
+        [" ".join(description.split()), ENSEMBLES, *dict.fromkeys(n for each in found.values() for n in each.notes)],
     )  # fmt: skip
     shown = ["dataset", "proxy", "published", "source", "ours", "ours low", "ours high", "inside"]
     return Outcome([(title, beside[shown])], page)

@@ -14,16 +14,16 @@ from matplotlib.axes import Axes
 import naslab
 from naslab.analysis.contents import Section
 from naslab.analysis.correlation import difference
-from naslab.analysis.labels import SIZE
+from naslab.analysis.labels import block_height, block_width, label_ends
 from naslab.analysis.report import write_page
-from naslab.analysis.style import INK, literal, new_axes, style
+from naslab.analysis.style import INK, new_axes, palette, style
 from naslab.evaluators.threads import one_thread
 from naslab.loop import seed_sequence
 from naslab.ranking.correlate import Correlations, correlate
 from naslab.ranking.judges import build, sources
 from naslab.ranking.populations import draw
 from naslab.studies.base import Outcome, Progress
-from naslab.studies.zero_cost import about, spearman_of, with_ensembles
+from naslab.studies.zero_cost import ENSEMBLED, ENSEMBLES, about, spearman_of, with_ensembles
 
 TASKS: Mapping[str, str] = {"pocket-cell/mnist": "canonical", "pocket-mlp/mnist": "all", "pocket-mlp/segments": "all"}
 """Task -> population. The table of pocket-cell has trained one cell of each isomorphism class."""
@@ -149,7 +149,7 @@ def _answer(found: Mapping[str, Correlations]) -> Section:
         rhos = spearman_of(each)
         size = rhos["params"]["value"]
         untrained = [n for n in each.evaluators if n not in (*EARLY, *SHORT) and not n.startswith(SHARED)]
-        single = [n for n in untrained if " " not in n]
+        single = [n for n in untrained if n not in ENSEMBLED]
         beaten = [n for n in single if rhos[n]["low"] > rhos["params"]["high"]]
         best = max(single, key=lambda n: np.nan_to_num(rhos[n]["value"], nan=-2.0))
         least, most = (f"{rhos[best][bound]:.3f}" for bound in ("low", "high"))
@@ -201,40 +201,29 @@ def _equal_seconds(
 def plot_seconds(found: Correlations, seconds: Mapping[str, float], ax: Axes | None = None) -> Axes:
     """Spearman's correlation against the seconds of one score: proxies as named points, early losses as a line."""
     rhos = spearman_of(found)
+    rest = {n: rhos[n]["value"] for n in seconds if n not in EARLY and np.isfinite(rhos[n]["value"])}
+    names = sorted(rest, key=lambda n: rest[n])
+    looks = palette(["early loss", *names])
     with style():
-        ax = ax or new_axes(5.4, 3.6)
+        ax = ax or new_axes(5.4, max(3.6, 0.65 + block_height(names)), right=block_width(names))
+        early = looks["early loss"]
         ax.plot(
-            [seconds[n] for n in EARLY], [rhos[n]["value"] for n in EARLY], "o-", color="#d55e00", label="early loss"
-        )  # fmt: skip
-        rest = {n: rhos[n]["value"] for n in seconds if n not in EARLY and np.isfinite(rhos[n]["value"])}
-        ax.plot([seconds[n] for n in rest], list(rest.values()), "s", color="#0072b2", ls="none", label="proxy")
+            [seconds[n] for n in EARLY], [rhos[n]["value"] for n in EARLY], "o-", color=early.colour, label="early loss"
+        )
+        for name in names:
+            ax.plot(seconds[name], rest[name], looks[name].marker, color=looks[name].colour, ms=4)
         ax.set(xscale="log", xlabel="CPU seconds for one score", ylabel="Spearman")
         ax.axhline(0, color=INK, lw=0.5)
-        low, high = ax.get_xlim()
-        ax.set_xlim(low, high * (high / low) ** 0.3)  # room for names
-        taken: list[tuple[float, float]] = []
-        for name in sorted(rest, key=lambda n: rest[n]):
-            x, y = np.log(seconds[name]), rest[name]
-            while any(abs(x - a) < 0.28 * np.log(high / low) and abs(y - b) < 0.028 * _span(ax) for a, b in taken):
-                y += 0.006 * _span(ax)
-            taken.append((x, y))
-            ax.annotate(
-                literal(name), (seconds[name], rest[name]), (np.exp(x) * (high / low) ** 0.015, y), fontsize=SIZE - 1,
-                va="center", annotation_clip=False,
-            )  # fmt: skip
+        label_ends(ax, {name: (seconds[name], rest[name]) for name in names}, looks)
         ax.legend(frameon=False, loc="lower right")
     return ax
-
-
-def _span(ax: Axes) -> float:
-    low, high = ax.get_ylim()
-    return float(high - low)
 
 
 def _notes(found: Mapping[str, Correlations]) -> list[str]:
     notes = {note for each in found.values() for note in each.notes}
     return [
         *sorted(notes),
+        ENSEMBLES,
         "The rewards after 1 and 2 epochs are the beginning of trainings that are part of the truth's mean, judged on "
         "other rows: they know a little more than a fresh short training would.",
     ]
