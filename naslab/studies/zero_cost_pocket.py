@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 import naslab
 from naslab.analysis.contents import Section
@@ -203,19 +204,21 @@ def plot_seconds(found: Correlations, seconds: Mapping[str, float], ax: Axes | N
     rhos = spearman_of(found)
     rest = {n: rhos[n]["value"] for n in seconds if n not in EARLY and np.isfinite(rhos[n]["value"])}
     names = sorted(rest, key=lambda n: rest[n])
-    looks = palette(["early loss", *names])
+    written = ["early loss", *names]
+    looks = palette(written)
     with style():
-        ax = ax or new_axes(5.4, max(3.6, 0.65 + block_height(names)), right=block_width(names))
-        early = looks["early loss"]
-        ax.plot(
-            [seconds[n] for n in EARLY], [rhos[n]["value"] for n in EARLY], "o-", color=early.colour, label="early loss"
-        )
-        for name in names:
-            ax.plot(seconds[name], rest[name], looks[name].marker, color=looks[name].colour, ms=4)
-        ax.set(xscale="log", xlabel="CPU seconds for one score", ylabel="Spearman")
+        ax = ax or new_axes(5.4, max(3.6, 0.65 + block_height(written)), right=block_width(written))
+        early = [(1e3 * seconds[n], rhos[n]["value"]) for n in EARLY]
+        points = {name: (1e3 * seconds[name], rest[name]) for name in names}
+        ax.plot(*zip(*early, strict=True), "o-", color=looks["early loss"].colour, lw=2)
+        for name, point in points.items():
+            ax.plot(*point, looks[name].marker, color=looks[name].colour, ms=4)
+        ax.set(xscale="log", xlabel="CPU milliseconds for one score", ylabel="Spearman")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
         ax.axhline(0, color=INK, lw=0.5)
-        label_ends(ax, {name: (seconds[name], rest[name]) for name in names}, looks)
-        ax.legend(frameon=False, loc="lower right")
+        label_ends(ax, {"early loss": early[-1], **points}, looks)
     return ax
 
 
