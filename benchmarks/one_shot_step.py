@@ -20,6 +20,7 @@ from supernet_step import PlainSupernet, in_turn, ratio, report
 from torch import Tensor, nn
 from torch.nn import functional
 
+from naslab.compiler.layout import channels_last
 from naslab.datasets.rows import Rows
 from naslab.optimizers.gradient.search import OneShotSearch
 from naslab.optimizers.gradient.updates import Learner
@@ -105,7 +106,7 @@ def beside_the_network(name: str, passes: int, repetitions: int) -> dict[str, li
     for repetition in range(repetitions + 1):
         made = []
         for path in next_paths(search, passes):
-            network = search.model.supernet.extract(path).train()
+            network = channels_last(search.model.supernet.extract(path)).train()  # as in the supernet
             weights = list(network.parameters())
             made.append((network, weights, sgd(weights)))
 

@@ -140,7 +140,7 @@ class OneShotSearch(GradientSearch):
             drop_path=DropPath.operations(drop_path, self.generator) if drop_path else None,
             fast=update != "second-order-exact",
         )
-        if form == "categorical":
+        if self.weights.form == "categorical":
             channels_last(supernet)
         self.model = Model(supernet, self.generator, edges=edges)
         self.weight_optimizer = torch.optim.SGD(
