@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from naslab.analysis.learning_curves import plot_curves
 from naslab.analysis.report import write_page
 from naslab.analysis.style import style
 from naslab.studies.base import Outcome, Progress, environment, in_processes
-from naslab.studies.prediction import LATENCY, Fit, fit, ground
+from naslab.studies.prediction import LATENCY, Fit, fit, framed, ground
 from naslab.studies.predictors_report import averaged, by_size
 from naslab.tables.store import find_table
 
@@ -49,7 +48,7 @@ def run(
         for task in tasks for name in names for count in measurements for seed in seeds
     ]  # fmt: skip
     results = in_processes(fit, work, workers, progress, out / "results.jsonl")
-    frame = framed(work, results)
+    frame = framed(work, dict(zip(work, results, strict=True)))
     with style():
         sections = [_section(task, frame[frame["task"] == task]) for task in tasks]
     notes = [
@@ -64,15 +63,6 @@ def run(
         environment("torch", "scikit-learn"), notes,
     )  # fmt: skip
     return Outcome([(item.title, item.frame) for item in sections[0].items if hasattr(item, "frame")][:1], page)
-
-
-def framed(work: Sequence[Fit], results: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per fit."""
-    rows = []
-    for each, found in zip(work, results, strict=True):
-        row = {**dataclasses.asdict(each), "refused": found.get("refused", "")}
-        rows.append({**row, **({} if row["refused"] else {**found["others"], "fit seconds": found["fit"]})})
-    return pd.DataFrame(rows)
 
 
 def counted(task: str, cost: str) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -195,6 +197,19 @@ def fit(work: Fit) -> dict[str, Any]:
     if work.metric != ACCURACY and predictor.target == "raw":
         found["others"] |= relative_errors(mean[others], labels, data.judged[others])
     return found
+
+
+def framed(work: Sequence[Fit], results: Mapping[Fit, Mapping[str, Any]]) -> pd.DataFrame:
+    """One row per fit: what it was, seconds, statistics on the others; ``"tau on all"`` is as published."""
+    rows = []
+    for each in dict.fromkeys(work):
+        found = results[each]
+        row = {**dataclasses.asdict(each), "refused": found.get("refused", "")}
+        if not row["refused"]:
+            row |= {"fit seconds": found["fit"], "query seconds": found["query"], **found["others"]}
+            row["tau on all"] = found["all"]["Kendall tau-b"]
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def statistics(mean: Floats, truth: Floats, rng: np.random.Generator) -> dict[str, float]:

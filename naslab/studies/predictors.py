@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from naslab.analysis.style import style
 from naslab.evaluators.predictors.catalogue import PREDICTORS, predictor_spec
 from naslab.studies import predictors_report as report
 from naslab.studies.base import Outcome, Progress, environment, experiment_folder, in_processes
-from naslab.studies.prediction import LEARN, SELECT, UNUSED, Fit, fit, ground
+from naslab.studies.prediction import LEARN, SELECT, UNUSED, Fit, fit, framed, ground
 from naslab.tables.store import table_names
 
 TESTED, PACKAGED = "nats-tss", "nasbench201"
@@ -192,19 +191,6 @@ def controls(name: str) -> dict[str, tuple[str, str]]:
 def takes_validation(name: str) -> bool:
     """Whether a predictor is trained by gradients and can be told of validation architectures."""
     return "validation" in inspect.signature(predictor_spec(name).factory.fit).parameters
-
-
-def framed(work: Sequence[Fit], results: Mapping[Fit, Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per fit: what it was, seconds, statistics on the others; ``"tau on all"`` is as published."""
-    rows = []
-    for each in dict.fromkeys(work):
-        found = results[each]
-        row = {**dataclasses.asdict(each), "refused": found.get("refused", "")}
-        if not row["refused"]:
-            row |= {"fit seconds": found["fit"], "query seconds": found["query"], **found["others"]}
-            row["tau on all"] = found["all"]["Kendall tau-b"]
-        rows.append(row)
-    return pd.DataFrame(rows)
 
 
 def stored(out: Path) -> dict[str, str]:

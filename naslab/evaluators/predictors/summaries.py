@@ -30,8 +30,7 @@ def summaries(wiring: Wiring, architectures: Sequence[Architecture]) -> Floats:
     for cell in wiring.cells:
         operations = cell.operations(options)
         live = cell.live(operations)
-        number, kinds = _kinds(wiring, cell)
-        kind = np.where(live, number[operations], -1)
+        kind, kinds = _kinds(wiring, cell, operations, live)
         weights = [(kind == k).astype(np.float64) for k in range(kinds)]
         columns += [weight.sum(axis=1) for weight in weights]
         paths = _paths(cell, live)
@@ -53,8 +52,7 @@ def transitions(wiring: Wiring, architectures: Sequence[Architecture]) -> Floats
     for cell in wiring.cells:
         operations = cell.operations(options)
         live = cell.live(operations)
-        number, kinds = _kinds(wiring, cell)
-        kind = np.where(live, number[operations], -1)
+        kind, kinds = _kinds(wiring, cell, operations, live)
         backward = np.zeros((cell.nodes, len(options)))
         backward[-1] = 1
         for i, edge in reversed(list(enumerate(cell.edges))):
@@ -76,11 +74,12 @@ def transitions(wiring: Wiring, architectures: Sequence[Architecture]) -> Floats
     return np.concatenate(columns).T
 
 
-def _kinds(wiring: Wiring, cell: Cell) -> tuple[Ints, int]:
-    """For every entry of the vocabulary the number of its kind among the cell's, -1 for none; how many there are."""
+def _kinds(wiring: Wiring, cell: Cell, operations: Ints, live: Flags) -> tuple[Ints, int]:
+    """``(n, edges)``, the kinds of live operations as numbers among the cell's, -1 for none; how many there are."""
     used = {wiring.kinds[i] for edge in cell.edges for i in np.unique(edge.table)} - {""}
     order = {kind: i for i, kind in enumerate(sorted(used))}
-    return np.asarray([order.get(kind, -1) for kind in wiring.kinds]), len(order)
+    numbers = np.asarray([order.get(kind, -1) for kind in wiring.kinds])
+    return np.where(live, numbers[operations], -1), len(order)
 
 
 def _paths(cell: Cell, live: Flags) -> Floats:

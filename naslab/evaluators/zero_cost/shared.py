@@ -205,5 +205,6 @@ def _gradients(value: Tensor, inputs: Sequence[Tensor], create_graph: bool = Fal
     """Gradients, zero where there is none; the graph is kept for others."""
     if not inputs or not value.requires_grad:
         return [torch.zeros_like(each) for each in inputs]
-    found = torch.autograd.grad(value, inputs, retain_graph=True, create_graph=create_graph, allow_unused=True)
-    return [torch.zeros_like(each) if g is None else g for each, g in zip(inputs, found, strict=True)]
+    return list(
+        torch.autograd.grad(value, inputs, retain_graph=True, create_graph=create_graph, materialize_grads=True)
+    )

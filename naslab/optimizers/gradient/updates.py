@@ -110,13 +110,12 @@ class SecondOrder(ArchitectureUpdate):
         def gradients(batch: Batch, of: Sequence[nn.Parameter]) -> tuple[Tensor, list[Tensor]]:
             learner.generator.set_state(noise)
             loss = learner.loss(batch)
-            found = torch.autograd.grad(loss, of, allow_unused=True)
-            return loss.detach(), [_or_zeros(g, p) for g, p in zip(found, of, strict=True)]
+            return loss.detach(), list(torch.autograd.grad(loss, of, materialize_grads=True))
 
         with unmoved_statistics(model.supernet):
             _, descent = gradients(train, weights)
             xi, unrolled = unrolled_step(learner.weight_optimizer, weights, descent)
-            _set(weights, unrolled)
+            set_values(weights, unrolled)
             both = [*model.architecture, *weights]
             loss, at_unrolled = gradients(validation, both)
             ascent = at_unrolled[len(model.architecture) :]
@@ -124,9 +123,9 @@ class SecondOrder(ArchitectureUpdate):
             epsilon = self.length / norm.clamp_min(1e-12)
             ends = []
             for sign in (1, -1):
-                _set(weights, [w + sign * epsilon * g for w, g in zip(own, ascent, strict=True)])
+                set_values(weights, [w + sign * epsilon * g for w, g in zip(own, ascent, strict=True)])
                 ends.append(gradients(train, model.architecture)[1])
-        _set(weights, own)
+        set_values(weights, own)
         mixed = [(up - down) / (2 * epsilon) for up, down in zip(*ends, strict=True)]
         learner.step([g - xi * h for g, h in zip(at_unrolled, mixed, strict=False)])
         return float(loss)
@@ -140,9 +139,8 @@ class ExactSecondOrder(ArchitectureUpdate):
         noise = learner.generator.get_state()
         with unmoved_statistics(model.supernet):
             loss = learner.loss(train)
-            descent = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
-            filled = [_or_zeros(g, w) for g, w in zip(descent, weights, strict=True)]
-            _, unrolled = unrolled_step(learner.weight_optimizer, weights, filled)
+            descent = torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
+            _, unrolled = unrolled_step(learner.weight_optimizer, weights, descent)
             learner.generator.set_state(noise)
             names = [name for name, _ in model.supernet.named_parameters()]
             decisions = learner.relaxation.decide(model.probabilities(), learner.generator)
@@ -174,11 +172,8 @@ def unrolled_step(
     return xi, moved
 
 
-def _or_zeros(gradient: Tensor | None, like: Tensor) -> Tensor:
-    return torch.zeros_like(like) if gradient is None else gradient
-
-
-def _set(weights: Sequence[nn.Parameter], values: Sequence[Tensor]) -> None:
+def set_values(weights: Sequence[nn.Parameter], values: Sequence[Tensor]) -> None:
+    """Copy values into weights, outside any graph."""
     with torch.no_grad():
         for weight, value in zip(weights, values, strict=True):
             weight.copy_(value)
