@@ -30,6 +30,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/population_training.py
 	$(BIN)/python benchmarks/feasibility.py
 	$(BIN)/python benchmarks/zero_cost.py
+	$(BIN)/python benchmarks/predictors.py
 
 # setuptools is installed first and used as it is, so that the build is pinned, too.
 $(READY): setup.cfg pyproject.toml constraints.txt
