@@ -222,6 +222,7 @@ def statistics(mean: Floats, truth: Floats, rng: np.random.Generator) -> dict[st
 def tops(mean: Floats, truth: Floats, rng: np.random.Generator) -> dict[str, float]:
     """Kendall's tau-b over all, and among the best shares by truth."""
     *parts, whole = tau_at_top(mean, truth, (*TOP, 1.0), rng)
+    whole = 0.0 if np.isnan(whole) else whole  # a predictor that says the same of all is no better than chance
     return {TAU: whole} | {f"tau in top {share:.0%}": value for share, value in zip(TOP, parts, strict=True)}
 
 

@@ -52,6 +52,13 @@ def test_the_page_has_every_section(study, tmp_path, monkeypatch) -> None:
         gains = frame.set_index(["predictor", "labels", "200 labels"])["gain"]
         assert np.isnan(gains["tnasp", 78, "plain"])
         assert np.isfinite(gains["tnasp", 78, "self-evolution"])
+        leads = frame.set_index(["predictor", "labels", "200 labels"])["lead"]
+        assert np.isnan(leads["tnasp", 78, "self-evolution"])
+        assert np.isfinite(leads["tnasp", 78, "they are learned from"])
+        uses = pd.read_csv(outcome.report.parent / "tables" / "ours-in-the-protocol.csv")
+        uses = uses.set_index("predictor")["200 validation labels"]
+        assert uses["tnasp[target=raw,most_steps=0,rounds=5]"] == "give errors"
+        assert uses["tnasp[target=raw,most_steps=0]"] == uses["tnasp[target=raw]"] == "unused"
 
 
 @pytest.mark.slow

@@ -42,10 +42,14 @@ def test_the_whole_study_on_a_small_table(stored_task: str, tmp_path: Path, monk
         "EVALUATIONS": "6",
         "SEEDS": 2,
         "OPTIMIZERS": ("regularized-evolution", GUIDED),
+        "SLOW": ("random", "regularized-evolution"),
+        "SLOW_SEEDS": 1,
     }.items():
         monkeypatch.setattr(predictor_search, name, value)
     outcome = predictor_search.run("A title", "What it is.", tmp_path, workers=1, progress=None)
-    (timed, seconds), (counted, evaluations) = outcome.tables
+    (slow, few), (timed, seconds), (counted, evaluations) = outcome.tables
+    assert "900s" in slow
+    assert few["runs"].tolist() == [1, 1]
     assert "900s" in timed
     assert "after 6" in counted
     assert seconds["runs"].tolist() == evaluations["runs"].tolist() == [2, 2]
@@ -71,6 +75,18 @@ def test_without_the_imported_table_its_tasks_are_left_out_and_the_page_says_so(
     assert len(outcome.tables) == 1
     assert set(outcome.tables[0][1]["task"]) == {stored_task}
     assert "is not stored" in outcome.report.read_text()
+
+
+def test_tables_of_the_same_trainings_are_compared_apart(
+    stored_task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor_search, "TASKS", (stored_task, "nasbench201/cifar10"))
+    monkeypatch.setattr(predictor_search, "TIMED", "not-imported/toy")
+    monkeypatch.setattr(predictor_search, "EVALUATIONS", "3")
+    monkeypatch.setattr(predictor_search, "SEEDS", 1)
+    monkeypatch.setattr(predictor_search, "OPTIMIZERS", ("random", "regularized-evolution"))
+    outcome = predictor_search.run("A title", "What it is.", tmp_path, workers=1, progress=None)
+    assert [set(frame["task"]) for _, frame in outcome.tables] == [{"nasbench201/cifar10"}, {stored_task}]
 
 
 def test_it_can_be_reproduced() -> None:

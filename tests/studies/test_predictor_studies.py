@@ -15,7 +15,7 @@ from naslab.errors import InvalidValue
 from naslab.evaluators.predictors.catalogue import PREDICTORS
 from naslab.evaluators.predictors.targets import transform
 from naslab.studies import predictors
-from naslab.studies.prediction import HELD, Fit, fit, ground, split, stored_scores
+from naslab.studies.prediction import HELD, Fit, fit, ground, split, stored_scores, tops
 
 SMALL = "pocket-mlp/segments"
 
@@ -118,6 +118,18 @@ def test_stored_scores_are_features_of_the_architectures_that_have_them(tmp_path
         fit(Fit(SMALL, "kernel-ridge", 60, 0, scores=str(tmp_path), featured=f)) for f in (False, True)
     )
     assert featured["others"]["Kendall tau-b"] > without["others"]["Kendall tau-b"] + 0.02
+
+
+def test_a_predictor_that_says_the_same_of_all_has_a_tau_of_zero() -> None:
+    assert tops(np.zeros(50), np.arange(50.0), np.random.default_rng(0))["Kendall tau-b"] == 0
+
+
+def test_what_the_noise_of_labels_costs_is_planned_where_there_are_test_labels() -> None:
+    plans = [
+        predictors.planned(table, ("kernel-ridge",), (78,), (78,), range(2), {})
+        for table in ("nats-tss", "nasbench201")
+    ]
+    assert [[each.metric for each in plan["on test"]] for plan in plans] == [["accuracy/test"] * 2, []]
 
 
 def test_every_predictor_is_planned_by_every_target_and_loss() -> None:

@@ -20,12 +20,13 @@ class CTNAS(GraphPredictor):
     Chen, Guo, Chen, Li, Wang & Tan 2021, "Contrastive Neural Architecture Search with Neural Architecture Comparators",
     section 3.2: a graph convolutional network embeds both, a linear layer on both embeddings gives the logit; binary
     cross-entropy on pairs of the training rows. Sizes and training are those of the authors' code (token embeddings and
-    four convolutions of 128, mean of the nodes; Adam 2e-4 with betas .5 and .999, weight decay 5e-4, batches of 256
-    pairs); each epoch pairs every row with one drawn at random. The prediction is the mean probability of being better
-    than each architecture of the training rows, as in the authors' evaluation; it has no other scale.
+    four convolutions of 128, each added to its input, mean of the nodes; Adam 2e-4 with betas .5 and .999, weight decay
+    5e-4, batches of 256 pairs); each epoch pairs every row with one drawn at random. The prediction is the mean
+    probability of being better than each architecture of the training rows; it has no other scale.
 
-    Deviations: 300 epochs instead of 1000; adjacencies are normalised by row. Exploring with pseudo-labels (section
-    3.4) belongs to a search and is not here. The loss is the method and no option; equal labels make no pair.
+    Deviations: 300 epochs instead of 1000; adjacencies are normalised by row; the authors compare what they evaluate
+    among itself, where a prediction would depend on what else is predicted. Exploring with pseudo-labels (section 3.4)
+    belongs to a search and is not here. The loss is the method and no option; equal labels make no pair.
 
     Args:
         space: Whose architectures they are.
@@ -105,7 +106,7 @@ class Comparator(nn.Module):
         taken = normalised(adjacency.transpose(1, 2) + torch.eye(adjacency.shape[1]))
         x = self.embedding(tokens)
         for layer in self.layers:
-            x = functional.relu(taken @ layer(x))
+            x = functional.relu(taken @ layer(x) + x)
         pooled = (x * there).sum(dim=1) / there.sum(dim=1).clamp(min=1)
         logits: Tensor = self.last(torch.cat([pooled, features], dim=1))
         return logits

@@ -68,7 +68,7 @@ def test_ctnas_is_the_linear_layer_on_both_embeddings():
         a = ADJACENCY[0].T + torch.eye(4)
         x = net.embedding.weight[tokens[0]]
         for layer in net.layers:
-            x = torch.relu(a / a.sum(1, keepdim=True) @ (x @ layer.weight.T + layer.bias))
+            x = torch.relu(a / a.sum(1, keepdim=True) @ (x @ layer.weight.T + layer.bias) + x)
         return x.mean(dim=0)
 
     both = torch.cat([net.last.weight[0], net.last.weight[1]]) @ torch.cat([embedded(TOKENS), embedded(other)])
