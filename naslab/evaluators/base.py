@@ -43,10 +43,15 @@ class Evaluator(ABC):
             they are measured on this machine: then they are kept out of traces.
         stateful: Whether an evaluation depends on those before it (shared weights). A run of such an evaluator is
             resumed by evaluating again what is recorded.
+        learns: Whether it is made from the rewards of architectures. All such evaluators are made with the same draws,
+            so that those that ask for as many labels learn from the same ones.
+        learned: The architectures that this one learned from: nobody is judged by them.
     """
 
     clock: ClassVar[Literal["recorded", "measured"]] = "recorded"
     stateful: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
+    learned: Sequence[Architecture] = ()
 
     @classmethod
     def for_task(cls, task: Task, rng: np.random.Generator, **options: Any) -> Evaluator:
@@ -57,7 +62,8 @@ class Evaluator(ABC):
         Args:
             task: The task without its truth and its test rows.
             rng: For whatever making it draws.
-            **options: What is written in brackets after the name, by name.
+            **options: What is written in brackets after the name, by name. A subclass that takes ``**options`` itself
+                hands them to its constructor, whose keyword-only arguments they are.
         """
         raise PluginError(f"{cls.__name__} can't be made for a task by its name: it lacks the class method for_task()")
 

@@ -37,9 +37,9 @@ class PredictorGuided(AskTell):
 
     *Candidates.* ``"mutation"``: the ``parents`` best architectures are mutated ``pool / parents`` times each, and if
     that gives too few new ones, the next best, up to 5 x ``parents``. A mutation makes as many random moves as there
-    are successes in k trials of probability 1/k, at least one, for k choices: BANANAS' code changes each choice with
-    that probability, but moves keep to rules and limits. ``"random"``: ``pool`` random architectures.
-    ``"mutation-random"``: half of the pool from each. ``"all"``: every architecture.
+    are successes in k trials of probability 1/k, at least one, for k choices (BANANAS' code changes each of
+    NAS-Bench-201's six with probability 1/4): moves keep to rules and limits. ``"random"``: ``pool`` random
+    architectures. ``"mutation-random"``: half of the pool from each. ``"all"``: every architecture.
 
     *Nothing is evaluated twice*, architectures with the same data flow (:meth:`SearchSpace.canonical`) included. Where
     candidates run out, random architectures take their place, and where these run out, the search ends. Equal values of

@@ -27,6 +27,8 @@ from naslab.tasks import Task
 
 SPEC = "correlation.json"
 USUAL = 1000
+FEWEST = 3
+"""Architectures that a correlation can be computed of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,18 +248,25 @@ def _judged(
     else:
         truth = np.array(kept[judge.label].column(next(iter(judge.columns)), architectures))
     finite = np.isfinite(truth)
-    notes = _notes(task, wanted, judge, kept, int((~finite).sum()))
+    learned = set().union(*(scores.learned for scores in kept.values()))
+    judged = finite & np.array([a not in learned for a in architectures])
+    if judged.sum() < FEWEST:
+        raise InvalidValue(
+            f"{int(judged.sum())} of {len(architectures)} architectures are left to be judged: evaluators learned from "
+            f"{len(learned)}. Fix: fewer labels, or more architectures"
+        )
+    notes = _notes(task, wanted, judge, kept, int((~finite).sum()), int((finite & ~judged).sum()))
     trainings = None if judge is not None else _trainings(task, architectures)
-    chosen = [a for a, keep in zip(architectures, finite, strict=True) if keep]
+    chosen = [a for a, keep in zip(architectures, judged, strict=True) if keep]
     return Correlations(
         task=task.id,
         reference=task.metric if judge is None else next(iter(judge.columns)),
         unit=task.unit if judge is None else "",
         population=members.text,
-        scores=pd.DataFrame(columns, index=pd.Index([space.to_string(a) for a in architectures]))[finite],
-        truth=truth[finite],
+        scores=pd.DataFrame(columns, index=pd.Index([space.to_string(a) for a in architectures]))[judged],
+        truth=truth[judged],
         params=np.array([space.cost(a).params for a in chosen], float),
-        trainings=None if trainings is None else sign * trainings[finite],
+        trainings=None if trainings is None else sign * trainings[judged],
         seconds=seconds,
         notes=tuple(notes),
         seed=seed,
@@ -275,7 +284,7 @@ def _trainings(task: Task, architectures: Sequence[Any]) -> FloatArray | None:
 
 
 def _notes(
-    task: Task, wanted: Sequence[Source], judge: Source | None, kept: dict[str, Scores], missing: int
+    task: Task, wanted: Sequence[Source], judge: Source | None, kept: dict[str, Scores], missing: int, learned: int
 ) -> list[str]:
     notes = []
     inputs = {inputs_of(s, task) for s in wanted} - {""}
@@ -285,6 +294,8 @@ def _notes(
         notes.append("Untrained networks were shown a batch of the task's training rows.")
     if missing:
         notes.append(f"{missing:,} architectures without a finite reference are left out.")
+    if learned:
+        notes.append(f"{learned:,} architectures that an evaluator learned from are left out.")
     for source in wanted:
         if kept[source.label].making > 5:
             notes.append(f"Making {source.label!r} took {kept[source.label].making:,.0f} CPU seconds once.")

@@ -13,7 +13,9 @@ Options stand in brackets: ``one-shot[epochs=20]``, ``naswot[batch=128]``.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -121,8 +123,14 @@ def build(source: Source, task: Task, rng: np.random.Generator, metrics: Iterabl
 
 def is_stateful(source: Source) -> bool:
     """Whether several processes would each have to train it."""
-    owner = getattr(_factory(source.target), "__self__", None)
-    return bool(getattr(owner, "stateful", False))
+    owner = _class(source)
+    return owner is not None and (owner.stateful or owner.learns)
+
+
+def learns(source: Source) -> bool:
+    """Whether it is made from rewards of architectures."""
+    owner = _class(source)
+    return owner is not None and owner.learns
 
 
 def inputs_of(source: Source, task: Task) -> str:
@@ -144,15 +152,37 @@ def _factory(target: str) -> Callable[..., Any]:
     """A function of a task without truth, a generator and options."""
     if target == REWARD:
         return _reward
-    found = _from_module(target) if ":" in target else registry.load("evaluators", target)
+    found = _loaded(target)
     if isinstance(found, type):
         if not issubclass(found, Evaluator):
             raise PluginError(f"{target!r} is no evaluator: it must be derived from naslab.Evaluator, or a function")
-        return found.for_task
+        return _with_options(found)
     if not callable(found):
         raise PluginError(f"{target!r} is neither an evaluator's class nor a function that makes one")
     made: Callable[..., Any] = found
     return made
+
+
+def _with_options(owner: type[Evaluator]) -> Callable[..., Any]:
+    """Its ``for_task``; where that takes ``**options``, with the constructor's in the signature."""
+    signature = inspect.signature(owner.for_task)
+    *own, last = signature.parameters.values()
+    if last.kind is not last.VAR_KEYWORD:
+        return owner.for_task
+    theirs = inspect.signature(owner).parameters.values()
+    others = [each for each in theirs if each.kind is each.KEYWORD_ONLY and each.name not in signature.parameters]
+    made = functools.partial(owner.for_task)
+    made.__signature__ = signature.replace(parameters=[*own, *others])  # type: ignore[attr-defined]
+    return made
+
+
+def _class(source: Source) -> type[Evaluator] | None:
+    found = None if source.target == REWARD else _loaded(source.target)
+    return found if isinstance(found, type) and issubclass(found, Evaluator) else None
+
+
+def _loaded(target: str) -> Any:
+    return _from_module(target) if ":" in target else registry.load("evaluators", target)
 
 
 def _proxies(target: str, task: Task) -> list[str] | None:

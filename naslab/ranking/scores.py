@@ -28,7 +28,7 @@ from naslab.errors import InvalidValue, NaslabError, OutputError, PluginError, W
 from naslab.evaluators.base import Evaluation, Evaluator
 from naslab.evaluators.threads import one_thread
 from naslab.loop import seed_sequence
-from naslab.ranking.judges import Source, build, inputs_of, is_stateful
+from naslab.ranking.judges import Source, build, inputs_of, is_stateful, learns
 from naslab.tasks import Task
 from naslab.trace import differences
 from naslab.workers import interrupts_held, start_worker
@@ -38,6 +38,7 @@ BATCH = 20
 Progress: TypeAlias = Callable[[int, int, str], None]
 Batch: TypeAlias = tuple[tuple[Architecture, ...], tuple[str, ...]]
 """Architectures, and the metrics that are missing of them."""
+_Outcome: TypeAlias = tuple[list[Evaluation], float, tuple[Architecture, ...]]
 
 
 class Scores:
@@ -53,6 +54,7 @@ class Scores:
         found: Architecture -> metric -> score; of the source's metrics and perhaps of others.
         seconds: Architecture -> seconds that its first evaluation took or, from a table, is charged.
         making: CPU seconds that making the evaluator took (training shared weights, say); of the last time.
+        learned: Architectures that the evaluator was made from.
 
     Raises:
         OutputError: The file holds scores of something else, is damaged, or can't be read.
@@ -63,6 +65,7 @@ class Scores:
         self.found: dict[Architecture, dict[str, float]] = {}
         self.seconds: dict[Architecture, float] = {}
         self.making = 0.0
+        self.learned: set[Architecture] = set()
         self.header = json.loads(json.dumps(_header(source, task, seed)))
         if path is not None and path.exists():
             self._read(path)
@@ -80,7 +83,13 @@ class Scores:
             batches += [(tuple(group), lacking) for lacking, group in waiting.items()]
         return batches
 
-    def add(self, batch: Batch, evaluations: Sequence[Evaluation], making: float = 0.0) -> None:
+    def add(
+        self,
+        batch: Batch,
+        evaluations: Sequence[Evaluation],
+        making: float = 0.0,
+        learned: Sequence[Architecture] = (),
+    ) -> None:
         """Keep what was found.
 
         Raises:
@@ -93,6 +102,7 @@ class Scores:
             "scores": {metric: [_plain(value) for value in values] for metric, values in scores.items()},
             "seconds": [e.seconds for e in evaluations],
             **({"making": making} if making else {}),
+            **({"learned": [list(a) for a in learned]} if learned else {}),
         }
         self._write(json.dumps(entry, separators=(",", ":")) + "\n")
         self._take(entry)
@@ -109,6 +119,7 @@ class Scores:
                 known.setdefault(metric, float(values[row]))
             self.seconds.setdefault(tuple(options), float(entry["seconds"][row]))
         self.making = entry.get("making", self.making)
+        self.learned.update(map(tuple, entry.get("learned", ())))
 
     def _read(self, path: Path) -> None:
         try:
@@ -174,7 +185,7 @@ def score_all(
     done = total - sum(len(batch[0]) for batch in batches)
     label = scores.source.label
 
-    def took(batch: Batch, outcome: tuple[list[Evaluation], float]) -> None:
+    def took(batch: Batch, outcome: _Outcome) -> None:
         nonlocal done
         scores.add(batch, *outcome)
         done += len(batch[0])
@@ -217,21 +228,23 @@ class _Judge:
         self.source, self.task, self.seed = source, task, seed
         self._made: dict[tuple[str, ...], Evaluator] = {}
 
-    def __call__(self, batch: Batch) -> tuple[list[Evaluation], float]:
-        """Evaluations of a batch, and CPU seconds that making the evaluator took, if it had to be made."""
+    def __call__(self, batch: Batch) -> _Outcome:
+        """Evaluations of a batch; if the evaluator had to be made, CPU seconds of that and what it learned from."""
         architectures, metrics = batch
-        making = 0.0
+        making, learned = 0.0, tuple[Architecture, ...]()
         with one_thread():
             if metrics not in self._made:
                 started = time.process_time()
-                rng = np.random.default_rng(seed_sequence(self.seed, self.source.label, "making"))
+                key = "labels" if learns(self.source) else self.source.label
+                rng = np.random.default_rng(seed_sequence(self.seed, key, "making"))
                 self._made[metrics] = build(self.source, self.task, rng, metrics)
-                making = time.process_time() - started
+                making, learned = time.process_time() - started, tuple(self._made[metrics].learned)
             evaluator = self._made[metrics]
             try:
                 if type(evaluator).evaluate_many is not Evaluator.evaluate_many:
-                    return evaluator.evaluate_many(architectures, rng=self._rng(architectures[0])), making
-                return [evaluator.evaluate(a, rng=self._rng(a)) for a in architectures], making
+                    found = evaluator.evaluate_many(architectures, rng=self._rng(architectures[0]))
+                    return found, making, learned
+                return [evaluator.evaluate(a, rng=self._rng(a)) for a in architectures], making, learned
             except NaslabError:
                 raise
             except Exception as error:
@@ -250,9 +263,9 @@ def _start(source: Source, task: Task, seed: int) -> None:
     _judge[:] = [_Judge(source, task, seed)]
 
 
-def _in_worker(batch: Batch) -> tuple[list[Evaluation], float]:
-    evaluations, making = _judge[0](batch)
-    return [Evaluation(e.score, e.seconds, dict(e.metrics)) for e in evaluations], making
+def _in_worker(batch: Batch) -> _Outcome:
+    evaluations, making, learned = _judge[0](batch)
+    return [Evaluation(e.score, e.seconds, dict(e.metrics)) for e in evaluations], making, learned
 
 
 def _header(source: Source, task: Task, seed: int) -> dict[str, Any]:

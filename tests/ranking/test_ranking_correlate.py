@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from scipy import stats
 
 import naslab
 from naslab.cli import run_command
-from naslab.errors import InvalidValue, OutputError
+from naslab.errors import InvalidValue, OutputError, UnknownHyperparameter
 
 TOTAL = "ranking_plugins:Total"
 
@@ -120,3 +121,29 @@ def test_images_of_ones_own_are_for_tasks_without_rows(tmp_path):
     assert images.notes == ("Untrained networks were shown a batch of the task's training rows.",)
     with pytest.raises(OutputError, match="source"):
         naslab.correlate("nasbench201/cifar10", "fisher[batch=8]", 3, out=tmp_path / "out")
+
+
+def test_what_predictors_learned_from_is_the_same_and_judges_nobody(tmp_path):
+    names = ["ridge[labels=12]", "kernel-ridge[labels=12,gamma=0.5]", "params"]
+    found = naslab.correlate("pocket-mlp/segments", names, 2000, out=tmp_path)
+    lines = [path.read_text().splitlines()[1] for path in sorted(tmp_path.glob("scores/*ridge*.jsonl"))]
+    one, other = (json.loads(line)["learned"] for line in lines)
+    assert one == other
+    assert 1 < len(one) <= 12
+    inside = {naslab.task("pocket-mlp/segments").problem.space.to_string(tuple(a)) for a in one}
+    assert not inside & set(found.scores.index)
+    left_out = 2000 - len(found.truth)
+    assert 0 < left_out <= len(one)
+    assert f"{left_out} architectures that an evaluator learned from are left out." in found.notes
+    again = naslab.correlate("pocket-mlp/segments", names, 2000, out=tmp_path)  # from the files
+    assert again.scores.equals(found.scores)
+
+
+def test_predictors_that_learned_from_everything_judge_nothing(stored_task):
+    with pytest.raises(InvalidValue, match="are left to be judged"):
+        naslab.correlate(stored_task, "ridge[labels=1000]", "all")
+
+
+def test_an_option_that_a_predictor_does_not_have_is_refused(stored_task):
+    with pytest.raises(UnknownHyperparameter, match="gama"):
+        naslab.correlate(stored_task, "kernel-ridge[gama=1]", "all")

@@ -32,7 +32,8 @@ class BANANAS(NeuralPredictor):
     it holds no label noise and is not calibrated.
 
     Deviations: of the encoding's features those are kept that occur in training, the shortest first (weights of the
-    others are never trained); a path with a zero on it is no path; members see the same batches.
+    others are never trained); a path with a zero on it is no path; members see the same batches; a last
+    batch that is not full is left out.
 
     Args:
         space: Whose architectures they are.

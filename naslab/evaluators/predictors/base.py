@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,7 @@ class Predictor(Evaluator):
     """
 
     clock = "measured"
+    learns = True
 
     def __init__(self, space: SearchSpace, *, target: str = "rank") -> None:
         transform([0.0, 1.0], target)  # refuses an unknown name before anything is learned
@@ -56,24 +57,23 @@ class Predictor(Evaluator):
         self._scale: FeatureScale | None = None
 
     @classmethod
-    def for_task(  # type: ignore[override]
-        cls, task: Task, rng: np.random.Generator, *, labels: int = 100, target: str = "rank"
-    ) -> Predictor:
+    def for_task(cls, task: Task, rng: np.random.Generator, *, labels: int = 100, **options: Any) -> Predictor:
         """A predictor fitted to the task's rewards of uniformly drawn architectures.
 
         Args:
             task: What is drawn from and evaluated; failed evaluations are left out.
             rng: Of the draws, the rewards and the fit.
             labels: How many architectures are drawn; one that is drawn again counts once.
-            target: As above.
+            **options: Of the predictor.
         """
         if labels < 2:
             raise InvalidValue(f"labels={labels}. Allowed: at least 2")
-        fitted = cls(task.problem.space, target=target)
+        fitted = cls(task.problem.space, **options)
         drawn = list(dict.fromkeys(task.problem.sample(rng) for _ in range(labels)))
         found = task.reward().evaluate_many(drawn, rng=rng)
         rewards = [(a, each.score) for a, each in zip(drawn, found, strict=True) if np.isfinite(each.score)]
         fitted.fit([a for a, _ in rewards], [score for _, score in rewards], rng=rng)
+        fitted.learned = [a for a, _ in rewards]
         return fitted
 
     def fit(
@@ -174,7 +174,10 @@ class Predictor(Evaluator):
 
 
 def checked_scores(architectures: Sequence[Architecture], scores: npt.ArrayLike) -> Floats:
-    labels = np.asarray(scores, np.float64)
+    try:
+        labels = np.asarray(scores, np.float64)
+    except (TypeError, ValueError):
+        raise InvalidValue("scores that are no numbers. Fix: give one number to each architecture") from None
     if labels.shape != (len(architectures),):
         raise InvalidValue(f"{len(architectures)} architectures with scores of shape {labels.shape}: give one to each")
     if len(labels) < 2:

@@ -27,7 +27,8 @@ class BONAS(GraphPredictor):
     maximisation. Deviations of predictions hold the weights' uncertainty and the noise, not the graph network's.
 
     Deviations: regression on the transformed targets instead of on the logit of the accuracy, hence no sigmoid; normal
-    with a gamma prior on both precisions (scikit-learn's ``BayesianRidge``) where the authors' code has none.
+    with a gamma prior on both precisions (scikit-learn's ``BayesianRidge``) where the authors' code has none; a last
+    batch that is not full is left out.
 
     Args:
         space: Whose architectures they are.

@@ -29,7 +29,8 @@ class NASBOWL(Predictor):
 
     Deviations: colours are hashed for all architectures at once
     (:func:`~naslab.evaluators.predictors.patterns.pattern_codes`), where networkx hashes one graph after the other, to
-    the same classes; predecessors and successors are told apart; the kernel's variance is known in closed form given
+    the same classes; predecessors and successors are told apart; h is chosen from 0 to 3 and the noise freely (the
+    authors' code: h from 1 and 2, noise of at most .01); the kernel's variance is known in closed form given
     the rest and not optimised; features that are given, which the paper has none of, share the kernel equally with the
     graph, by a Gaussian kernel on their mean squared difference.
 

@@ -25,6 +25,8 @@ from naslab.evaluators.predictors.training import Inputs, Schedule, Training, ou
 from naslab.evaluators.threads import one_thread
 from naslab.space import SearchSpace
 
+WITH_A_SCALE = ("squared", "absolute")
+"""Losses that are about values, not their order."""
 _ARCHITECTURES_AT_ONCE = 4096  # when predicting: adjacencies of large graphs are not held for all of them
 
 
@@ -89,6 +91,11 @@ class NeuralPredictor(Predictor):
     ) -> None:
         super().__init__(space, target=target)
         self.loss, self.schedule, self.evolution = loss_named(loss), schedule, evolution or Evolution()
+        if self.evolution.rounds and loss not in WITH_A_SCALE:
+            raise InvalidValue(
+                f"rounds={self.evolution.rounds} of self-evolution with loss={loss}, under which outputs have no scale "
+                f"to measure errors on. Allowed: {', '.join(WITH_A_SCALE)}, or rounds=0"
+            )
         self._aside: _Aside | None = None
         self.model: nn.Module | None = None
 
@@ -218,7 +225,7 @@ class NeuralPredictor(Predictor):
             raise InvalidValue("features of only one of training and validation. Fix: give both the same columns")
         table = None
         if features is not None and validation.features is not None:
-            scale = FeatureScale(np.asarray(features, np.float64))
+            scale = FeatureScale(checked_features(features, len(known)))
             table = scale(checked_features(validation.features, len(architectures), scale.columns))
         return _Aside(architectures, scores, on_scale(scores, known, self.target), table)
 

@@ -10,12 +10,16 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
 from naslab.choice import Architecture
+from naslab.errors import InvalidValue
 from naslab.evaluators.predictors.base import Prediction, Predictor
 from naslab.evaluators.predictors.encodings import one_hot
 from naslab.evaluators.predictors.wiring import Wiring
 from naslab.space import SearchSpace
 
 Floats = npt.NDArray[np.float64]
+
+DEEPEST = 16
+"""A tree may have two to the power of its depth leaves."""
 
 
 class _Trees(Predictor):
@@ -56,6 +60,9 @@ class BoostedTrees(_Trees):
         rounds: Number of trees.
         learning_rate: What every tree counts.
         depth: Of every tree.
+
+    Raises:
+        InvalidValue: A number that makes no sense.
     """
 
     def __init__(
@@ -68,6 +75,11 @@ class BoostedTrees(_Trees):
         depth: int = 6,
     ) -> None:
         super().__init__(space, target=target)
+        if rounds < 1 or not 1 <= depth <= DEEPEST or not 0 < learning_rate < float("inf"):
+            raise InvalidValue(
+                f"rounds={rounds}, learning_rate={learning_rate}, depth={depth}. Allowed: at least one round, a rate "
+                f"above 0, a depth from 1 to {DEEPEST}"
+            )
         self.rounds, self.learning_rate, self.depth = rounds, learning_rate, depth
 
     def _regressor(self, seed: int) -> HistGradientBoostingRegressor:
@@ -90,10 +102,15 @@ class RandomForest(_Trees):
         space: Whose architectures they are.
         target: See :func:`naslab.evaluators.predictors.targets.transform`.
         trees: Their number.
+
+    Raises:
+        InvalidValue: No trees.
     """
 
     def __init__(self, space: SearchSpace, *, target: str = "rank", trees: int = 500) -> None:
         super().__init__(space, target=target)
+        if trees < 1:
+            raise InvalidValue(f"trees={trees}. Allowed: at least 1")
         self.trees = trees
 
     def _regressor(self, seed: int) -> RandomForestRegressor:

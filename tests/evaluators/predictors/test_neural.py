@@ -152,6 +152,8 @@ def test_validation_needs_the_features_that_training_has():
     table = np.ones((40, 1)) * np.arange(40)[:, None]
     with pytest.raises(InvalidValue, match="features of only one of training and validation"):
         fitted("neural-predictor[epochs=1]", features=table, validation=Validation(OTHERS, range(25)))
+    with pytest.raises(InvalidValue, match="features of shape"):
+        fitted("neural-predictor[epochs=1]", features=table[:, 0], validation=Validation(OTHERS, range(25), range(25)))
 
 
 def test_large_predictions_are_those_of_small_ones(monkeypatch):

@@ -183,6 +183,26 @@ def test_for_a_task_it_is_fitted_to_drawn_rewards():
         predictor_spec("kernel-ridge").factory.for_task(task, rng, labels=1)
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("boosted-trees[rounds=0]", "rounds=0"),
+        ("boosted-trees[depth=0]", "depth=0"),
+        ("boosted-trees[learning_rate=-1.0]", "learning_rate=-1.0"),
+        ("random-forest[trees=0]", "trees=0"),
+        ("tnasp[loss=bce,rounds=2]", "rounds=2 of self-evolution with loss=bce"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_before_anything_is_learned(written, said):
+    with pytest.raises(InvalidValue, match=said):
+        predictor(written, CELL)
+
+
+def test_scores_that_are_no_numbers_are_refused():
+    with pytest.raises(InvalidValue, match="no numbers"):
+        predictor("ridge", CELL).fit(CELLS[:2], ["good", "better"], rng=np.random.default_rng(0))
+
+
 # ---- names ----------------------------------------------------------------------------------------------------------
 
 
