@@ -86,7 +86,7 @@ def _run(
         if epoch <= known:
             state = search.state() if seconds_left < math.inf else state
             continue
-        seconds = (time.process_time() - started) * worth
+        seconds = (time.process_time() - started - step.watching) * worth
         if seconds > seconds_left:
             search.restore(state)
             epoch -= 1

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from naslab.compiler.primitives import Norm, build
+from naslab.compiler.primitives import BatchNorm, Norm, build
 from naslab.ops import Shape
 
 Pieces = tuple[tuple[int, int], ...]
@@ -45,6 +45,10 @@ class Shared:
             return whole
         training = self.module.training
         small = _skeleton(op, shape, out, self.norm, training)
+        for path, norm in _norms(op, shape, out, self.norm, training):
+            host = self.module.get_submodule(path)
+            assert isinstance(host, BatchNorm)
+            norm.momentum = host.momentum  # None while statistics are recalibrated
         tensors = self.tensors(op, shape, out, pieces)
         result = _called(small, tensors, _slots(op, shape, out, self.norm, training), x)
         if pieces and training:
@@ -101,6 +105,15 @@ def _skeleton(op: Any, shape: Shape, out: Shape, norm: Norm, training: bool = Tr
     """A module without memory of its own, to be called with other tensors; one for each mode."""
     with torch.device("meta"):
         return build(op, shape, out, norm).train(training)
+
+
+@cache
+def _norms(op: Any, shape: Shape, out: Shape, norm: Norm, training: bool) -> tuple[tuple[str, BatchNorm], ...]:
+    """The normalisations of a skeleton whose running statistics are gathered."""
+    if not (training and norm.track_running_stats):
+        return ()
+    modules = _skeleton(op, shape, out, norm, training).named_modules()
+    return tuple((path, module) for path, module in modules if isinstance(module, BatchNorm))
 
 
 class _Slot(NamedTuple):

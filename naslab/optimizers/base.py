@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,18 +55,22 @@ class Optimizer(ABC):
         """The architecture that the search would return now; None where it has found no feasible one."""
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True)
+class Step:
     """What one unit of a gradient search's work left.
 
     Attributes:
         architecture: What the search would return now.
         score: How good the search thinks it is; higher is better.
         metrics: Such as losses and the entropy of the distribution over architectures.
+        watching: CPU seconds of the epoch that went into finding out ``architecture`` and ``score``: the search doesn't
+            need them, and isn't charged for them.
     """
 
     architecture: Architecture
     score: float
     metrics: Mapping[str, float]
+    watching: float = field(default=0.0, compare=False)
 
 
 class GradientSearch(Optimizer):

@@ -80,8 +80,9 @@ class ENAS(OneShotSearch):
 
     An epoch trains the shared weights on paths that the controller draws, cosine schedule with restarts every ten
     epochs, and then the controller by REINFORCE: 50 steps of Adam (rate 0.001, betas 0 and 0.999, epsilon 0.001) on 20
-    draws each, each draw's accuracy on one validation batch plus 1e-4 times its entropy; a baseline of decay 0.99,
-    which begins with the first reward; gradients clipped at norm 5. In the end the best of 100 draws is returned.
+    draws each, each draw's accuracy on one validation batch, as in ranking, plus 1e-4 times its entropy; a baseline of
+    decay 0.99, which begins with the first reward; gradients clipped at norm 5. In the end the best of 100 draws is
+    returned.
 
     Deviations: the baseline moves with every draw (the script's stays for an epoch and begins with none); the
     controller's draws are made together, and each has a batch of its own. ``update`` and ``relaxation`` have nothing to
@@ -120,7 +121,7 @@ class ENAS(OneShotSearch):
         return self.end_rate + (self.learning_rate - self.end_rate) * cosine
 
     def after_epoch(self) -> dict[str, float]:
-        paths = self.model.supernet.view("categorical").train()
+        paths = self.ranking.paths()
         rewards = []
         for _ in range(self.controller_steps):
             drawn, log_probability, entropy = self.controller(self.DRAWS, self.generator)

@@ -90,6 +90,20 @@ def unmoved_statistics(module: nn.Module) -> Iterator[None]:
                 buffer.copy_(value)
 
 
+@contextmanager
+def nothing_dropped(supernet: Supernet) -> Iterator[None]:
+    """Within it paths run whole; afterwards they are dropped as before."""
+    if supernet.drop_path is None:
+        yield
+        return
+    training = supernet.drop_path.training
+    supernet.drop_path.eval()
+    try:
+        yield
+    finally:
+        supernet.drop_path.train(training)
+
+
 def arriving(space: SearchSpace) -> list[list[str]]:
     """The choices whose edges lead to the same node, for every node that several lead to.
 

@@ -54,7 +54,10 @@ class NoPerturbation(Perturbation):
 
 
 class RandomPerturbation(Perturbation):
-    """Uniform noise (SDARTS-RS): ``p + U(-radius, radius)``, cut to [0, 1] and divided by its sum."""
+    """Uniform noise (SDARTS-RS): ``p + U(-radius, radius)``, cut to [0, 1] and divided by its sum.
+
+    Where nothing is left of it, all goes to the largest (the released code).
+    """
 
     def perturbed(self, probabilities: Sequence[Tensor], loss: Loss, generator: torch.Generator) -> list[Tensor]:
         return [_projected(p.detach() + self._noise(p, generator)) for p in probabilities]
@@ -67,7 +70,8 @@ class AdversarialPerturbation(RandomPerturbation):
     """The worst noise that seven steps of projected gradient ascent find (SDARTS-ADV).
 
     From a random start, steps of 2/7 of the radius along the gradient's sign, projected onto the cube of the radius and
-    onto [0, 1] with sum one; kept only if the loss rose (the released code).
+    onto [0, 1] with sum one; kept only if the loss rose (the released code). The network is in training mode, as in the
+    step itself (released code: evaluation mode, which differs where statistics are kept or paths dropped).
     """
 
     STEPS = 7
@@ -91,7 +95,10 @@ class AdversarialPerturbation(RandomPerturbation):
 
 def _projected(p: Tensor) -> Tensor:
     inside = p.clamp(0, 1)
-    return inside / inside.sum().clamp_min(torch.finfo(p.dtype).tiny)
+    total = inside.sum()
+    if not bool(total > 0):
+        return torch.nn.functional.one_hot(p.argmax(), len(p)).to(p)
+    return inside / total
 
 
 PERTURBATIONS: dict[str, type[Perturbation]] = {

@@ -50,12 +50,16 @@ class Ranking:
                 return self._accuracy(architecture)
 
     def _accuracy(self, architecture: Architecture) -> float:
-        paths = self._paths(training=self.statistics == "batch")
+        paths = self.paths()
         x, y = self.rows
         with torch.inference_mode():
             pairs = zip(torch.split(x, ROWS_AT_ONCE), torch.split(y, ROWS_AT_ONCE), strict=True)
-            right = sum(int((paths(part, architecture).argmax(dim=1) == labels).sum()) for part, labels in pairs)
+            right = sum(int(right_of(paths(part, architecture), labels).sum()) for part, labels in pairs)
         return 100.0 * right / len(y)
+
+    def paths(self) -> Supernet:
+        """The single paths as they are scored; recalibrating is the caller's."""
+        return self._paths(training=self.statistics == "batch")
 
     def _paths(self, *, training: bool) -> Supernet:
         """The single paths; in training mode they normalise by the batch whatever statistics there are."""
@@ -80,3 +84,8 @@ class Ranking:
         finally:
             for norm, momentum in zip(norms, momenta, strict=True):
                 norm.momentum = momentum
+
+
+def right_of(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Which rows are classified rightly; outputs that are not all numbers classify nothing."""
+    return (outputs.argmax(dim=1) == labels) & outputs.isfinite().all(dim=1)

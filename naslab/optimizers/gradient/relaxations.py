@@ -11,12 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from naslab.compiler.decisions import Decision, Sparse
 from naslab.compiler.supernet import Form
 from naslab.errors import TrainingFailed, UnknownName
+from naslab.space import SearchSpace
 
 Decisions = list[Decision]
 DRAWS = 100
@@ -28,10 +30,15 @@ class Relaxation(ABC):
     Attributes:
         form: Of the supernet that it is written for.
         weighs: Whether it decides by weights, most of which may be zero.
+        differentiable: Whether gradients reach the probabilities.
+        ruled: A space whose rules tie choices to each other: single paths keep them, where they are not drawn from
+            probabilities.
     """
 
     form: Form = "mixed"
     weighs: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = True
+    ruled: SearchSpace | None = None
     progress = 0.0
 
     def use_tensors(self) -> None:
@@ -61,6 +68,8 @@ class Softmax(Relaxation):
 
 class Plain(Relaxation):
     """All options are added up with weight one, and nothing is learnt about them (Bender et al. 2018)."""
+
+    differentiable = False
 
     def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
         return [[torch.ones_like(p).detach() for p in probabilities]]
@@ -153,20 +162,28 @@ class TwoPath(Relaxation):
 
 
 class Uniform(Relaxation):
-    """One path, every option equally likely (RSPS, Li & Talwalkar 2019; SPOS, Guo et al. 2020)."""
+    """One path, every option equally likely (RSPS, Li & Talwalkar 2019; SPOS, Guo et al. 2020).
+
+    Where a space has rules, the paths are its architectures: of the paths of DARTS' space one in 18 million is one.
+    """
 
     form = "categorical"
+    differentiable = False
 
     def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
+        if self.ruled is not None:
+            seed = int(torch.randint(2**31, (1,), generator=generator))
+            return [list(self.ruled.sample(np.random.default_rng(seed)))]
         return [[int(torch.randint(len(p), (1,), generator=generator)) for p in probabilities]]
 
 
 class Fair(Relaxation):
     """Every option runs once in every step: as many paths as a choice has options, each choice in a random order
     (FairNAS; Chu et al. 2021, strict fairness). Where choices differ in their number of options, the shorter ones
-    begin again."""
+    begin again. It keeps no rules of a space: every option has its turn."""
 
     form = "categorical"
+    differentiable = False
 
     def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
         orders = [torch.randperm(len(p), generator=generator).tolist() for p in probabilities]
@@ -177,6 +194,7 @@ class Sampled(Relaxation):
     """One path drawn from the probabilities; they learn from its reward alone (REINFORCE), if at all."""
 
     form = "categorical"
+    differentiable = False
 
     def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
         return [[int(torch.multinomial(p.detach(), 1, generator=generator)) for p in probabilities]]

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from naslab.errors import UnknownName
 from naslab.optimizers import estimators
+from naslab.optimizers.gradient.model import nothing_dropped, unmoved_statistics
 from naslab.optimizers.gradient.updates import (
     ArchitectureUpdate,
     Batch,
@@ -31,6 +32,8 @@ class Reinforce(ArchitectureUpdate):
 
     The baseline is the zero-debiased average of the accuracies, momentum 0.95 (TuNAS), the present one included.
     """
+
+    differentiates = False
 
     def __init__(self) -> None:
         self.baseline = Baseline(MOMENTUM)
@@ -60,6 +63,8 @@ class Relax(ArchitectureUpdate):
 
     See :mod:`naslab.optimizers.estimators`. f is the advantage, as in :class:`naslab.optimizers.relax.Relax`.
     """
+
+    differentiates = False
 
     def __init__(self) -> None:
         self.baseline = Baseline(MOMENTUM)
@@ -107,10 +112,11 @@ class Relax(ArchitectureUpdate):
 
 
 def _judged(learner: Learner, path: list[int], batch: Batch) -> tuple[float, float]:
-    """Loss and accuracy (0 to 1) of one path on a batch."""
+    """Loss and accuracy (0 to 1) of one path on a batch, normalised by it; nothing is dropped and nothing moves."""
     x, y = batch
-    with torch.no_grad():
-        outputs = learner.model.supernet.view("categorical")(x, path)
+    supernet = learner.model.supernet
+    with torch.no_grad(), unmoved_statistics(supernet), nothing_dropped(supernet):
+        outputs = supernet.view("categorical")(x, path)
         return float(functional.cross_entropy(outputs, y)), float((outputs.argmax(dim=1) == y).double().mean())
 
 

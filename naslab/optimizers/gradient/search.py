@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -26,7 +27,7 @@ from naslab.optimizers.gradient.model import Model, unmoved_statistics
 from naslab.optimizers.gradient.penalties import ExpectedCost
 from naslab.optimizers.gradient.perturbations import new_perturbation
 from naslab.optimizers.gradient.ranking import Ranking
-from naslab.optimizers.gradient.relaxations import new_relaxation
+from naslab.optimizers.gradient.relaxations import RELAXATIONS, new_relaxation
 from naslab.optimizers.gradient.sampled_updates import new_update
 from naslab.optimizers.gradient.stopping import new_stopping
 from naslab.optimizers.gradient.updates import Learner
@@ -118,12 +119,30 @@ class OneShotSearch(GradientSearch):
             raise InvalidValue("rates and clip must be above 0, momentum within [0, 1)")
         if penalty < 0:
             raise InvalidValue(f"penalty={penalty}. Allowed: 0 or more")
+        if penalty and update == "none":
+            raise InvalidValue(f"penalty={penalty} with update=none: nothing learns from it. Fix: update=first-order")
+        if warm_up < 0 or (warm_up >= epochs and update != "none"):
+            raise InvalidValue(
+                f"warm_up={warm_up}, epochs={epochs}: the logits would never learn. Allowed: a warm-up from 0 to "
+                f"{epochs - 1}. Fix: warm_up={min(max(0, epochs - 1), round(0.3 * epochs))}, or more epochs"
+            )
+        if not (weight_decay >= 0 and architecture_decay >= 0 and 0 <= first_beta < 1):
+            raise InvalidValue(
+                f"weight_decay={weight_decay}, architecture_decay={architecture_decay}, first_beta={first_beta}. "
+                "Allowed: decays of at least 0, a beta within [0, 1)"
+            )
         self.epochs, self.epoch, self.warm_up, self.ended = epochs, 0, warm_up, False
         self.learning_rate, self.end_rate, self.clip = learning_rate, end_rate, clip
         self.weight_decay, self.affine, self.partial, self.penalty = weight_decay, affine, partial, penalty
         self.weights, self.relaxation = new_relaxation(weights), new_relaxation(relaxation)
         self.update, self.perturbation = new_update(update), new_perturbation(perturbation)
         self.derivation, self.stopping = new_derivation(derivation), new_stopping(stopping)
+        if self.update.differentiates and not self.relaxation.differentiable:
+            raise InvalidValue(
+                f"update={update} with relaxation={relaxation}, through which no gradient reaches the logits. Allowed: "
+                f"{', '.join(name for name, each in RELAXATIONS.items() if each.differentiable)}; or update=reinforce"
+            )
+        self.weights.ruled = problem.space if problem.space.rules else None
         self.cost = ExpectedCost(problem.space, resource)
         self.generator, self.noise = torch_generator(rng), torch_generator(rng)
         if any(scope(node.get("width")) for _, node in problem.space.graph.nodes(data=True)):
@@ -191,9 +210,13 @@ class OneShotSearch(GradientSearch):
             metrics["validation_loss"] = float(np.mean(held_losses))
         metrics |= self.after_epoch()
         metrics |= self.stopping.after_epoch(self)
+        if not all(bool(each.isfinite().all()) for each in self.model.weights):
+            raise TrainingFailed(f"a weight is not finite after epoch {self.epoch}; fix: a lower learning_rate")
+        started = time.process_time()
         metrics["entropy"] = self.entropy()
         architecture = self.derivation.derive(self, final=False)
-        return Step(architecture, self.score(architecture), metrics)
+        score = self.score(architecture)
+        return Step(architecture, score, metrics, time.process_time() - started)
 
     def after_epoch(self) -> dict[str, float]:
         """Whatever else an epoch does; returns what shall be recorded of it."""

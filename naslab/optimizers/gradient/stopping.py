@@ -103,7 +103,8 @@ class AdaptiveL2(Eigenvalue):
     """The same warning, answered by more regularisation (DARTS-ADA; Zela et al. 2020, section 5.2 and released code).
 
     The search is taken back, weights and all, to that earlier epoch and goes on from there with three times the weight
-    decay, as long as that is not more than 0.0243; after that it runs to its end. Epochs made again count.
+    decay, as long as that is not more than 0.0243; after that it runs to its end. Epochs made again count. Without
+    weight decay there is none to triple, and nothing is done.
     """
 
     def keep(self, search: OneShotSearch) -> dict[str, Any]:
@@ -111,7 +112,7 @@ class AdaptiveL2(Eigenvalue):
 
     def risen(self, search: OneShotSearch) -> None:
         stronger = STRONGER * search.weight_decay
-        if stronger > STRONGEST * (1 + 1e-9):
+        if not search.weight_decay < stronger <= STRONGEST * (1 + 1e-9):
             return
         search.set_learnt(self.kept[0])
         search.weight_decay = stronger

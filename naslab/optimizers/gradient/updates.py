@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +59,13 @@ class Learner:
 
 
 class ArchitectureUpdate(ABC):
-    """One update of the logits, before each step of the weights."""
+    """One update of the logits, before each step of the weights.
+
+    Attributes:
+        differentiates: Whether it needs a relaxation that gradients go through.
+    """
+
+    differentiates: ClassVar[bool] = True
 
     @abstractmethod
     def update(self, learner: Learner, train: Batch, validation: Batch) -> float:
@@ -76,6 +82,8 @@ class ArchitectureUpdate(ABC):
 
 class NoUpdate(ArchitectureUpdate):
     """The logits stay: all architectures are equally likely."""
+
+    differentiates = False
 
     def update(self, learner: Learner, train: Batch, validation: Batch) -> float:
         return float("nan")

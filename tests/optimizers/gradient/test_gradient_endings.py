@@ -17,9 +17,11 @@ from naslab.ops import Conv, Identity, PooledLinear, Zero
 from naslab.optimizers.gradient.curvature import Curvature
 from naslab.optimizers.gradient.enas import Controller, Drawn
 from naslab.optimizers.gradient.penalties import ExpectedCost
+from naslab.optimizers.gradient.sampled_updates import _judged
 from naslab.optimizers.gradient.search import OneShotSearch
 from naslab.optimizers.gradient.stopping import Eigenvalue
 from naslab.optimizers.gradient.strategies import DARTS
+from naslab.optimizers.gradient.updates import Learner
 from naslab.optimizers.spec import optimizer_spec
 from naslab.problem import Problem
 from naslab.testing import toy_trainings
@@ -33,11 +35,11 @@ def built(name="darts", problem=TASK.problem, seed=0, **options):
     return optimizer_spec(f"{name}[{listed}]").build(problem, np.random.default_rng(seed))
 
 
-def image_problem() -> Problem:
+def image_problem(width=3) -> Problem:
     """Two edges of convolutions with batch normalisation on 4x4 images."""
     graph: nx.DiGraph = nx.DiGraph()
     graph.add_node("x", shape=(2, 4, 4))
-    graph.add_nodes_from(("a", "b"), width=3)
+    graph.add_nodes_from(("a", "b"), width=width)
     graph.add_node("y", width=2)
     graph.add_edge("x", "a", op=Choice("x->a", (Conv(kernel=1), Conv(kernel=3))))
     graph.add_edge("a", "b", op=Choice("a->b", (Zero(), Identity(), Conv(kernel=3))))
@@ -51,8 +53,9 @@ def image_problem() -> Problem:
 # ---- ranking ---------------------------------------------------------------------------------------------------------
 
 
-def test_recalibration_is_that_of_the_path_alone_and_leaves_no_trace():
-    problem = image_problem()
+@pytest.mark.parametrize("width", [3, Choice("width", (2, 4))], ids=["operations", "widths"])
+def test_recalibration_is_that_of_the_path_alone_and_leaves_no_trace(width):
+    problem = image_problem(width)
     search = built("rsps", problem, statistics="recalibrated")
     search.step()
     before = {name: value.clone() for name, value in search.model.supernet.state_dict().items()}
@@ -177,6 +180,20 @@ def test_more_weight_decay_after_going_back(monkeypatch):
     assert search.weight_optimizer.param_groups[0]["weight_decay"] == pytest.approx(0.009)
 
 
+def test_without_weight_decay_there_is_none_to_triple(monkeypatch):
+    rising(monkeypatch, [1.0] * 12 + [9.0] * 12)
+    search = built("robust-darts", stopping="adaptive-l2", epochs=24, weight_decay=0.0)
+    assert sum(1 for _ in iter(search.step, None)) == 24
+
+
+def test_outputs_that_are_no_numbers_classify_nothing():
+    search = built()
+    with torch.no_grad():
+        for weight in search.model.weights:
+            weight.fill_(float("nan"))
+    assert search.score((2, 2, 2)) == 0
+
+
 def test_a_rise_before_the_tenth_epoch_is_none(monkeypatch):
     rising(monkeypatch, [1.0] * 2 + [9.0] * 20)
     assert sum(1 for _ in iter(built("robust-darts", epochs=20).step, None)) == 20
@@ -255,6 +272,20 @@ def test_the_best_of_five_retrained_is_returned(monkeypatch):
     )
     assert search.best() in order[:5]
     assert seen == order[:5]
+
+
+@pytest.mark.parametrize("options", [{"name": "enas"}, {"name": "darts", "update": "reinforce"}])
+def test_rewards_move_no_statistics(options):
+    search = built(problem=image_problem(), statistics="running", drop_path=0.3, **options)
+    search.steps = 0
+    before = [buffer.clone() for buffer in search.model.supernet.buffers()]
+    generator = search.generator.get_state()
+    if options["name"] == "enas":
+        search.after_epoch()
+    else:
+        _judged(Learner(search.model, None, None, None, None), [0, 1], search.held_batches.next())
+        assert torch.equal(search.generator.get_state(), generator)  # nothing was dropped
+    assert all(torch.equal(a, b) for a, b in zip(before, search.model.supernet.buffers(), strict=True))
 
 
 # ---- ENAS ------------------------------------------------------------------------------------------------------------

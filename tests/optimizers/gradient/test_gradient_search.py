@@ -10,11 +10,13 @@ import io
 import numpy as np
 import pytest
 import torch
+import toy_spaces
 from gradient_toys import toy_task
 
 import naslab
 from naslab.errors import InvalidValue, OutputError, TrainingFailed, UnknownName
 from naslab.optimizers.gradient.perturbations import new_perturbation
+from naslab.optimizers.gradient.relaxations import new_relaxation
 from naslab.optimizers.gradient.search import OneShotSearch
 from naslab.optimizers.gradient.strategies import DARTS, GDAS, PCDARTS
 from naslab.optimizers.spec import optimizer_spec
@@ -134,6 +136,42 @@ def test_the_adversary_raises_the_loss_more_than_chance_does():
     assert gained["adversarial"] > gained["random"] + 0.1
 
 
+def projected(p):
+    inside = np.clip(p, 0, 1)
+    return inside / inside.sum()
+
+
+def test_random_noise_is_the_formula():
+    noise, p = new_perturbation("random"), torch.tensor([0.02, 0.28, 0.7])
+    noise.set_progress(0.5)
+    drawn = torch.rand(3, generator=torch.Generator().manual_seed(3)).numpy()
+    (found,) = noise.perturbed([p], lambda _: torch.tensor(0.0), torch.Generator().manual_seed(3))
+    expected = projected(p.numpy() + 0.165 * (2 * drawn - 1))
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
+
+
+def test_the_adversary_is_the_formula():
+    noise, p, towards = new_perturbation("adversarial"), torch.tensor([0.05, 0.25, 0.7]), torch.tensor([1.0, -2.0, 0.0])
+    noise.set_progress(1.0)
+    start = 0.3 * (2 * torch.rand(3, generator=torch.Generator().manual_seed(1)).numpy() - 1)
+    worst = projected(p.numpy() + start)
+    for _ in range(7):
+        moved = worst + 2 * 0.3 / 7 * np.sign(towards.numpy()) - p.numpy()
+        worst = projected(p.numpy() + np.clip(moved, -0.3, 0.3))
+    (found,) = noise.perturbed([p], lambda each: (each[0] * towards).sum(), torch.Generator().manual_seed(1))
+    np.testing.assert_allclose(found.numpy(), worst, atol=1e-6)
+    (kept,) = noise.perturbed([p], lambda each: -(each[0] - p).square().sum(), torch.Generator().manual_seed(1))
+    assert torch.equal(kept, p)  # nothing is worse than no noise
+
+
+def test_where_noise_leaves_nothing_all_goes_to_the_largest():
+    noise, p = new_perturbation("random"), torch.full((5,), 0.2)
+    noise.set_progress(1.0)
+    noise._noise = lambda p, generator: torch.tensor([-0.3, -0.25, -0.21, -0.3, -0.3])
+    (found,) = noise.perturbed([p], lambda _: torch.tensor(0.0), torch.Generator())
+    assert found.tolist() == [0, 0, 1, 0, 0]
+
+
 def test_limits_and_rules_hold_for_what_is_derived():
     space = naslab.search_space("mlp", in_features=6, out_features=2, widths=(2, 4, 8), depth=2)
     task = toy_task(space)
@@ -175,8 +213,46 @@ def test_bad_settings_are_refused():
     for options in ({"batch": 65}, {"epochs": 0}, {"learning_rate": 0.0}):
         with pytest.raises(InvalidValue):
             built(**options)
+    for options, said in (
+        ({"warm_up": 4}, "warm_up=4, epochs=4: the logits would never learn.*Fix: warm_up=1"),
+        ({"warm_up": -1}, "warm_up=-1"),
+        ({"relaxation": "uniform"}, "no gradient reaches the logits.*softmax, gumbel-softmax.*update=reinforce"),
+        ({"relaxation": "plain", "update": "second-order"}, "no gradient reaches the logits"),
+        ({"penalty": 1.0, "update": "none"}, "nothing learns from it"),
+        ({"weight_decay": -1.0}, "weight_decay=-1.0"),
+        ({"first_beta": 1.5}, "first_beta=1.5"),
+    ):
+        with pytest.raises(InvalidValue, match=said):
+            built(**options)
+    built(relaxation="uniform", update="reinforce")
     with pytest.raises(InvalidValue, match=r"no rows to train on.*--data DIR"):
         built(problem=dataclasses.replace(TASK.problem, train=None))
+
+
+def test_uniform_paths_keep_the_rules_of_a_space():
+    weights = new_relaxation("uniform")
+    weights.ruled = toy_spaces.two_inputs()
+    rng = torch.Generator().manual_seed(0)
+    paths = [tuple(weights.decide([torch.zeros(k) for k in weights.ruled.sizes], rng)[0]) for _ in range(50)]
+    assert all(weights.ruled.is_valid(path) for path in paths)
+    assert len(set(paths)) > 10
+
+
+def test_weights_that_are_no_numbers_end_the_search_before_its_state_is_kept(monkeypatch):
+    search = built()
+    search.step()
+    train = OneShotSearch._train
+
+    def broken(self, x, y):
+        loss = train(self, x, y)
+        with torch.no_grad():
+            self.model.weights[0].fill_(float("inf"))
+        return loss
+
+    search.steps = 1
+    monkeypatch.setattr(OneShotSearch, "_train", broken)
+    with pytest.raises(TrainingFailed, match="a weight is not finite after epoch 2; fix: a lower learning_rate"):
+        search.step()
 
 
 # ---- runs ------------------------------------------------------------------------------------------------------------
@@ -231,8 +307,9 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_checkpoint(tmp_pat
 def test_a_budget_in_seconds_counts_whole_epochs(monkeypatch):
     clock = iter(range(1000))
     monkeypatch.setattr("naslab.gradient_loop.time.process_time", lambda: float(next(clock)))
-    result = run_search(TASK, OPTIMIZER, budget="3.5s")
-    assert [step.evaluation.seconds for step in result.trace.steps] == [1.0, 1.0, 1.0]
+    result = run_search(TASK, OPTIMIZER, budget="7s")
+    # Of the three between the first and the last look at the clock, one went into saying what would be returned.
+    assert [step.evaluation.seconds for step in result.trace.steps] == [2.0, 2.0, 2.0]
     three = run_search(TASK, OPTIMIZER, budget="3epochs")
     assert result.architecture == three.architecture
 
