@@ -9,6 +9,7 @@ import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +19,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 import naslab
-from naslab.errors import OutputError
+from naslab.errors import OutputError, WorkerDied
 from naslab.workers import interrupts_held, start_worker
 
 Progress = Callable[[int, int, str], None]
@@ -135,6 +136,7 @@ def in_processes(
 
     Raises:
         OutputError: The file was written by other versions.
+        WorkerDied: A worker process ended unexpectedly.
     """
     results: dict[str, Result] = {} if keep is None else _kept(keep)
     missing = [each for each in work if repr(each) not in results]
@@ -144,7 +146,13 @@ def in_processes(
             futures = {executor.submit(function, each): repr(each) for each in missing}
         for future in as_completed(futures):
             key = futures[future]
-            results[key] = future.result()
+            try:
+                results[key] = future.result()
+            except BrokenProcessPool:
+                raise WorkerDied(
+                    f"a process ended unexpectedly (out of memory?) near {key}; what is done is kept: give the same "
+                    "command again, perhaps with fewer --workers"
+                ) from None
             if keep is not None:
                 with keep.open("a") as file:
                     file.write(json.dumps([key, results[key]]) + "\n")

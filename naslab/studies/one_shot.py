@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from naslab.choice import Architecture
-from naslab.errors import NaslabError
+from naslab.errors import NaslabError, TrainingFailed
 from naslab.evaluators.threads import one_thread
 from naslab.loop import second_worth, seed_sequence
 from naslab.ops import Identity
@@ -27,6 +27,7 @@ from naslab.optimizers.spec import optimizer_spec
 from naslab.problem import Constraint
 from naslab.runs import constrained_task
 from naslab.search_spaces.darts import darts
+from naslab.space import SearchSpace
 
 PUBLISHED_STEPS = 391
 """Steps of an epoch in the papers: half of CIFAR-10 in batches of 64."""
@@ -104,12 +105,18 @@ def train(work: Training) -> dict[str, Any]:
 
     Truths are test accuracies in percent. ``skip`` is the share of identities among the choices of the architecture
     that would be returned, ``skip probability`` their mean probability; ``connected`` says whether that architecture
-    uses its input at all.
+    uses its input at all. Saying what would be returned after each epoch is no part of ``seconds``. A search whose
+    weights diverge keeps what it would have returned before, and is marked ``diverged``.
+
+    Raises:
+        TrainingFailed: It diverges in its first epoch.
     """
     task = constrained_task(work.task, Constraint())
     search = _built(work.task, work.optimizer, work.seed, work.epochs)
     kept: dict[str, list[Any]] = {name: [] for name in _KEPT}
     eigenvalues, probabilities = [], []
+    last: Architecture | None = None
+    diverged = False
     with one_thread():
         curvature = curvature_of(search) if work.curvature else None
         while True:
@@ -117,12 +124,19 @@ def train(work: Training) -> dict[str, Any]:
             if work.seconds and spent and sum(spent) + max(spent[-2:]) + work.derivation > work.seconds:
                 break
             started = time.process_time()
-            step = search.step()
+            try:
+                step = search.step()
+            except TrainingFailed:
+                if last is None:
+                    raise
+                diverged = True
+                break
             if step is None:
                 break
-            kept["seconds"].append(time.process_time() - started)
+            last = step.architecture
+            kept["seconds"].append(time.process_time() - started - step.watching)
             kept["truth"].append(task.true_value(step.architecture))
-            kept["skip"].append(_share(search, step.architecture))
+            kept["skip"].append(skip_share(search.space, step.architecture))
             kept["skip probability"].append(_skip_probability(search))
             kept["entropy"].append(search.entropy())
             if curvature and search.epoch % work.curvature == 0:
@@ -130,14 +144,15 @@ def train(work: Training) -> dict[str, Any]:
             if work.distribution:
                 probabilities.append([softmax(each).tolist() for each in search.logits()])
         started = time.process_time()
-        best = search.best()
+        best = last if diverged and last is not None else search.best()
         derivation = time.process_time() - started
     return {
         **kept,
+        "diverged": diverged,
         "derivation": derivation,
         "architecture": list(best),
         "final": task.true_value(best),
-        "final skip": _share(search, best),
+        "final skip": skip_share(search.space, best),
         "connected": task.problem.space.is_connected(best),
         "eigenvalues": eigenvalues,
         "probabilities": probabilities,
@@ -215,8 +230,9 @@ def _try(task_id: str, optimizer: str) -> dict[str, float]:
         taken = []
         for _ in range(EPOCHS_TRIED):
             started = time.process_time()
-            search.step()
-            taken.append(time.process_time() - started)
+            step = search.step()
+            assert step is not None
+            taken.append(time.process_time() - started - step.watching)
         started = time.process_time()
         search.best()
         derivation = time.process_time() - started
@@ -246,17 +262,18 @@ def _eigenvalue(curvature: Curvature, search: OneShotSearch) -> float:
     return curvature.eigenvalue(search.model, (held.x[rows], held.y[rows]), start)
 
 
-def _skips(search: OneShotSearch) -> list[list[int]]:
+def skip_share(space: SearchSpace, architecture: Architecture) -> float:
+    """Of the choices, those that are an identity."""
+    return float(np.mean([option in skips for option, skips in zip(architecture, _skips(space), strict=True)]))
+
+
+def _skips(space: SearchSpace) -> list[list[int]]:
     """Of each choice the options that are identities."""
-    return [[i for i, option in enumerate(c.options) if isinstance(option, Identity)] for c in search.space.choices]
-
-
-def _share(search: OneShotSearch, architecture: Architecture) -> float:
-    return float(np.mean([option in skips for option, skips in zip(architecture, _skips(search), strict=True)]))
+    return [[i for i, option in enumerate(c.options) if isinstance(option, Identity)] for c in space.choices]
 
 
 def _skip_probability(search: OneShotSearch) -> float:
-    pairs = zip(search.logits(), _skips(search), strict=True)
+    pairs = zip(search.logits(), _skips(search.space), strict=True)
     return float(np.mean([softmax(each)[skips].sum() for each, skips in pairs]))
 
 

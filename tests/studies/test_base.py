@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from naslab.errors import OutputError
+from naslab.errors import OutputError, WorkerDied
 from naslab.studies.base import in_processes
 
 
@@ -28,6 +29,18 @@ def test_results_come_in_the_order_of_the_work_and_continue_after_a_kill(tmp_pat
     keep.write_text("".join([lines[0], *marked, lines[4][:5]]))  # killed while it wrote the fourth
     again = in_processes(squared, work, 1, None, keep)
     assert again == [{"square": -1} if repr(n) in kept else {"square": n**2} for n in work]
+
+
+def dying(number: int) -> None:
+    if number == 2:
+        os._exit(1)
+
+
+def test_a_process_that_dies_is_named(tmp_path: Path):
+    keep = tmp_path / "results.jsonl"
+    with pytest.raises(WorkerDied, match="what is done is kept"):
+        in_processes(dying, [1, 2, 3], 1, None, keep)
+    assert keep.read_text().count("\n") == 2  # the header and the first
 
 
 def test_results_of_other_versions_are_not_mixed(tmp_path: Path):

@@ -9,6 +9,9 @@ import pandas as pd
 import pytest
 
 import naslab
+from naslab.errors import TrainingFailed
+from naslab.optimizers.base import Step
+from naslab.optimizers.gradient.search import OneShotSearch
 from naslab.optimizers.spec import optimizer_spec
 from naslab.studies import one_shot, one_shot_pocket
 from naslab.studies.one_shot import Genotype, Ranked, Training, Trial, genotype, rank, train, trial, written
@@ -48,6 +51,33 @@ def test_a_training_records_every_epoch() -> None:
     assert again["truth"] == found["truth"]
 
 
+def test_a_search_that_diverges_keeps_what_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = OneShotSearch.step
+
+    def diverging(self: OneShotSearch) -> Step | None:
+        if self.epoch == last:
+            raise TrainingFailed("the training loss is nan")
+        return step(self)
+
+    whole, last = train(Training(TASK, "rsps", 0, 3)), 2
+    monkeypatch.setattr(OneShotSearch, "step", diverging)
+    found = train(Training(TASK, "rsps", 0, 3))
+    assert (whole["diverged"], found["diverged"]) == (False, True)
+    assert found["final"] == found["truth"][-1]
+    assert found["truth"] == whole["truth"][:2]
+    last = 0
+    with pytest.raises(TrainingFailed):
+        train(Training(TASK, "rsps", 0, 3))
+
+
+def test_searches_of_the_table_are_described_like_the_others() -> None:
+    frame = one_shot_pocket._black_box(40.0, 1.0)
+    assert len(frame) == 2 * len(one_shot_pocket.TABLE_SEEDS)
+    assert frame["spent"].between(0, 40).all()
+    assert frame["connected"].all()
+    assert frame["final skip"].between(0, 1).all()
+
+
 def test_shared_weights_are_asked_in_three_ways() -> None:
     found = rank(Ranked(TASK, "rsps", 0, 1, 4))
     assert found.keys() == {"architectures", "truth", "batch", "running", "recalibrated"}
@@ -61,7 +91,7 @@ def test_a_trial_runs_in_a_process_of_its_own() -> None:
     assert found["epoch"] > 0
     assert found["derivation"] > 0
     assert found["peak"] > 2**20
-    assert one_shot_pocket.planned({"epoch": 2.0, "derivation": 5.0}, 20.0) == 7
+    assert one_shot_pocket.planned({"epoch": 2.0, "derivation": 5.0}, 20.0) == 6
 
 
 def test_a_cell_has_its_operations_as_edges() -> None:
@@ -85,6 +115,7 @@ def runs(names: list[str], epochs: int = 6) -> pd.DataFrame:
                 "final": 80 + number + seed,
                 "final skip": 0.5,
                 "eigenvalues": [[3, 1.0 + seed], [6, 2.0]],
+                "diverged": seed == 0,
             }
             for number, name in enumerate(names)
             for seed in range(3)
@@ -98,6 +129,7 @@ def test_sections_hold_means_of_what_they_are_given() -> None:
     section = sensitivity(runs(names), (0.1, 0.2), (0.0, 0.5), (0.01, 0.1), 100.0)
     spread, grid = section.items[0].frame, section.items[1].frame
     assert grid["regret"].tolist() == [19.0, 18.0, 17.0, 16.0]
+    assert grid["diverged"].tolist() == [1] * 4
     assert spread.iloc[0].tolist() == ["darts", 16.0, 17.5, 19.0]
     noise = perturbations(runs(["gdas[perturbation=random]", "gdas[perturbation=none]"]), ("none", "random"), 100.0)
     assert noise.items[0].frame["perturbation"].tolist() == ["none", "random"]

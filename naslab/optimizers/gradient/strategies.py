@@ -36,7 +36,10 @@ class SNAS(OneShotSearch):
 
 @named(weights="uniform", derivation="top-and-rank", epochs=250)
 class SETN(OneShotSearch):
-    """SETN (Dong & Yang 2019b): weights on uniform paths, logits by the mixture; the best of the 100 most probable."""
+    """SETN (Dong & Yang 2019b): weights on uniform paths, logits by the mixture; the best of the 100 most probable.
+
+    Deviation from the NAS-Bench-201 script: a path with a node that nothing leads to is not drawn again.
+    """
 
 
 @named(weights="uniform", update="none", derivation="sample-and-rank", epochs=250)
@@ -67,7 +70,8 @@ class FairNAS(OneShotSearch):
 class PCDARTS(OneShotSearch):
     """PC-DARTS (Xu et al. 2020): one channel in K passes through the mixture, edges are weighted among each other.
 
-    K is 2: the paper's 4 would leave two channels of eight. Logits rest for the first 15 epochs.
+    K is 2: the paper's 4 would leave two channels of eight. Logits rest for the first 15 epochs. Deviation: weights
+    learn with DARTS' settings; the released ones are for batches of 256 (rate 0.1, decay 3e-4).
     """
 
 
@@ -81,7 +85,10 @@ class PCDARTS(OneShotSearch):
     warm_up=25,
 )
 class ProxylessNAS(OneShotSearch):
-    """ProxylessNAS (Cai et al. 2019) by gradients, without its latency term: weights on drawn paths, two-path gates."""
+    """ProxylessNAS (Cai et al. 2019) by gradients, without its latency term: weights on drawn paths, two-path gates.
+
+    Deviation: logits learn in every step, in the released code in every fifth.
+    """
 
 
 @named(perturbation="random", epochs=100, weight_decay=3e-4)
