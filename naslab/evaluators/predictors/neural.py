@@ -22,7 +22,7 @@ from naslab.evaluators.predictors.layers import built
 from naslab.evaluators.predictors.losses import loss_named
 from naslab.evaluators.predictors.self_evolution import Evolution, evolve, on_scale
 from naslab.evaluators.predictors.training import Inputs, Schedule, Training, outputs_of
-from naslab.evaluators.threads import one_thread
+from naslab.evaluators.threads import one_thread, tiny_is_zero
 from naslab.space import SearchSpace
 
 WITH_A_SCALE = ("squared", "absolute")
@@ -193,7 +193,7 @@ class NeuralPredictor(Predictor):
     ) -> None:
         columns = 0 if features is None else features.shape[1]
         self._prepare(architectures)
-        with one_thread():
+        with one_thread(), tiny_is_zero():
             generator = torch_generator(rng)
             model = built(lambda: self._network(columns, generator), generator)
             inputs = self._tensors(architectures, features)
@@ -209,7 +209,7 @@ class NeuralPredictor(Predictor):
 
     def _predict(self, architectures: list[Architecture], features: Floats | None) -> Prediction:
         assert self.model is not None
-        with one_thread():
+        with one_thread(), tiny_is_zero():
             means = [self._scores_of(self.model, inputs) for inputs in self._blocks(architectures, features)]
         return Prediction(np.concatenate(means), None)
 

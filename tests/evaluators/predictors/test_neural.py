@@ -165,6 +165,17 @@ def test_large_predictions_are_those_of_small_ones(monkeypatch):
     np.testing.assert_allclose(made.predict(OTHERS).mean, whole, atol=1e-6)
 
 
+def test_tiny_numbers_are_zero_while_it_learns_and_predicts_and_not_afterwards():
+    tiny, seen = torch.full((), 1e-39), []
+    made = predictor("neural-predictor[epochs=1]", CELL)
+    kept = made._inputs
+    made._inputs = lambda *given: (seen.append(float(tiny * 1)), kept(*given))[1]
+    made.fit(CELLS, SCORES, rng=np.random.default_rng(0))
+    made.predict(CELLS[:3])
+    assert seen == [0.0, 0.0]
+    assert float(tiny * 1) > 0
+
+
 def test_one_thread_is_used():
     threads = torch.get_num_threads()
     seen = []
