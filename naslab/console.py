@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -45,21 +46,28 @@ def _bar(unit: str) -> Iterator[Callable[[int, int, str], None]]:
     )
     with Progress(*columns, TextColumn("{task.description}", markup=False), console=Console(stderr=True)) as bar:
         shown = bar.add_task("", total=None)
-        yield lambda done, total, last: bar.update(shown, completed=done, total=total, description=last)
+
+        def tick(done: int, total: int, last: str) -> None:
+            if done < bar.tasks[0].completed:
+                bar.reset(shown, total=total)  # the next of several parts: its pace is its own
+            bar.update(shown, completed=done, total=total, description=last)
+
+        yield tick
 
 
 def _lines(unit: str, detail: bool) -> Callable[[int, int, str], None]:
-    begun: list[tuple[float, int]] = []
-    last_line = [time.monotonic()]
+    start, already, before = 0.0, 0, math.inf
+    last_line = time.monotonic()
 
     def tick(done: int, total: int, last: str) -> None:
+        nonlocal start, already, before, last_line
         now = time.monotonic()
-        if not begun:
-            begun.append((now, done))
-        if done < total and now - last_line[0] < SECONDS_BETWEEN_LINES:
+        if done < before:  # the first call, or the next of several parts: its pace is its own
+            start, already = now, done
+        before = done
+        if done < total and now - last_line < SECONDS_BETWEEN_LINES:
             return
-        last_line[0] = now
-        start, already = begun[0]
+        last_line = now
         left = (now - start) / (done - already) * (total - done) if done > already else 0.0
         said = f"; {last}" if detail and last else ""
         print(f"{done}/{total} {unit}, {left:.0f} s left{said}", file=sys.stderr, flush=True)
