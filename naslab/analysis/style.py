@@ -147,10 +147,10 @@ def literal(text: str) -> str:
 
 
 def wrap(name: str, width: int = 18) -> str:
-    """A long name on several lines, broken where words of a name end (``-``, ``[``, ``,``, ``/``, ``:``), and
+    """A long name on several lines, broken where words of a name end (space, ``-``, ``[``, ``,``, ``/``, ``:``), and
     inside a word that is longer than a line."""
     lines = [""]
-    words = re.split(r"(?<=[-,/:])|(?=\[)", name)
+    words = re.split(r"(?<=[-,/: ])|(?=\[)", name)
     for part in (word[start : start + width] for word in words for start in range(0, len(word), width)):
         if lines[-1] and len(lines[-1]) + len(part) > width:
             lines.append("")

@@ -67,7 +67,7 @@ class Published:
 TABLES = (
     Published(
         "Abdelfattah et al. 2021", "zero_cost_nasbench201.csv", {d: ("dataset", d) for d in DATASETS},
-        "test accuracy after 200 epochs, all 15,625 cells, absolute values",
+        "accuracy after 200 epochs (CIFAR-10: of the trainings on half of its data), all 15,625 cells, absolute values",
     ),
     Published(
         "White et al. 2022", "zero_cost_white2022.csv", {"cifar100": ("task", "CIFAR-100")},
@@ -174,8 +174,8 @@ def _published(beside: pd.DataFrame, found: Mapping[str, Correlations], tested: 
     )
     if not tested:
         section.says.append(
-            f"The published numbers were correlated with test accuracies, which the packaged table lacks: import the "
-            f"table {TEST_TABLE} (see: naslab reproduce nasbench201-search) to have both labels."
+            f"The packaged table lacks test accuracies: import the table {TEST_TABLE} (see: naslab reproduce "
+            "nasbench201-search) to have both labels."
         )
     for proxy in FREE:
         rows = beside[beside["proxy"] == proxy]

@@ -166,6 +166,7 @@ def test_palette_is_distinct_and_stable():
 
 def test_wrap_breaks_at_words_and_inside_long_ones():
     assert wrap("random") == "random"
+    assert wrap("validation accuracy") == "validation \naccuracy"
     assert wrap("regularized-evolution[population=20]") == "regularized-\nevolution\n[population=20]"
     assert max(map(len, wrap("x" * 50).split("\n"))) <= 18
     assert wrap("a$b") == r"a\$b"
