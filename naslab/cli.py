@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 import naslab
-from naslab.errors import InvalidValue, NaslabError, OutputError, UnknownName
+from naslab.errors import InvalidValue, NaslabError, OutputError
 from naslab.table_commands import table_app
 
 app = typer.Typer(
@@ -24,7 +24,6 @@ app = typer.Typer(
 app.add_typer(table_app, name="table")
 
 INTERRUPTED = 130
-KINDS = {"spaces": "search_spaces", "optimizers": "optimizers", "evaluators": "evaluators", "tasks": "tasks"}
 
 Budget = Annotated[str, typer.Option(help="Of every run: evaluations (100) or seconds on the task's clock (12000s).")]
 Limits = Annotated[list[str], typer.Option("--max", help="Limit on a cost, such as params=41153; may be repeated.")]
@@ -83,29 +82,24 @@ def list_names(
     kind: Annotated[
         str, typer.Argument(help="spaces, optimizers, evaluators, tasks or experiments; all by default.")
     ] = "",
+    name: Annotated[
+        str, typer.Argument(help="One of the spaces, optimizers or evaluators: what it is, and its options.")
+    ] = "",
 ) -> None:
-    """What there is: names to use, one line each."""
+    """What there is: names to use, one line each; or what one of them is, and its options."""
+    from naslab import listing
+
+    if name:
+        print(listing.described(kind, name))
+        return
     from rich.console import Console
     from rich.table import Table
 
-    from naslab.registry import entries
-    from naslab.reproduce import experiments
-
-    if kind and kind not in (*KINDS, "experiments"):
-        raise UnknownName(kind, [*KINDS, "experiments"])
     table = Table(box=None, pad_edge=False)
     for heading in ("kind", "name", "what it is", "provider"):
         table.add_column(heading, overflow="fold")
-    for shown, group in KINDS.items():
-        if kind in ("", shown):
-            rows = [(e.name, e.description, e.provider) for e in entries(group).values()]
-            if shown == "tasks":
-                rows += _stored_tasks({name for name, _, _ in rows})
-            for row in rows:
-                table.add_row(shown, *row)
-    if kind in ("", "experiments"):
-        for experiment in experiments():
-            table.add_row("experiments", experiment.name, experiment.title, f"naslab reproduce {experiment.name}")
+    for row in listing.rows(kind):
+        table.add_row(*row)
     console = Console()
     if not console.is_terminal:
         console.width = 200
@@ -146,7 +140,7 @@ def compare(
 
 @app.command()
 def search(
-    optimizer: Annotated[str, typer.Option(help="A name; see: naslab list optimizers.")],
+    optimizer: Annotated[str, typer.Option(help="NAME or NAME[key=value,...]; see: naslab list optimizers [NAME].")],
     out: Annotated[Path, typer.Option(help="Folder for the trace, or with --csv for everything.")],
     task: Annotated[str, typer.Argument(help="A task id; see: naslab list tasks. Or instead a table, --csv.")] = "",
     budget: Annotated[
@@ -203,7 +197,7 @@ def search(
     from naslab.trace import trace_path
 
     _say_idle_limits([task], maximum)
-    budget = budget or default_budget(optimizer_spec(optimizer))
+    budget, unit = budget or default_budget(optimizer_spec(optimizer)), optimizer_spec(optimizer).unit
     searched: Any = task
     if data is not None:
         from naslab.images import with_images
@@ -212,13 +206,17 @@ def search(
         searched = with_images(task_of(task), data)
     with progress("epochs", detail=True) as tick:
         result = run_search(searched, optimizer, budget=budget, seed=seed, max=maximum, out=out, progress=tick)
-    evaluations = result.trace.end and result.trace.end["evaluations"]
-    print(f"{evaluations} {optimizer_spec(optimizer).unit}, trace: {trace_path(out, result.task, optimizer, seed)}")
+    end = result.trace.end or {}
+    early = ", ended by itself" if end["reason"] != "budget" else ""
+    print(f"{end['evaluations']} {unit}{early}, trace: {trace_path(out, result.task, optimizer, seed)}")
     if result.architecture is None:
         print("No feasible architecture was found.")
     else:
         print(f"found:  {result.name}")
-        print("reward: never evaluated" if result.score is None else f"reward: {result.score:.6g}")
+        if unit == "evaluations":
+            print("reward: never evaluated" if result.score is None else f"reward: {result.score:.6g}")
+        elif result.score is not None:
+            print(f"with the shared weights: {result.score:.6g} % of the validation rows")
         print(f"truth:  {result.truth:.6g} {result.unit} {result.metric}")
 
 
@@ -271,7 +269,7 @@ def predict(
 def correlate(
     task: Annotated[str, typer.Argument(help="A task id; see: naslab list tasks.")],
     evaluators: Annotated[
-        str, typer.Option(help="Names, comma-separated: synflow,zero-cost/all,reward[epochs=1],one-shot.")
+        str, typer.Option(help="Names, comma-separated: synflow,reward[epochs=1],path-kernel[labels=50],one-shot.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the scores and the report; the same command again resumes.")],
     architectures: Annotated[
@@ -289,7 +287,7 @@ def correlate(
     from naslab.console import print_frame, progress
     from naslab.ranking.correlate import correlate as run_correlate
 
-    with progress("scores") as tick:
+    with progress("scores", detail=True) as tick:
         found = run_correlate(
             task, evaluators, architectures, population=population, reference=reference, out=out, workers=workers,
             seed=seed, data=data, progress=tick,
@@ -375,12 +373,6 @@ def _report(results: Any) -> None:
     shown = summary.drop(columns=[*idle, *(["metric"] if len(metrics) == 1 else [])])
     print_frame(shown, "Final quality" + (f": {metrics[0]}" if len(metrics) == 1 else ""))
     print(f"\nReport: {results.report()}")
-
-
-def _stored_tasks(registered: set[str]) -> list[tuple[str, str, str]]:
-    from naslab.tasks import stored_task_ids
-
-    return [(i, what, f"table {i.partition('/')[0]}") for i, what in stored_task_ids().items() if i not in registered]
 
 
 def _command(arguments: list[str]) -> str:

@@ -93,8 +93,11 @@ def search(
 
 
 def default_budget(spec: OptimizerSpec) -> str:
-    """100 evaluations; of a gradient search all the epochs that it plans, and as many again should it go back."""
-    return f"{2 * spec.describe()['hyperparameters']['epochs']}epochs" if spec.unit == "epochs" else "100"
+    """100 evaluations; of a gradient search all the epochs that it plans, and as many again where it may go back."""
+    if spec.unit != "epochs":
+        return "100"
+    settings = spec.describe()["hyperparameters"]
+    return f"{settings['epochs'] * (2 if settings.get('stopping') == 'adaptive-l2' else 1)}epochs"
 
 
 def check_budget(spec: OptimizerSpec, budget: Budget) -> None:

@@ -122,6 +122,9 @@ def test_bad_searches(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["list", "tasks", "x"], "naslab list tasks x: options are shown of spaces, optimizers, evaluators"),
+        (["list", "optimizers", "gdsa"], "UnknownOptimizer: 'gdsa'. Did you mean 'gdas'? See: naslab list optimizers"),
+        (["list", "evaluators", "synflo"], "UnknownEvaluator: 'synflo'. Did you mean 'synflow'?"),
         (["list", "foo"], "UnknownName: 'foo'. Known: evaluators, experiments, optimizers, spaces, tasks."),
         (["list", "optimisers"], "UnknownName: 'optimisers'. Did you mean 'optimizers'?"),
         (["compar"], "UsageError: No such command 'compar'. Did you mean 'compare'?"),
@@ -294,6 +297,32 @@ def test_a_search(stored_task: str, tmp_path: Path, capsys: pytest.CaptureFixtur
             f"reward: {result.score:.6g}",
             f"truth:  {result.truth:.6g} % test accuracy",
         ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "options"),
+    [
+        (["optimizers", "regularized-evolution"], "Real et al.", "  population=10"),
+        (["optimizers", "gdas"], "GDAS (Dong & Yang 2019)", "  weights=hard-gumbel"),
+        (["spaces", "mlp"], "Raises:", "  depth=3"),
+        (["evaluators", "path-kernel"], "naslab", "  trees=true"),
+        (["evaluators", "zero-cost/naswot"], "Mellor", "  batch=64"),
+        (["evaluators", "early-loss"], "loss", "  steps=none"),
+        (["evaluators", "reward"], "fidelity", "  epochs=none"),
+    ],
+)
+def test_what_one_of_them_is(words: list[str], said: str, options: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["list", *words]) == 0
+    shown = capsys.readouterr().out
+    assert said in shown
+    assert options in shown.splitlines()
+    assert ("  steps=none" in shown) == (words[1] == "early-loss")
+
+
+def test_single_proxies_are_listed_among_the_evaluators(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["list", "evaluators"]) == 0
+    names = [line.split()[1] for line in capsys.readouterr().out.splitlines()[1:] if line.strip()]
+    assert {"naswot", "reward", "path-kernel", "one-shot"} <= set(names)
 
 
 @pytest.mark.parametrize("command", ["compare", "search"])

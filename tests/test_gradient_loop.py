@@ -62,6 +62,7 @@ def test_every_epoch_is_reported_with_what_it_found() -> None:
 
 
 def test_the_default_budget_is_all_that_a_search_plans() -> None:
-    assert default_budget(optimizer_spec("gdas")) == "500epochs"  # it ends by itself after 250
-    assert default_budget(optimizer_spec("darts[epochs=7]")) == "14epochs"
+    assert default_budget(optimizer_spec("gdas")) == "250epochs"
+    assert default_budget(optimizer_spec("darts[epochs=7]")) == "7epochs"
+    assert default_budget(optimizer_spec("robust-darts[stopping=adaptive-l2,epochs=7]")) == "14epochs"  # it may go back
     assert default_budget(optimizer_spec("random")) == "100"

@@ -144,7 +144,7 @@ def ecdf(data: ResultsData, task: str, targets: Sequence[float] | None = None) -
 
 def time_to_target(data: ResultsData) -> pd.DataFrame:
     """Per task, target and optimizer: ``n`` runs, ``reached`` (how many got there) and the ``median time`` to
-    it, over all runs; NaN where fewer than half got there."""
+    it, over all runs; NaN where no more than half got there."""
     rows = []
     for task, info in data.tasks.items():
         hits = first_hits(data, task)

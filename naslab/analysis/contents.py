@@ -188,7 +188,7 @@ def _targets(data: ResultsData) -> Section:
         "Time to a target",
         anytime.time_to_target(data),
         "within: distance to the optimum (or the best truth seen) in the truth's unit; reached: runs that "
-        "got there; median time over all runs, a dash where fewer than half got there.",
+        "got there; median time over all runs, a dash where no more than half got there.",
     )
     return section
 

@@ -20,7 +20,7 @@ from naslab.analysis.data import FloatArray
 from naslab.errors import InvalidValue
 from naslab.loop import seed_sequence
 from naslab.output import claimed_folder
-from naslab.ranking.judges import Source, inputs_of, sources
+from naslab.ranking.judges import Source, inputs_of, looks_at_inputs, sources
 from naslab.ranking.populations import Population, draw
 from naslab.ranking.scores import Progress, Scores, score_all, score_path
 from naslab.tasks import Task
@@ -45,6 +45,7 @@ class Correlations:
         params: ``(n,)``: parameters of each architecture.
         trainings: ``(n, S)``: single trainings behind the truth, higher is better; None where they are not known.
         seconds: Evaluator -> median seconds for an architecture; those of one pass are the pass's, together.
+        making: Evaluator -> CPU seconds that making it took once: fitting a predictor, training shared weights.
         notes: Sentences that a reader must know.
         seed: Of sample, scores and intervals.
         command: That makes the same again.
@@ -60,6 +61,7 @@ class Correlations:
     params: FloatArray
     trainings: FloatArray | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    making: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seed: int = 0
     command: str = ""
@@ -268,6 +270,7 @@ def _judged(
         params=np.array([space.cost(a).params for a in chosen], float),
         trainings=None if trainings is None else sign * trainings[judged],
         seconds=seconds,
+        making={n: kept[s.label].making for s in wanted for n in s.columns},
         notes=tuple(notes),
         seed=seed,
         command=command,
@@ -287,7 +290,7 @@ def _notes(
     task: Task, wanted: Sequence[Source], judge: Source | None, kept: dict[str, Scores], missing: int, learned: int
 ) -> list[str]:
     notes = []
-    inputs = {inputs_of(s, task) for s in wanted} - {""}
+    inputs = {inputs_of(s, task) for s in wanted if looks_at_inputs(s)} - {""}
     if inputs == {"gaussian"}:
         notes.append("Untrained networks were shown Gaussian noise with random labels: the task has no rows.")
     elif inputs:
@@ -296,9 +299,6 @@ def _notes(
         notes.append(f"{missing:,} architectures without a finite reference are left out.")
     if learned:
         notes.append(f"{learned:,} architectures that an evaluator learned from are left out.")
-    for source in wanted:
-        if kept[source.label].making > 5:
-            notes.append(f"Making {source.label!r} took {kept[source.label].making:,.0f} CPU seconds once.")
     reward = getattr(task.reward, "column", None)
     table = getattr(task.reward, "table", None)
     if judge is None and table is not None and any(s.target == "reward" for s in wanted):

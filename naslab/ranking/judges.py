@@ -121,6 +121,24 @@ def build(source: Source, task: Task, rng: np.random.Generator, metrics: Iterabl
     return made
 
 
+def explained(name: str) -> tuple[Any, dict[str, Any]]:
+    """What has the documentation of an evaluator, and its options with their defaults.
+
+    Raises:
+        UnknownEvaluator: Nothing is called so; names the nearest.
+        PluginError: It can't be imported, or can't be made for a task.
+    """
+    from naslab.evaluators.zero_cost.catalogue import OWN_OPTIONS, PROXIES
+
+    proxy = PROXIES.get(name.removeprefix(f"{ZERO_COST}/"))
+    if proxy is None:
+        _check_known(name)
+    it = proxy.function if proxy else _reward if name == REWARD else _loaded(name)
+    parameters = list(inspect.signature(_factory(ZERO_COST if proxy else name)).parameters.items())[2:]
+    meant = ("batch", "cut", *OWN_OPTIONS.get(proxy.name, ())) if proxy else [key for key, _ in parameters]
+    return it, {key: each.default for key, each in parameters if key in meant}
+
+
 def is_stateful(source: Source) -> bool:
     """Whether several processes would each have to train it."""
     owner = _class(source)
@@ -138,6 +156,15 @@ def inputs_of(source: Source, task: Task) -> str:
     if source.target != ZERO_COST:
         return ""
     return "training rows" if task.problem.train is not None else "gaussian"
+
+
+def looks_at_inputs(source: Source) -> bool:
+    """Whether any of its scores depends on what networks are shown."""
+    if source.target != ZERO_COST:
+        return False
+    from naslab.evaluators.zero_cost.catalogue import BLIND
+
+    return not set(source.columns.values()) <= set(BLIND)
 
 
 def _reward(task: Task, rng: np.random.Generator, *, epochs: int | None = None) -> Evaluator:
@@ -191,9 +218,7 @@ def _proxies(target: str, task: Task) -> list[str] | None:
 
     family, slash, name = target.partition("/")
     if target != ZERO_COST and not (slash and family == ZERO_COST) and target not in PROXIES:
-        if target != REWARD and ":" not in target and target not in registry.entries("evaluators"):
-            known = [*PROXIES, REWARD, f"{ZERO_COST}/all", *registry.entries("evaluators")]
-            raise UnknownEvaluator(target, known, see="naslab list evaluators")
+        _check_known(target)
         return None
     if target in PROXIES:
         return [target]
@@ -202,6 +227,14 @@ def _proxies(target: str, task: Task) -> list[str] | None:
         labels = rows is None or np.issubdtype(rows.y.dtype, np.integer)
         return [p.name for p in proxies("all", images=len(graph.nodes[first]["shape"]) == 3, labels=labels)]
     return [proxy.name for proxy in proxies(name)]
+
+
+def _check_known(target: str) -> None:
+    from naslab.evaluators.zero_cost.catalogue import PROXIES
+
+    if target != REWARD and ":" not in target and target not in registry.entries("evaluators"):
+        known = [*PROXIES, REWARD, f"{ZERO_COST}/all", *registry.entries("evaluators")]
+        raise UnknownEvaluator(target, known, see="naslab list evaluators")
 
 
 def _from_module(target: str) -> Any:

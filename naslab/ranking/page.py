@@ -117,10 +117,13 @@ def _size(found: Correlations) -> Section:
 def _basis(found: Correlations) -> Section:
     section = Section("Cost")
     frame = pd.DataFrame({"evaluator": list(found.seconds), "seconds": list(found.seconds.values())})
+    if any(spent > 0.01 for spent in found.making.values()):
+        frame["once"] = [found.making[name] for name in found.seconds]
     section.add(
         "seconds", "Seconds for one architecture", frame,
         "CPU seconds measured here, the median; of a table, what it charges. Proxies that share a pass show the "
-        "seconds of the whole pass.",
+        "seconds of the whole pass. Once: what making the evaluator took (fitting a predictor, training shared "
+        "weights), without the trainings that a predictor learns from.",
     )  # fmt: skip
     return section
 

@@ -76,7 +76,7 @@ def draw(task: Task, kind: str, count: int | None, at_most: bool, seed: int) -> 
     if count is None or count == len(members) or (at_most and count > len(members)):
         return Population(tuple(members), len(members), f"all {len(members):,} {_NAMED[kind]}")
     if count > len(members):
-        raise InvalidValue(f"{count:,} architectures of {len(members):,} {_NAMED[kind]}. Fix: give fewer, or all")
+        raise InvalidValue(f"{count:,} of {len(members):,} {_NAMED[kind]}. Fix: give fewer, or all")
     chosen = rng.permutation(len(members))[:count]
     text = f"{count:,} drawn from {len(members):,} {_NAMED[kind]}"
     return Population(tuple(members[i] for i in chosen), len(members), text)

@@ -60,21 +60,23 @@ def test_the_noise_of_trainings_bounds_what_can_be_reached():
 
 
 def test_a_reward_from_the_truths_own_trainings_is_said_to_be_no_news():
-    found = naslab.correlate("nasbench201/cifar10", "reward,params", 5)
+    found = naslab.correlate("nasbench201/cifar10", "reward,naswot", 5)
     assert any("its agreement is no news" in note for note in found.notes)
     assert any("Gaussian noise" in note for note in found.notes)
-    pocket = naslab.correlate("pocket-mlp/segments", "reward,params", 5)
+    pocket = naslab.correlate("pocket-mlp/segments", "reward,naswot", 5)
     assert pocket.notes == ("Untrained networks were shown a batch of the task's training rows.",)
+    blind = naslab.correlate("pocket-mlp/segments", "reward,params,synflow", 5)
+    assert blind.notes == ()
 
 
 def test_the_page_shows_every_table_and_the_scores(stored_task, tmp_path):
-    found = naslab.correlate(stored_task, f"params,synflow,{TOTAL}", "all", out=tmp_path / "out")
+    found = naslab.correlate(stored_task, f"params,naswot,{TOTAL}", "all", out=tmp_path / "out")
     page = found.report(tmp_path / "page")
     text = page.read_text()
     for word in ("all 27 architectures", "Precision at k", "bootstrap over architectures", "Gaussian noise", TOTAL):
         assert word in text
     scores = pd.read_csv(tmp_path / "page" / "scores.csv")
-    assert scores.columns.tolist() == ["architecture", "params", "synflow", TOTAL, "test accuracy"]
+    assert scores.columns.tolist() == ["architecture", "params", "naswot", TOTAL, "test accuracy"]
     assert len(scores) == 27
     for name, kind in itertools.product(("agreement", "matrix"), ("png", "svg", "pdf")):
         assert (tmp_path / "page" / "figures" / f"{name}.{kind}").stat().st_size > 1000
@@ -95,7 +97,7 @@ def test_the_command_prints_the_table_and_continues(stored_task, tmp_path, capsy
     ("options", "message"),
     [
         ({"architectures": "many"}, "a whole number from 3, or all"),
-        ({"architectures": 28}, "28 architectures of 27"),
+        ({"architectures": 28}, "28 of 27 architectures"),
         ({"workers": 0}, "workers=0"),
         ({"reference": "zero-cost/all"}, "Allowed: one"),
         ({"evaluators": "params,"}, "write NAME"),
@@ -142,6 +144,18 @@ def test_what_predictors_learned_from_is_the_same_and_judges_nobody(tmp_path):
 def test_predictors_that_learned_from_everything_judge_nothing(stored_task):
     with pytest.raises(InvalidValue, match="are left to be judged"):
         naslab.correlate(stored_task, "ridge[labels=1000]", "all")
+
+
+def test_what_making_an_evaluator_took_stands_beside_its_scores(tmp_path):
+    found = naslab.correlate("pocket-mlp/segments", "kernel-ridge[labels=20],params", 30)
+    assert found.making["kernel-ridge[labels=20]"] > 0
+    found.making["kernel-ridge[labels=20]"] = 12.5  # seconds once
+    assert "12.5" in found.report(tmp_path).read_text()
+
+
+def test_an_option_of_another_proxy_is_refused():
+    with pytest.raises(InvalidValue, match="steps is an option of early-loss, which is not asked for: naswot"):
+        naslab.correlate("pocket-mlp/segments", "naswot[steps=4]", 5)
 
 
 def test_an_option_that_a_predictor_does_not_have_is_refused(stored_task):

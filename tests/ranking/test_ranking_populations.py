@@ -61,7 +61,7 @@ def test_what_has_no_truth_is_no_member():
 
 
 def test_numbers_and_names_that_make_no_sense(cells):
-    with pytest.raises(InvalidValue, match="15,626 architectures of 15,625"):
+    with pytest.raises(InvalidValue, match="15,626 of 15,625 architectures"):
         draw(cells, "all", 15_626, False, 0)
     assert draw(cells, "no-dead-edges", 15_626, True, 0).size == 9445
     with pytest.raises(InvalidValue, match="from 3"):

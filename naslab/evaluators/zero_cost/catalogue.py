@@ -44,6 +44,11 @@ PROXIES = {proxy.name: proxy for proxy in _KNOWN}
 TRAINED = ("gen-nas", "early-loss", "early-accuracy")
 """Those that train, and are not meant by "all": each costs more than all others together."""
 
+BLIND = ("params", "flops", "depth", "l2-norm", "synflow", "logsynflow", "az-complexity")
+"""Those that look at no inputs, so that it doesn't matter what networks are shown."""
+OWN_OPTIONS = {"early-loss": ("steps",), "early-accuracy": ("epochs",)}
+"""What :meth:`ZeroCost.for_task` takes for single ones."""
+
 
 def proxies(names: Sequence[str] | str, *, images: bool = True, labels: bool = True) -> tuple[Proxy, ...]:
     """The proxies of these names.

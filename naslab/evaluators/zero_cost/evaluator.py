@@ -19,6 +19,7 @@ from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
 from naslab.evaluators.fitting import torch_generator
 from naslab.evaluators.zero_cost.base import scores
 from naslab.evaluators.zero_cost.blocks import cut_nodes
+from naslab.evaluators.zero_cost.catalogue import OWN_OPTIONS
 from naslab.evaluators.zero_cost.catalogue import proxies as named
 from naslab.evaluators.zero_cost.shared import Pass
 from naslab.evaluators.zero_cost.training import Short
@@ -97,7 +98,15 @@ class ZeroCost(Evaluator):
             proxies: As above, and so are `batch` and `cut`.
             steps: Of ``early-loss``.
             epochs: Of ``early-accuracy``.
+
+        Raises:
+            InvalidValue: An option of a proxy that is not among them.
         """
+        listed = [proxies] if isinstance(proxies, str) else list(proxies)
+        for proxy, (option,) in OWN_OPTIONS.items():
+            given = {"steps": steps is not None, "epochs": epochs != 1}[option]
+            if given and proxy not in listed:
+                raise InvalidValue(f"{option} is an option of {proxy}, which is not asked for: {', '.join(listed)}")
         rows, held, short = task.problem.train, task.problem.validation, None
         if rows is not None and held is not None and task.recipe is not None:
             short = Short(rows, held, task.recipe, steps, epochs)

@@ -29,7 +29,7 @@ class ExpectedCost:
 
     def __init__(self, space: SearchSpace, metric: str) -> None:
         if metric not in ADDED:
-            raise UnknownName(metric, ADDED, of="metric")
+            raise UnknownName(metric, ADDED, of="resource")
         factors = space.cost_model.factors[metric]
         largest = float(sum(factor.table.max() for factor in factors))
         if largest <= 0:

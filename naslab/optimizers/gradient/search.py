@@ -117,8 +117,8 @@ class OneShotSearch(GradientSearch):
             )
         if not (learning_rate > 0 and end_rate >= 0 and 0 <= momentum < 1 and clip > 0 and architecture_rate > 0):
             raise InvalidValue("rates and clip must be above 0, momentum within [0, 1)")
-        if penalty < 0:
-            raise InvalidValue(f"penalty={penalty}. Allowed: 0 or more")
+        if penalty < 0 or partial < 1:
+            raise InvalidValue(f"penalty={penalty}, partial={partial}. Allowed: 0 or more, 1 or more")
         if penalty and update == "none":
             raise InvalidValue(f"penalty={penalty} with update=none: nothing learns from it. Fix: update=first-order")
         if warm_up < 0 or (warm_up >= epochs and update != "none"):

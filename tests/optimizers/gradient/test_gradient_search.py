@@ -216,6 +216,7 @@ def test_bad_settings_are_refused():
     for options, said in (
         ({"warm_up": 4}, "warm_up=4, epochs=4: the logits would never learn.*Fix: warm_up=1"),
         ({"warm_up": -1}, "warm_up=-1"),
+        ({"partial": 0}, "partial=0"),
         ({"relaxation": "uniform"}, "no gradient reaches the logits.*softmax, gumbel-softmax.*update=reinforce"),
         ({"relaxation": "plain", "update": "second-order"}, "no gradient reaches the logits"),
         ({"penalty": 1.0, "update": "none"}, "nothing learns from it"),
