@@ -232,9 +232,15 @@ def _significance(data: ResultsData, tests: pd.DataFrame, seed: int) -> Section:
         section.says.append(_wilcoxon_sentence(data))
     if left_out := [str(task) for task, row in tables.mean_scores(data).iterrows() if row.isna().any()]:
         section.says.append(f"Not every optimizer has runs on {', '.join(left_out)}: left out of the ranks.")
-    ranks = tables.ranks(data)
+    ranks = tables.ranks(data, np.random.default_rng(seed))
     if len(data.tasks) > 1 and len(ranks):
-        section.add("ranks", "Ranks", ranks, "Rank of the mean truth on each task, 1 = best; ties share a rank.")
+        section.add(
+            "ranks",
+            "Ranks",
+            ranks,
+            f"Rank of the mean truth on each task, 1 = best; ties share a rank. Average with its {INTERVAL}, resampled "
+            "within task and optimizer: other runs, the same tasks.",
+        )
         if isinstance(result, FriedmanNemenyi):
             section.add(
                 "nemenyi",
@@ -247,7 +253,8 @@ def _significance(data: ResultsData, tests: pd.DataFrame, seed: int) -> Section:
             "ranks",
             "Ranks",
             rank_plots.plot_ranks(ranks, styles=styles),
-            f"Rank by mean truth on each task (dots; larger for several tasks) and on average (bar). {_runs(data)}",
+            "Rank by mean truth on each task (dots; larger for several tasks) and on average (bar; line: its "
+            f"{INTERVAL}). {_runs(data)}",
         )
     if isinstance(result, FriedmanNemenyi):
         section.draw(

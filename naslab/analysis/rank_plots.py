@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from naslab.analysis.labels import SIZE, block_width, name_rows, names_width, row_height
 from naslab.analysis.statistics import FriedmanNemenyi
 from naslab.analysis.style import COLUMN_WIDTH, INK, Styles, new_axes, palette, style, wrap
+from naslab.analysis.tables import AVERAGE_RANK
 
 _PROBABILITY = "probability that the left one is better"
 
@@ -115,7 +116,7 @@ def plot_ranks(frame: pd.DataFrame, *, styles: Styles | None = None, ax: Axes | 
         if ax is None:
             height = 0.6 + row_height(names, 0.26) * len(names)
             ax = new_axes(height=height, left=names_width(names), top=0.1, bottom=0.42)
-        tasks = frame.drop(columns=["optimizer", "average rank"]).to_numpy(float)
+        tasks = frame.drop(columns=["optimizer", *AVERAGE_RANK]).to_numpy(float)
         for row, name in enumerate(names):
             look = styles[name]
             ax.plot([1, len(names)], [row, row], color=INK, linewidth=0.4, alpha=0.25, zorder=0)
@@ -129,8 +130,10 @@ def plot_ranks(frame: pd.DataFrame, *, styles: Styles | None = None, ax: Axes | 
                 linewidth=0,
                 gid=look.gid("points"),
             )
+            average, low, high = frame.loc[frame.index[row], list(AVERAGE_RANK)]
+            ax.plot([low, high], [row, row], color=look.colour, linewidth=1.2)
             ax.plot(
-                frame["average rank"].iloc[row],
+                average,
                 row,
                 "|",
                 color=look.colour,

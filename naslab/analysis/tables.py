@@ -7,12 +7,15 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from naslab.analysis.data import COMPLETE, MISSING, NO_FEASIBLE, FloatArray, ResultsData
 from naslab.analysis.formats import number
 from naslab.analysis.statistics import (
+    RESAMPLES,
     FriedmanNemenyi,
     bootstrap_interval,
+    bootstrap_weights,
     friedman_nemenyi,
     mann_whitney_holm,
     probability_of_improvement,
@@ -147,14 +150,36 @@ def friedman(data: ResultsData) -> FriedmanNemenyi | str:
     return friedman_nemenyi(scores, alpha=ALPHA)
 
 
-def ranks(data: ResultsData) -> pd.DataFrame:
+AVERAGE_RANK = ("average rank", "average rank low", "average rank high")
+
+
+def ranks(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
     """Rank of each optimizer by its mean truth, 1 = best, ties share: ``optimizer``, one column per task that
-    every optimizer has runs on, ``average rank``; best first. Empty where there is no such task."""
-    ranked = mean_scores(data).dropna().rank(axis=1, ascending=False).T
-    if not ranked.shape[1]:
-        return pd.DataFrame(columns=["optimizer", "average rank"])
-    ranked["average rank"] = ranked.mean(axis=1)
-    return ranked.sort_values("average rank", kind="stable").rename_axis("optimizer").reset_index()
+    every optimizer has runs on, and of the average rank :data:`AVERAGE_RANK`, its 95 % percentile bootstrap over the
+    runs, within task and optimizer (the tasks are those that there are); best first. Empty where there is no such
+    task."""
+    means = mean_scores(data).dropna()
+    if means.empty:
+        return pd.DataFrame(columns=["optimizer", *AVERAGE_RANK])
+    ranked = means.rank(axis=1, ascending=False).T
+    drawn = np.mean([_resampled_ranks(data, str(task), rng) for task in means.index], axis=0)
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    average = dict(zip(AVERAGE_RANK, (ranked.mean(axis=1), low, high), strict=True))
+    return ranked.assign(**average).sort_values(AVERAGE_RANK[0], kind="stable").rename_axis("optimizer").reset_index()
+
+
+def _resampled_ranks(data: ResultsData, task: str, rng: np.random.Generator) -> FloatArray:
+    """``(resamples, optimizers)``: the ranks of the means of resampled runs."""
+    columns = []
+    for optimizer in data.optimizers:
+        scores = data.scores(task, optimizer)
+        feasible = scores[np.isfinite(scores)]
+        if len(feasible):
+            columns.append(bootstrap_weights(len(feasible), rng) @ feasible)
+        else:
+            columns.append(np.full(RESAMPLES, -np.inf))
+    found: FloatArray = stats.rankdata(-np.stack(columns, axis=1), axis=1)
+    return found
 
 
 def absent(data: ResultsData) -> pd.DataFrame:

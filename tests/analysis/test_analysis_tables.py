@@ -121,8 +121,29 @@ def test_friedman_ranks_means_over_seeds_and_failures_last():
     result = tables.friedman(data)
     assert isinstance(result, FriedmanNemenyi)
     assert result.ranks["c"] == 3
-    assert row(tables.ranks(data), optimizer="c")["average rank"] == 3
-    assert list(tables.ranks(data)["optimizer"]) == ["b", "a", "c"]
+    ranks = tables.ranks(data, np.random.default_rng(0))
+    assert row(ranks, optimizer="c")[list(tables.AVERAGE_RANK)].tolist() == [3, 3, 3]
+    assert list(ranks["optimizer"]) == ["b", "a", "c"]
+
+
+def test_the_interval_of_an_average_rank_is_that_of_resampled_runs():
+    def truth(place, seed, rng):
+        return 80.0 + 0.3 * place + rng.normal()
+
+    data = comparison(THREE, ["a", "b"], 12, truth=truth)
+    ranks = tables.ranks(data, np.random.default_rng(0)).set_index("optimizer")
+    rng, drawn = np.random.default_rng(1), []
+    for _ in range(3000):
+        firsts = []
+        for task in data.tasks:
+            a, b = (rng.choice(data.scores(task, name), 12).mean() for name in "ab")
+            firsts.append(1 if a > b else 2)
+        drawn.append(np.mean(firsts))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert ranks.loc["a", "average rank low"] == pytest.approx(low, abs=1 / 3)
+    assert ranks.loc["a", "average rank high"] == pytest.approx(high, abs=1 / 3)
+    assert ranks["average rank low"].sum() == pytest.approx(3 * 2 - ranks["average rank high"].sum(), abs=0.01)
+    assert (ranks["average rank low"] < ranks["average rank high"]).all()
 
 
 def test_conclusions_say_who_and_whether(rng):
