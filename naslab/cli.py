@@ -207,7 +207,8 @@ def search(
     with progress("epochs", detail=True) as tick:
         result = run_search(searched, optimizer, budget=budget, seed=seed, max=maximum, out=out, progress=tick)
     end = result.trace.end or {}
-    early = ", ended by itself" if end["reason"] != "budget" else ""
+    planned = optimizer_spec(optimizer).describe()["hyperparameters"]["epochs"] if unit == "epochs" else float("inf")
+    early = ", ended by itself" if end["reason"] != "budget" and end["evaluations"] < planned else ""
     print(f"{end['evaluations']} {unit}{early}, trace: {trace_path(out, result.task, optimizer, seed)}")
     if result.architecture is None:
         print("No feasible architecture was found.")

@@ -298,7 +298,7 @@ def _notes(
     if missing:
         notes.append(f"{missing:,} architectures without a finite reference are left out.")
     if learned:
-        notes.append(f"{learned:,} architectures that an evaluator learned from are left out.")
+        notes.append(f"Left out, because an evaluator learned from them: {learned:,} of the architectures.")
     reward = getattr(task.reward, "column", None)
     table = getattr(task.reward, "table", None)
     if judge is None and table is not None and any(s.target == "reward" for s in wanted):
