@@ -197,7 +197,8 @@ def search(
     from naslab.trace import trace_path
 
     _say_idle_limits([task], maximum)
-    budget, unit = budget or default_budget(optimizer_spec(optimizer)), optimizer_spec(optimizer).unit
+    spec = optimizer_spec(optimizer)
+    budget = budget or default_budget(spec)
     searched: Any = task
     if data is not None:
         from naslab.images import with_images
@@ -206,15 +207,16 @@ def search(
         searched = with_images(task_of(task), data)
     with progress("epochs", detail=True) as tick:
         result = run_search(searched, optimizer, budget=budget, seed=seed, max=maximum, out=out, progress=tick)
-    end = result.trace.end or {}
-    planned = optimizer_spec(optimizer).describe()["hyperparameters"]["epochs"] if unit == "epochs" else float("inf")
+    end = result.trace.end
+    assert end is not None
+    planned = spec.describe()["hyperparameters"]["epochs"] if spec.unit == "epochs" else float("inf")
     early = ", ended by itself" if end["reason"] != "budget" and end["evaluations"] < planned else ""
-    print(f"{end['evaluations']} {unit}{early}, trace: {trace_path(out, result.task, optimizer, seed)}")
+    print(f"{end['evaluations']} {spec.unit}{early}, trace: {trace_path(out, result.task, optimizer, seed)}")
     if result.architecture is None:
         print("No feasible architecture was found.")
     else:
         print(f"found:  {result.name}")
-        if unit == "evaluations":
+        if spec.unit == "evaluations":
             print("reward: never evaluated" if result.score is None else f"reward: {result.score:.6g}")
         elif result.score is not None:
             print(f"with the shared weights: {result.score:.6g} % of the validation rows")

@@ -107,7 +107,7 @@ def fit(
             with torch.no_grad():
                 loss_sum = loss_sum + loss.detach().double()
                 if objective.kind == "classification":
-                    right_sum = right_sum + _right(logits.detach(), labels)
+                    right_sum = right_sum + right_of(logits.detach(), labels)
             step += 1
         spent += time.process_time() - started
         seconds.append(spent)
@@ -133,7 +133,7 @@ def count_right(model: nn.Module, x: Tensor, y: Tensor) -> npt.NDArray[np.int64]
     model.eval()
     with torch.inference_mode():
         blocks = zip(torch.split(x, _ROWS_AT_ONCE), torch.split(y, _ROWS_AT_ONCE), strict=True)
-        counts = [_right(_members(model(rows)), labels) for rows, labels in blocks]
+        counts = [right_of(_members(model(rows)), labels) for rows, labels in blocks]
     return _array(torch.stack(counts).sum(dim=0))
 
 
@@ -170,7 +170,8 @@ def _picked(logits: Tensor, labels: Tensor) -> Tensor:
     return log_probabilities.gather(2, labels.view(-1, 1, 1).expand(-1, logits.shape[1], 1))
 
 
-def _right(logits: Tensor, labels: Tensor) -> Tensor:
+def right_of(logits: Tensor, labels: Tensor) -> Tensor:
+    """How many of N rows each of P networks classifies rightly, ``(P,)``, from ``(N, P, classes)``; never by a NaN."""
     top, predicted = logits.max(dim=-1)  # a row of logits with a NaN has it as its maximum
     return ((predicted == labels[:, None]) & top.isfinite()).sum(dim=0)
 

@@ -135,8 +135,10 @@ def explained(name: str) -> tuple[Any, dict[str, Any]]:
         _check_known(name)
     it = proxy.function if proxy else _reward if name == REWARD else _loaded(name)
     parameters = list(inspect.signature(_factory(ZERO_COST if proxy else name)).parameters.items())[2:]
-    meant = ("batch", "cut", *OWN_OPTIONS.get(proxy.name, ())) if proxy else [key for key, _ in parameters]
-    return it, {key: each.default for key, each in parameters if key in meant}
+    options = {key: each.default for key, each in parameters}
+    if proxy:
+        options = {k: v for k, v in options.items() if k in ("batch", "cut") or OWN_OPTIONS.get(k) == proxy.name}
+    return it, options
 
 
 def is_stateful(source: Source) -> bool:

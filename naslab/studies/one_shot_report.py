@@ -268,7 +268,8 @@ def sensitivity(
         cells = []
         for rate in rates:
             for decay in decays:
-                values = means[f"{base}learning_rate={rate},weight_decay={decay}]"]
+                name = f"{base}learning_rate={rate},weight_decay={decay}]"
+                values = means[name]
                 cells.append(values.mean())
                 setting = {"strategy": label, "learning rate": rate, "weight decay": decay}
                 diverged = runs.loc[

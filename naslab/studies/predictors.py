@@ -12,6 +12,7 @@ import pandas as pd
 from naslab.analysis.report import write_page
 from naslab.analysis.style import style
 from naslab.evaluators.predictors.catalogue import PREDICTORS, predictor_spec
+from naslab.evaluators.predictors.losses import ORDER_ONLY
 from naslab.studies import predictors_report as report
 from naslab.studies.base import Outcome, Progress, environment, experiment_folder, in_processes
 from naslab.studies.prediction import LEARN, SELECT, UNUSED, Fit, fit, framed, ground
@@ -42,8 +43,6 @@ BASELINES = ("ridge", "kernel-ridge[target=raw]", "kernel-ridge", "path-kernel")
 TEST_LABELS = "accuracy/test"
 """Learned by one baseline, in a row of its own: what the noise between validation and test labels costs."""
 EVOLVED = ("tnasp", "neural-predictor", "nao")
-ORDER_ONLY = ("hinge", "bce")
-"""Losses that look at nothing but the order of targets: one target stands for all."""
 READS_TARGETS = ("bonas",)
 """Under any loss: its regression head is fitted to them."""
 ABLATED = (

@@ -55,6 +55,8 @@ LOSSES: dict[str, Loss] = {
     "bce": bce,
 }
 """By name."""
+ORDER_ONLY = ("hinge", "bce")
+"""Those that look at nothing but the order of targets, so that outputs have no scale."""
 
 
 def loss_named(name: str, margin: float = MARGIN) -> Loss:

@@ -19,14 +19,12 @@ from naslab.evaluators.fitting import torch_generator
 from naslab.evaluators.predictors.base import Floats, Prediction, Predictor, checked_features, checked_scores
 from naslab.evaluators.predictors.features import FeatureScale
 from naslab.evaluators.predictors.layers import built
-from naslab.evaluators.predictors.losses import loss_named
+from naslab.evaluators.predictors.losses import LOSSES, ORDER_ONLY, loss_named
 from naslab.evaluators.predictors.self_evolution import Evolution, evolve, on_scale
 from naslab.evaluators.predictors.training import Inputs, Schedule, Training, outputs_of
 from naslab.evaluators.threads import one_thread, tiny_is_zero
 from naslab.space import SearchSpace
 
-WITH_A_SCALE = ("squared", "absolute")
-"""Losses that are about values, not their order."""
 _ARCHITECTURES_AT_ONCE = 4096  # when predicting: adjacencies of large graphs are not held for all of them
 
 
@@ -91,10 +89,11 @@ class NeuralPredictor(Predictor):
     ) -> None:
         super().__init__(space, target=target)
         self.loss, self.schedule, self.evolution = loss_named(loss), schedule, evolution or Evolution()
-        if self.evolution.rounds and loss not in WITH_A_SCALE:
+        if self.evolution.rounds and loss in ORDER_ONLY:
+            others = ", ".join(name for name in LOSSES if name not in ORDER_ONLY)
             raise InvalidValue(
                 f"rounds={self.evolution.rounds} of self-evolution with loss={loss}, under which outputs have no scale "
-                f"to measure errors on. Allowed: {', '.join(WITH_A_SCALE)}, or rounds=0"
+                f"to measure errors on. Allowed: {others}, or rounds=0"
             )
         self._aside: _Aside | None = None
         self.model: nn.Module | None = None

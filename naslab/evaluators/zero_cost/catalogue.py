@@ -46,8 +46,8 @@ TRAINED = ("gen-nas", "early-loss", "early-accuracy")
 
 BLIND = ("params", "flops", "depth", "l2-norm", "synflow", "logsynflow", "az-complexity")
 """Those that look at no inputs, so that it doesn't matter what networks are shown."""
-OWN_OPTIONS = {"early-loss": ("steps",), "early-accuracy": ("epochs",)}
-"""What :meth:`ZeroCost.for_task` takes for single ones."""
+OWN_OPTIONS = {"steps": "early-loss", "epochs": "early-accuracy"}
+"""What :meth:`ZeroCost.for_task` takes for a single one."""
 
 
 def proxies(names: Sequence[str] | str, *, images: bool = True, labels: bool = True) -> tuple[Proxy, ...]:

@@ -103,9 +103,9 @@ class ZeroCost(Evaluator):
             InvalidValue: An option of a proxy that is not among them.
         """
         listed = [proxies] if isinstance(proxies, str) else list(proxies)
-        for proxy, (option,) in OWN_OPTIONS.items():
-            given = {"steps": steps is not None, "epochs": epochs != 1}[option]
-            if given and proxy not in listed:
+        given = {"steps": steps is not None, "epochs": epochs != 1}
+        for option, proxy in OWN_OPTIONS.items():
+            if given[option] and proxy not in listed:
                 raise InvalidValue(f"{option} is an option of {proxy}, which is not asked for: {', '.join(listed)}")
         rows, held, short = task.problem.train, task.problem.validation, None
         if rows is not None and held is not None and task.recipe is not None:

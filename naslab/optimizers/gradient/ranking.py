@@ -12,6 +12,7 @@ from naslab.choice import Architecture
 from naslab.compiler.primitives import BatchNorm
 from naslab.compiler.supernet import Supernet
 from naslab.errors import UnknownName
+from naslab.evaluators.fitting import right_of
 from naslab.optimizers.gradient.model import unmoved_statistics
 
 STATISTICS = ("batch", "running", "recalibrated")
@@ -54,7 +55,7 @@ class Ranking:
         x, y = self.rows
         with torch.inference_mode():
             pairs = zip(torch.split(x, ROWS_AT_ONCE), torch.split(y, ROWS_AT_ONCE), strict=True)
-            right = sum(int(right_of(paths(part, architecture), labels).sum()) for part, labels in pairs)
+            right = sum(int(right_of(paths(part, architecture)[:, None], labels)) for part, labels in pairs)
         return 100.0 * right / len(y)
 
     def paths(self) -> Supernet:
@@ -84,8 +85,3 @@ class Ranking:
         finally:
             for norm, momentum in zip(norms, momenta, strict=True):
                 norm.momentum = momentum
-
-
-def right_of(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Which rows are classified rightly; outputs that are not all numbers classify nothing."""
-    return (outputs.argmax(dim=1) == labels) & outputs.isfinite().all(dim=1)

@@ -124,7 +124,7 @@ class OneShotSearch(GradientSearch):
         if warm_up < 0 or (warm_up >= epochs and update != "none"):
             raise InvalidValue(
                 f"warm_up={warm_up}, epochs={epochs}: the logits would never learn. Allowed: a warm-up from 0 to "
-                f"{epochs - 1}. Fix: warm_up={min(max(0, epochs - 1), round(0.3 * epochs))}, or more epochs"
+                f"{epochs - 1}. Fix: warm_up={round(0.3 * epochs)}, or more epochs"
             )
         if not (weight_decay >= 0 and architecture_decay >= 0 and 0 <= first_beta < 1):
             raise InvalidValue(
