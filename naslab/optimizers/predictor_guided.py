@@ -89,7 +89,7 @@ class PredictorGuided(AskTell):
         problem: Problem,
         rng: np.random.Generator,
         *,
-        predictor: str = "path-kernel[trees=false]",
+        predictor: str = "path-kernel[trees=false,power=false]",
         acquisition: str = "expected-improvement",
         candidates: str = "mutation",
         initial: int = 10,

@@ -101,7 +101,7 @@ class Predictor(Evaluator):
         """
         checked = self._checked(architectures)
         labels = checked_scores(checked, scores)
-        targets = transform(labels, self.target)
+        targets = self._targets(labels)
         table = None if features is None else checked_features(features, len(checked))
         scale = None if table is None else FeatureScale(table)
         self._fitted = False
@@ -155,6 +155,10 @@ class Predictor(Evaluator):
             metrics = [{"deviation": each} for each in deviation.tolist()]
         return [Evaluation(score, seconds, known) for score, known in zip(mean.tolist(), metrics, strict=True)]
 
+    def _targets(self, scores: Floats) -> Floats:
+        """``(n,)`` transformed scores."""
+        return transform(scores, self.target)
+
     @abstractmethod
     def _fit(
         self,
@@ -163,7 +167,7 @@ class Predictor(Evaluator):
         rng: np.random.Generator,
         features: Floats | None,
     ) -> None:
-        """Learn from checked architectures, transformed targets ``(n,)`` and scaled features ``(n, k)``."""
+        """Learn from checked architectures, what :meth:`_targets` made of scores, and scaled features ``(n, k)``."""
 
     @abstractmethod
     def _predict(self, architectures: list[Architecture], features: Floats | None) -> Prediction:

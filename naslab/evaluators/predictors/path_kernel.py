@@ -11,17 +11,16 @@ from sklearn.ensemble import ExtraTreesRegressor
 from naslab.choice import Architecture
 from naslab.evaluators.predictors import encodings
 from naslab.evaluators.predictors.base import Prediction, Predictor
-from naslab.evaluators.predictors.gaussian_process import GaussianProcess
+from naslab.evaluators.predictors.gaussian_process import GaussianProcess, Posterior
 from naslab.evaluators.predictors.patterns import Multisets, path_codes, pattern_codes
 from naslab.evaluators.predictors.summaries import summaries, transitions
+from naslab.evaluators.predictors.targets import transform
 from naslab.evaluators.predictors.wiring import Wiring
 from naslab.space import SearchSpace
 
 Floats = npt.NDArray[np.float64]
 Encode = Callable[[Sequence[Architecture]], Floats]
 
-MULTISETS = 2
-"""The first groups."""
 TREES = 200
 FOLDS = 5
 LARGEST_SHARE = 0.5
@@ -29,7 +28,7 @@ LARGEST_SHARE = 0.5
 
 
 class PathKernel(Predictor):
-    """A Gaussian process over groups of features of the data flow, averaged with extremely randomised trees.
+    """Gaussian processes over groups of features of the data flow, averaged with extremely randomised trees.
 
     Nobody published it; it is what the comparison of predictors taught us. All features come from the space's graph, on
     any space. In groups, each with a Matern kernel of its own, so that the marginal likelihood decides what matters:
@@ -47,55 +46,90 @@ class PathKernel(Predictor):
     On cells the prediction depends on the data flow alone: isomorphic architectures are predicted alike, which other
     methods learn from augmented data.
 
-    The trees (Geurts et al. 2006) see all features but the multisets at once, and so find what a sum of kernels misses.
-    Their share in the mean, at most one half, is the one with the smallest squared error, judged by the process's
+    The scores are looked at in two ways, a process for each: by ``target``, and by their power transform, which keeps
+    of distances what ranks forget. Predictions of the second are put on the scale of the first by interpolation between
+    the training scores, and both are averaged.
+
+    The trees (Geurts et al. 2006) see all features at once, and so find what a sum of kernels misses. Their share
+    beside each process, at most one half, is the one with the smallest squared error, judged by the process's
     leave-one-out predictions (Rasmussen & Williams 2006, section 5.4.2) and the trees' in five-fold cross-validation.
-    The residuals of the mean then scale the process's standard deviations.
+    The residuals of the mean then scale the first process's standard deviations.
 
     Args:
         space: Whose architectures they are.
-        target: See :func:`naslab.evaluators.predictors.targets.transform`.
+        target: The scale of predictions, see :func:`naslab.evaluators.predictors.targets.transform`.
         trees: Whether the trees take part.
+        power: Whether the second look is taken.
     """
 
-    def __init__(self, space: SearchSpace, *, target: str = "rank", trees: bool = True) -> None:
+    def __init__(self, space: SearchSpace, *, target: str = "rank", trees: bool = True, power: bool = True) -> None:
         super().__init__(space, target=target)
-        self.trees = trees
+        self.trees, self.power = trees, power
         self._wiring = Wiring(space)
+
+    def _targets(self, scores: Floats) -> Floats:
+        first = super()._targets(scores)
+        return np.column_stack([first, transform(scores, "power")]) if self.power else first[:, None]
 
     def _fit(
         self, architectures: list[Architecture], targets: Floats, rng: np.random.Generator, features: Floats | None
     ) -> None:
         self._encoders = _encoders(self._wiring, architectures)
         groups = self._groups(architectures, features)
-        self._process = GaussianProcess()
-        self._process.fit(groups, targets, rng)
-        left_out, variance = self._process.leave_one_out()
-        self._share, self._forest = 0.0, None
-        if self.trees:
-            table = self._table(groups)
-            other = _cross_validated(table, targets, rng)
-            self._share = _share(targets - left_out, targets - other)
-            left_out = (1 - self._share) * left_out + self._share * other
-            if self._share:
-                self._forest = _grown(table, targets, rng)
-        self._stretch = np.sqrt(np.mean((targets - left_out) ** 2 / variance))
+        table = np.concatenate(groups, axis=1)
+        trees = _cross_validated(table, targets, rng) if self.trees else None
+        self._looks = [
+            _Look(groups, look, targets[:, 0], None if trees is None else trees[:, i], rng)
+            for i, look in enumerate(targets.T)
+        ]
+        self._forest = _grown(table, targets, rng) if any(look.share for look in self._looks) else None
+        left_out = np.mean([look.left_out for look in self._looks], axis=0)
+        self._stretch = np.sqrt(np.mean((targets[:, 0] - left_out) ** 2 / self._looks[0].variance))
 
     def _predict(self, architectures: list[Architecture], features: Floats | None) -> Prediction:
         groups = self._groups(architectures, features)
-        mean, variance = self._process.predict(groups)
-        if self._forest is not None:
-            table = self._table(groups)
-            mean = (1 - self._share) * mean + self._share * self._forest.predict(table)
-        return Prediction(mean, self._stretch * np.sqrt(variance))
+        trees = None if self._forest is None else _said(self._forest, np.concatenate(groups, axis=1))
+        found = [look.predict(groups, None if trees is None else trees[:, i]) for i, look in enumerate(self._looks)]
+        return Prediction(np.mean([each.mean for each in found], axis=0), self._stretch * np.sqrt(found[0].variance))
 
     def _groups(self, architectures: list[Architecture], features: Floats | None) -> list[Floats]:
         groups = [encode(architectures) for encode in self._encoders]
         return groups if features is None else [*groups, features]
 
-    def _table(self, groups: list[Floats]) -> Floats:
-        """What the trees see."""
-        return np.concatenate(groups[MULTISETS:], axis=1)
+
+class _Look:
+    """A process that learned one transformation of the scores, mixed with trees and told on another's scale.
+
+    Args:
+        groups: ``(n, features)`` each.
+        targets: ``(n,)``, what is learned.
+        scale: ``(n,)``, the same scores by the transformation that predictions are told by.
+        trees: ``(n,)`` what trees say in cross-validation; None without them.
+        rng: Of the process.
+    """
+
+    def __init__(
+        self, groups: list[Floats], targets: Floats, scale: Floats, trees: Floats | None, rng: np.random.Generator
+    ) -> None:
+        order = np.argsort(targets, kind="stable")
+        self._targets, self._scale = targets[order], scale[order]
+        self._process = GaussianProcess()
+        self._process.fit(groups, targets, rng)
+        left_out, self.variance = self._process.leave_one_out()
+        self.share = 0.0 if trees is None else _share(targets - left_out, targets - trees)
+        self.left_out = self._told(left_out, trees)
+
+    def predict(self, groups: list[Floats], trees: Floats | None) -> Posterior:
+        """The mixture's mean on the other scale, the process's variance on its own."""
+        mean, variance = self._process.predict(groups)
+        return Posterior(self._told(mean, trees), variance)
+
+    def _told(self, process: Floats, trees: Floats | None) -> Floats:
+        mean = process if trees is None else (1 - self.share) * process + self.share * trees
+        if np.array_equal(self._targets, self._scale):
+            return mean  # beyond the training scores, too
+        told: Floats = np.interp(mean, self._targets, self._scale)
+        return told
 
 
 def _encoders(wiring: Wiring, training: list[Architecture]) -> list[Encode]:
@@ -127,18 +161,24 @@ def _encoders(wiring: Wiring, training: list[Architecture]) -> list[Encode]:
 
 
 def _grown(table: Floats, targets: Floats, rng: np.random.Generator) -> ExtraTreesRegressor:
-    seed = int(rng.integers(2**31))
-    return ExtraTreesRegressor(TREES, max_features=0.5, random_state=seed).fit(table, targets)
+    return ExtraTreesRegressor(TREES, random_state=int(rng.integers(2**31))).fit(table, targets)
 
 
 def _cross_validated(table: Floats, targets: Floats, rng: np.random.Generator) -> Floats:
+    """``(n, k)`` predictions of targets ``(n, k)``, each by trees that did not see its row."""
     folds = rng.permutation(len(targets)) % FOLDS
-    found = np.zeros(len(targets))
+    found = np.zeros_like(targets)
     for fold in range(FOLDS):
         out = folds == fold
         if out.any() and not out.all():
-            found[out] = _grown(table[~out], targets[~out], rng).predict(table[out])
+            found[out] = _said(_grown(table[~out], targets[~out], rng), table[out])
     return found
+
+
+def _said(forest: ExtraTreesRegressor, table: Floats) -> Floats:
+    """``(m, k)``; scikit-learn leaves the second axis out where k is 1."""
+    said: Floats = forest.predict(table).reshape(len(table), -1)
+    return said
 
 
 def _share(process: Floats, trees: Floats) -> float:

@@ -13,7 +13,7 @@ from scipy import special, stats
 from naslab.errors import InvalidValue, UnknownName
 
 Floats = npt.NDArray[np.float64]
-TARGETS = ("raw", "log-error", "rank")
+TARGETS = ("raw", "log-error", "power", "rank")
 
 
 def transform(scores: npt.ArrayLike, target: str) -> Floats:
@@ -23,7 +23,8 @@ def transform(scores: npt.ArrayLike, target: str) -> Floats:
         scores: ``(n,)`` finite, not all equal.
         target: ``"raw"``: standardised. ``"log-error"``: minus the logarithm of the error rate, standardised; scores
             have to be accuracies, in percent or (where all are at most 1) as fractions, and an accuracy without an
-            error counts half of the smallest error there is. ``"rank"``: normal scores,
+            error counts half of the smallest error there is. ``"power"``: the power transform of standardised scores
+            under which they look most normal (Yeo & Johnson 2000), which suits any scores. ``"rank"``: normal scores,
             ``ndtri((r - 3/8) / (n + 1/4))`` of the ranks r (Blom 1958), ties sharing their mean rank.
 
     Raises:
@@ -35,6 +36,8 @@ def transform(scores: npt.ArrayLike, target: str) -> Floats:
         values = special.ndtri((stats.rankdata(values) - 0.375) / (len(values) + 0.25))
     elif target == "log-error":
         values = -np.log(_errors(values))
+    elif target == "power":
+        values, _ = stats.yeojohnson((values - values.mean()) / values.std())
     elif target != "raw":
         raise UnknownName(target, TARGETS, of="target")
     deviation = values.std()

@@ -126,6 +126,32 @@ def test_no_error_counts_half_of_the_smallest_one():
     assert np.allclose(found, np.asarray([-1, 0, 1]) * np.sqrt(1.5))
 
 
+def test_powers_are_as_normal_as_they_get_whatever_the_unit():
+    scores = np.exp(np.random.default_rng(0).normal(size=500))
+    found = transform(scores, "power")
+    assert np.array_equal(np.argsort(found), np.argsort(scores))
+    assert found.mean() == pytest.approx(0, abs=1e-12)
+    assert found.std() == pytest.approx(1)
+    assert stats.skew(scores) > 3
+    assert abs(stats.skew(found)) < 0.4
+    assert np.allclose(transform(7 - 3 * scores, "power"), transform(-scores, "power"))
+    # Yeo & Johnson 2000, equation 2.1, at the power under which a normal density is most likely.
+    standard = (scores - scores.mean()) / scores.std()
+
+    def powers(power):
+        above, below = np.maximum(standard, 0), np.minimum(standard, 0)
+        return ((above + 1) ** power - 1) / power - ((1 - below) ** (2 - power) - 1) / (2 - power)
+
+    def density(power):
+        return (
+            -len(scores) / 2 * np.log(powers(power).var())
+            + (power - 1) * (np.sign(standard) * np.log1p(np.abs(standard))).sum()
+        )
+
+    best = powers(max(np.arange(-2.005, 2, 0.01), key=density))
+    assert np.allclose(found, (best - best.mean()) / best.std(), atol=0.02)
+
+
 def test_log_errors_of_something_else_are_refused():
     with pytest.raises(InvalidValue, match=r"target 'log-error' of scores from -1 to 3. Allowed: accuracies"):
         transform([-1.0, 3.0], "log-error")
@@ -240,7 +266,7 @@ def test_names_that_do_not_exist_are_refused():
 # ---- every space ----------------------------------------------------------------------------------------------------
 
 
-FEW_TREES = {"boosted-trees": "[rounds=20]", "random-forest": "[trees=20]", "path-kernel": "[trees=false]"}
+FEW_TREES = {"boosted-trees": "[rounds=20]", "random-forest": "[trees=20]", "path-kernel": "[trees=false,power=false]"}
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)

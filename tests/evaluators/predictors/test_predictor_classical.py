@@ -67,6 +67,21 @@ def test_a_prediction_does_not_depend_on_what_else_is_predicted():
     assert np.allclose(together.deviation[-3:], alone.deviation)
 
 
+def test_two_looks_at_the_scores_are_averaged_on_the_scale_of_the_first():
+    architectures = drawn(CELL, 60)
+    known, scores = architectures[:40], np.exp(by_size(architectures[:40]) / 20)
+    said = {}
+    for name in ("power=true", "power=false", "target=power,power=false"):
+        made = predictor(f"path-kernel[{name},trees=false]", CELL)
+        made.fit(known, scores, rng=np.random.default_rng(0))
+        said[name] = made.predict(architectures).mean
+    order = np.argsort(scores, kind="stable")
+    targets, ranks = (transform(scores, target)[order] for target in ("power", "rank"))
+    second = np.interp(said["target=power,power=false"], targets, ranks)
+    assert np.allclose(said["power=true"], (said["power=false"] + second) / 2)
+    assert np.ptp(said["power=false"] - second) > 0.01
+
+
 def test_the_noise_of_nasbowl_is_the_most_likely():
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(25, 6))
