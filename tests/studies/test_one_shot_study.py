@@ -130,7 +130,8 @@ def test_sections_hold_means_of_what_they_are_given() -> None:
     spread, grid = section.items[0].frame, section.items[1].frame
     assert grid["regret"].tolist() == [19.0, 18.0, 17.0, 16.0]
     assert grid["diverged"].tolist() == [1] * 4
-    assert spread.iloc[0].tolist() == ["darts", 16.0, 17.5, 19.0]
+    assert spread.iloc[0][["strategy", "best of the grid", "mean", "worst"]].tolist() == ["darts", 16.0, 17.5, 19.0]
+    assert spread.iloc[0]["mean low"] < 17.5 < spread.iloc[0]["mean high"]
     noise = perturbations(runs(["gdas[perturbation=random]", "gdas[perturbation=none]"]), ("none", "random"), 100.0)
     assert noise.items[0].frame["perturbation"].tolist() == ["none", "random"]
     assert noise.items[0].frame["regret"].tolist() == [18.0, 19.0]
