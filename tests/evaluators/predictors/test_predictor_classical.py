@@ -183,4 +183,5 @@ def test_path_kernels_deviations_cover():
         targets = np.interp(values[rest], known, transform(values[training], "rank")[first])
         ends = special.ndtri(np.asarray([0.75, 0.9, 0.975]))[:, None] * deviation
         covered.append((np.abs(targets - mean) <= ends).mean(axis=1))
-    assert np.abs(np.mean(covered, axis=0) - [0.5, 0.8, 0.95]).max() < 0.1
+    # Residuals have heavier tails than a normal: where their standard deviation is right, the middle is too wide.
+    assert (np.abs(np.mean(covered, axis=0) - [0.5, 0.8, 0.95]) < [0.15, 0.08, 0.05]).all()
