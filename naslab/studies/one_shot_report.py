@@ -270,9 +270,7 @@ def sensitivity(
                 values = means[name]
                 cells.append(values)
                 setting = {"strategy": label, "learning rate": rate, "weight decay": decay}
-                diverged = runs.loc[
-                    runs["optimizer"] == f"{base}learning_rate={rate},weight_decay={decay}]", "diverged"
-                ]
+                diverged = runs.loc[runs["optimizer"] == name, "diverged"]
                 row = {
                     **setting,
                     **mean_columns(values, "regret"),

@@ -137,6 +137,8 @@ def planned(
         return [Fit(task, spec, n, seed, held, **more) for spec in specs for n in counts for seed in seeds]
 
     trained = [name for name in names if takes_validation(name)]
+    classical = [name for name in names if name not in trained]
+    fewer = seeds[:TRAINED_SEEDS]
     evolved = [name for name in EVOLVED if name in names]
     plan = {
         "clean": each(names, sizes),
@@ -152,20 +154,20 @@ def planned(
         plan["on test"] = each(["kernel-ridge"], sizes, metric=TEST_LABELS)
     for spec, held in (*PUBLISHED.values(), (CAPPED, UNUSED)):
         if spec.partition("[")[0] in names:
-            plan["published"] += each([spec], sizes, held, seeds=seeds[:TRAINED_SEEDS])
+            plan["published"] += each([spec], sizes, held, seeds=fewer)
     for name in evolved:
         for spec, held in controls(name).values():
             plan["evolution"] += each([spec], few, held)
     if "tnasp" in evolved:
         plan["ablation"] = each([f"tnasp[target=raw,{settings}]" for settings in ABLATED], few[:1], SELECT)
     for task in (*(f"{table}/{dataset}" for dataset in ELSEWHERE), *POCKET):
-        plan["elsewhere"] += each([name for name in names if name not in trained], sizes, task=task)
-        plan["elsewhere"] += each(trained, few, task=task, seeds=seeds[:TRAINED_SEEDS])
+        plan["elsewhere"] += each(classical, sizes, task=task)
+        plan["elsewhere"] += each(trained, few, task=task, seeds=fewer)
     for dataset, folder in scores.items():
         for featured in (False, True):
             more: dict[str, Any] = {"task": f"{table}/{dataset}", "scores": folder, "featured": featured}
-            plan["features"] += each([name for name in names if name not in trained], few, **more)
-            plan["features"] += each(trained, few, seeds=seeds[:TRAINED_SEEDS], **more)
+            plan["features"] += each(classical, few, **more)
+            plan["features"] += each(trained, few, seeds=fewer, **more)
     return plan
 
 

@@ -77,13 +77,14 @@ class PathKernel(Predictor):
     ) -> None:
         self._encoders = _encoders(self._wiring, architectures)
         groups = self._groups(architectures, features)
-        table = np.concatenate(groups, axis=1)
-        trees = _cross_validated(table, targets, rng) if self.trees else None
+        table = np.concatenate(groups, axis=1) if self.trees else None
+        trees = None if table is None else _cross_validated(table, targets, rng)
         self._looks = [
             _Look(groups, look, targets[:, 0], None if trees is None else trees[:, i], rng)
             for i, look in enumerate(targets.T)
         ]
-        self._forest = _grown(table, targets, rng) if any(look.share for look in self._looks) else None
+        shared = any(look.share for look in self._looks)
+        self._forest = None if table is None or not shared else _grown(table, targets, rng)
         left_out = np.mean([look.left_out for look in self._looks], axis=0)
         self._stretch = np.sqrt(np.mean((targets[:, 0] - left_out) ** 2 / self._looks[0].variance))
 
@@ -162,7 +163,9 @@ def _encoders(wiring: Wiring, training: list[Architecture]) -> list[Encode]:
 
 
 def _grown(table: Floats, targets: Floats, rng: np.random.Generator) -> ExtraTreesRegressor:
-    return ExtraTreesRegressor(TREES, random_state=int(rng.integers(2**31))).fit(table, targets)
+    """Of targets ``(n, k)``; scikit-learn warns of a second axis where k is 1."""
+    known = targets[:, 0] if targets.shape[1] == 1 else targets
+    return ExtraTreesRegressor(TREES, random_state=int(rng.integers(2**31))).fit(table, known)
 
 
 def _cross_validated(table: Floats, targets: Floats, rng: np.random.Generator) -> Floats:
