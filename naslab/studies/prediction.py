@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special
 
 import naslab
 from naslab.analysis.correlation import agreement, tau_at_top
@@ -227,7 +226,7 @@ def tops(mean: Floats, truth: Floats, rng: np.random.Generator) -> dict[str, flo
 
 
 def covered(predictor: Predictor, mean: Floats, deviation: Floats, known: Floats, labels: Floats) -> dict[str, float]:
-    """How many labels of the kind that was learned from lie in the central normal intervals.
+    """How many labels of the kind that was learned from lie in the predictor's central intervals.
 
     Args:
         predictor: Whose target's scale predictions are on.
@@ -239,7 +238,7 @@ def covered(predictor: Predictor, mean: Floats, deviation: Floats, known: Floats
     from naslab.evaluators.predictors.self_evolution import on_scale
 
     away = np.abs(on_scale(labels, known, predictor.target) - mean)
-    within = {f"coverage {q:.0%}": float((away <= special.ndtri((1 + q) / 2) * deviation).mean()) for q in COVERED}
+    within = {f"coverage {q:.0%}": float((away <= predictor.half_width(q) * deviation).mean()) for q in COVERED}
     return within | {"deviation": float(deviation.mean()), "error": float(np.sqrt(np.mean(away**2)))}
 
 

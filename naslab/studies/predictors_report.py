@@ -229,7 +229,7 @@ def calibration(frame: pd.DataFrame) -> Section:
         section.says.append("No predictor of this run states deviations.")
         return section
     section.says.append(
-        "The share of labels of other architectures, of the kind that was learned from, in the central normal "
+        "The share of labels of other architectures, of the kind that was learned from, in the central "
         "interval of each prediction, on the scale of the transformed target. By ranks, a label beyond the known "
         "ones counts as the last known. Error: root mean square; a deviation that is much smaller than it is "
         "overconfident."

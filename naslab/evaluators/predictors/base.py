@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from naslab.choice import Architecture
 from naslab.errors import InvalidValue
@@ -132,6 +133,20 @@ class Predictor(Evaluator):
             return Prediction(np.empty(0), None)
         return self._predict(checked, table)
 
+    def half_width(self, level: float) -> float:
+        """Of the central interval around a mean that should hold a measurement with probability ``level``.
+
+        In deviations of :meth:`predict`: by default the normal distribution's.
+
+        Raises:
+            InvalidValue: It was not fitted, or the level is not between 0 and 1.
+        """
+        if not self._fitted:
+            raise InvalidValue(f"{type(self).__name__} has no intervals before it was fitted. Fix: call fit() first")
+        if not 0 < level < 1:
+            raise InvalidValue(f"level={level}. Allowed: between 0 and 1")
+        return self._half_width(level)
+
     def evaluate(
         self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
     ) -> Evaluation:
@@ -172,6 +187,9 @@ class Predictor(Evaluator):
     @abstractmethod
     def _predict(self, architectures: list[Architecture], features: Floats | None) -> Prediction:
         """Predict, on the scale of the targets."""
+
+    def _half_width(self, level: float) -> float:
+        return float(special.ndtri((1 + level) / 2))
 
     def _checked(self, architectures: Sequence[Architecture]) -> list[Architecture]:
         return [self.space.architecture(a) for a in architectures]

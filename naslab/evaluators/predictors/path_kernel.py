@@ -53,8 +53,10 @@ class PathKernel(Predictor):
     The trees (Geurts et al. 2006) see all features at once, and so find what a sum of kernels misses. Their share
     beside each process, at most one half, is the one with the smallest squared error, judged by the process's
     leave-one-out predictions (Rasmussen & Williams 2006, section 5.4.2) and the trees' in five-fold cross-validation.
-    The residuals of the mean then scale the first process's standard deviations, so that these are right on average;
-    as residuals have heavier tails than a normal, more than half of them lie in the central 50 % interval (about .6).
+    The residuals of the mean then scale the first process's standard deviations, so that these are right on average.
+    As residuals have heavier tails than a normal, intervals are as wide as the residuals' own quantiles say, in
+    deviations: the locally weighted conformal method (Lei et al. 2018, section 5.2), with these residuals in the place
+    of those of data set apart, so that what it guarantees holds approximately.
 
     Args:
         space: Whose architectures they are.
@@ -86,13 +88,18 @@ class PathKernel(Predictor):
         shared = any(look.share for look in self._looks)
         self._forest = None if table is None or not shared else _grown(table, targets, rng)
         left_out = np.mean([look.left_out for look in self._looks], axis=0)
-        self._stretch = np.sqrt(np.mean((targets[:, 0] - left_out) ** 2 / self._looks[0].variance))
+        away = np.abs(targets[:, 0] - left_out) / np.sqrt(self._looks[0].variance)
+        self._stretch = np.sqrt(np.mean(away**2))
+        self._residuals = away / self._stretch
 
     def _predict(self, architectures: list[Architecture], features: Floats | None) -> Prediction:
         groups = self._groups(architectures, features)
         trees = None if self._forest is None else _said(self._forest, np.concatenate(groups, axis=1))
         found = [look.predict(groups, None if trees is None else trees[:, i]) for i, look in enumerate(self._looks)]
         return Prediction(np.mean([each.mean for each in found], axis=0), self._stretch * np.sqrt(found[0].variance))
+
+    def _half_width(self, level: float) -> float:
+        return float(np.quantile(self._residuals, min(1.0, level * (1 + 1 / len(self._residuals)))))
 
     def _groups(self, architectures: list[Architecture], features: Floats | None) -> list[Floats]:
         groups = [encode(architectures) for encode in self._encoders]

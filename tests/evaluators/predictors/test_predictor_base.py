@@ -69,6 +69,24 @@ def test_bad_labels_are_refused_in_one_line(name):
 def test_prediction_before_fit_is_refused(name):
     with pytest.raises(InvalidValue, match=r"predicts before it was fitted\. Fix: call fit"):
         predictor(name, CELL).predict(CELLS[:1])
+    with pytest.raises(InvalidValue, match=r"no intervals before it was fitted\. Fix: call fit"):
+        predictor(name, CELL).half_width(0.5)
+
+
+def test_intervals_are_normal_where_a_predictor_does_not_say_otherwise():
+    made = fitted("nasbowl", CELL, CELLS, range(40))
+    assert [made.half_width(level) for level in (0.5, 0.95)] == pytest.approx([0.67449, 1.95996], abs=1e-5)
+    with pytest.raises(InvalidValue, match=r"level=1\. Allowed: between 0 and 1"):
+        made.half_width(1)
+
+
+def test_path_kernels_intervals_hold_as_many_of_its_residuals_as_they_say():
+    scores = np.random.default_rng(1).standard_t(2, size=40)
+    made = fitted("path-kernel", CELL, CELLS, scores)
+    away = np.abs(made._residuals)
+    assert np.sqrt(np.mean(away**2)) == pytest.approx(1)  # deviations are right on average
+    for level in (0.5, 0.8, 0.95):
+        assert np.mean(away <= made.half_width(level)) == pytest.approx(level, abs=2 / 40)
 
 
 def test_a_fit_that_fails_leaves_what_was_learned():
