@@ -41,6 +41,11 @@ PUBLISHED: Mapping[str, tuple[str, str]] = {
 """Published row -> the predictor as published, and what it does with the validation labels."""
 CAPPED = "tnasp[target=raw]"
 """With naslab's cap on steps, as in all other sections: beside the published rows at every size."""
+LEFT_OPEN = tuple(f"tnasp[target=raw,most_steps=0,{choice}]" for choice in ("positions=eigenvectors", "positions=none"))
+"""The paper's positional encoding is "the graph Laplacian matrix": of which graph, and how it reaches the tokens, is
+open. Ours is its sibling's."""
+MOST_OPEN = 469
+"""Labels up to which these are fitted."""
 BASELINES = ("ridge", "kernel-ridge[target=raw]", "kernel-ridge", "path-kernel")
 TEST_LABELS = "accuracy/test"
 """Learned by one baseline, in a row of its own: what the noise between validation and test labels costs."""
@@ -82,7 +87,9 @@ def run(
     main = f"{table}/cifar10"
     published = pd.read_csv(experiment_folder() / "published" / "predictors_nasbench201.csv")
     with style():
-        beside = report.published(frames["published"], frames["on test"], published, PUBLISHED, ground(main).label)
+        beside = report.published(
+            frames["published"], frames["left open"], frames["on test"], published, PUBLISHED, ground(main).label
+        )
         sections = [
             beside,
             report.curves(frames["clean"], main, ground(main).label),
@@ -143,6 +150,7 @@ def planned(
     plan = {
         "clean": each(names, sizes),
         "published": each([spec for spec in BASELINES if spec.partition("[")[0] in names], sizes),
+        "left open": [],
         "on test": [],
         "alike": [fitted for name in names for fitted in each(list(variants(name)), few)],
         "evolution": [],
@@ -155,6 +163,8 @@ def planned(
     for spec, held in (*PUBLISHED.values(), (CAPPED, UNUSED)):
         if spec.partition("[")[0] in names:
             plan["published"] += each([spec], sizes, held, seeds=fewer)
+    if "tnasp" in names:
+        plan["left open"] = each(LEFT_OPEN, [size for size in sizes if size <= MOST_OPEN], seeds=fewer)
     for name in evolved:
         for spec, held in controls(name).values():
             plan["evolution"] += each([spec], few, held)

@@ -47,6 +47,7 @@ def by_size(frame: pd.DataFrame, by: Sequence[str], statistic: str = TAU) -> pd.
 
 def published(
     frame: pd.DataFrame,
+    left_open: pd.DataFrame,
     on_test: pd.DataFrame,
     printed: pd.DataFrame,
     ours: Mapping[str, tuple[str, str]],
@@ -56,6 +57,7 @@ def published(
 
     Args:
         frame: The fits.
+        left_open: Those with what the papers leave open in another way.
         on_test: Those that learned from test labels.
         printed: The published numbers.
         ours: Published row -> how ours is written and what it does with the validation labels.
@@ -96,6 +98,9 @@ def published(
     ]
     wide = wide.assign(held=words).rename(columns={"held": f"{HELD} validation labels"})
     section.add("ours-in-the-protocol", "Ours by the published protocol", wide, f"{caption} Columns: labels.")
+    if len(left_open):
+        table = by_size(left_open, ["predictor"], ON_ALL)
+        section.add("left-open", "TNASP by other positional encodings", table, f"{caption} Columns: labels.")
     if len(on_test):
         learned = by_size(on_test, ["predictor"], ON_ALL)
         section.add("on-test-labels", "Learned from the test labels themselves", learned, f"{caption} Columns: labels.")
