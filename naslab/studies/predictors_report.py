@@ -250,7 +250,7 @@ def elsewhere(frame: pd.DataFrame, task: str) -> Section:
     rows = frame[frame["task"] == task]
     section = Section(f"The same code on {task}")
     section.says.append(
-        f"{_capital(ground(task).label)}. Default settings; predictors trained by gradients at fewer sizes."
+        f"{_capital(ground(task).label)}. Default settings; predictors trained by gradients at the fewest labels alone."
     )
     _say_refused(section, rows)
     section.add(f"tau-{task}", f"Kendall's tau-b on {task}", _best_first(by_size(rows, ["predictor"])), _STUDENT)
