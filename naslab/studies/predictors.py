@@ -163,12 +163,11 @@ def planned(
     for spec, held in (*PUBLISHED.values(), (CAPPED, UNUSED)):
         if spec.partition("[")[0] in names:
             plan["published"] += each([spec], sizes, held, seeds=fewer)
-    if "tnasp" in names:
-        plan["left open"] = each(LEFT_OPEN, [size for size in sizes if size <= MOST_OPEN], seeds=fewer)
     for name in evolved:
         for spec, held in controls(name).values():
             plan["evolution"] += each([spec], few, held, seeds=seeds if name == "tnasp" else fewer)
     if "tnasp" in evolved:
+        plan["left open"] = each(LEFT_OPEN, [size for size in sizes if size <= MOST_OPEN], seeds=fewer)
         plan["ablation"] = each([f"tnasp[target=raw,{settings}]" for settings in ABLATED], few[:1], SELECT, seeds=fewer)
     for task in (*(f"{table}/{dataset}" for dataset in ELSEWHERE), *POCKET):
         plan["elsewhere"] += each(classical, sizes, task=task)
