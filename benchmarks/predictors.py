@@ -14,12 +14,11 @@ from collections.abc import Callable
 import numpy as np
 
 import naslab
-from naslab.choice import Architecture
 from naslab.evaluators.predictors import encodings, operation_graphs, patterns, positions, renas, summaries
 from naslab.evaluators.predictors.catalogue import PREDICTORS, predictor
 from naslab.evaluators.predictors.wiring import Wiring
 from naslab.evaluators.threads import one_thread
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 SPACE = "nasbench201"
 ENCODINGS: dict[str, Callable[[Wiring, list[Architecture]], object]] = {

@@ -19,10 +19,10 @@ import numpy as np
 from scipy import stats
 
 import naslab
-from naslab.choice import Architecture
 from naslab.evaluators.threads import one_thread
 from naslab.evaluators.zero_cost.evaluator import ZeroCost
 from naslab.search_spaces.nasbench201 import EDGES, OPERATIONS
+from naslab.space import Architecture
 
 THEIR_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 THEIR_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")

@@ -24,9 +24,9 @@ from naslab.compiler.network import compile_network
 from naslab.datasets.rows import Rows
 from naslab.evaluators.fitting import fit, torch_generator
 from naslab.evaluators.objective import Objective
-from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.threads import one_thread
 from naslab.own.defaults import batch_size
+from naslab.space import Recipe
 from naslab.tabular.splitting import split
 
 RATES, DECAYS, STEPS, WIDTHS, SEEDS = (1e-3, 3e-3), (0.01, 1.0), (750, 3000), (12, 48), range(4)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from naslab.choice import Architecture, Choice
     from naslab.comparison import compare
     from naslab.compiler import compile_network, compile_supernet
     from naslab.errors import NaslabError
@@ -24,11 +23,10 @@ if TYPE_CHECKING:
     from naslab.registry import search_space
     from naslab.results import Results
     from naslab.runs import search
-    from naslab.space import Rule, SearchSpace
+    from naslab.space import Architecture, Choice, Rule, SearchSpace
     from naslab.tasks import Task, task
 
 _HOMES = {
-    "naslab.choice": ("Architecture", "Choice"),
     "naslab.comparison": ("compare",),
     "naslab.compiler": ("compile_network", "compile_supernet"),
     "naslab.errors": ("NaslabError",),
@@ -40,7 +38,7 @@ _HOMES = {
     "naslab.registry": ("search_space",),
     "naslab.results": ("Results",),
     "naslab.runs": ("search",),
-    "naslab.space": ("Rule", "SearchSpace"),
+    "naslab.space": ("Architecture", "Choice", "Rule", "SearchSpace"),
     "naslab.problem": ("Budget", "Constraint", "Problem"),
     "naslab.tasks": ("Task", "task"),
 }

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from naslab.cost import Factor
 from naslab.errors import InvalidValue
+from naslab.space import Factor
 
 
 @dataclass(frozen=True, eq=False)

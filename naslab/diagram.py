@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from naslab.choice import Architecture
+from naslab.space import Architecture
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Probabilities: TypeAlias = Sequence[Floats]

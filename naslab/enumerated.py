@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from naslab.choice import Architecture
 from naslab.diagram import Floats, Probabilities
+from naslab.space import Architecture
 
 
 class Enumerated:

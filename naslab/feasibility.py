@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 import numpy as np
 import numpy.typing as npt
 
-from naslab.choice import Architecture
-from naslab.cost import CostModel, Factor
 from naslab.diagram import Diagram, Floats, Probabilities
 from naslab.diagram_building import Additive, Table, TooLarge, build_diagram, least_sum
 from naslab.enumerated import Enumerated
 from naslab.errors import InvalidValue, UnknownMetric, UnknownName
 from naslab.sampled import Sampled
-from naslab.space import SearchSpace
+from naslab.space import Architecture, CostModel, Factor, SearchSpace
 
 if TYPE_CHECKING:
     from torch import Tensor

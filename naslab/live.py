@@ -9,9 +9,9 @@ from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluator, Fidelity
 from naslab.evaluators.objective import Objective
 from naslab.evaluators.one_shot import FIDELITIES, OneShot
-from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.training import TrainingEvaluator
 from naslab.problem import Problem
+from naslab.space import Recipe
 from naslab.tasks import Task
 
 

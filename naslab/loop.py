@@ -9,12 +9,12 @@ from contextlib import nullcontext
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.errors import OutputError, PluginError
 from naslab.evaluators.base import Evaluator
 from naslab.evaluators.threads import one_thread
 from naslab.optimizers.base import AskTell, Query
 from naslab.problem import Budget
+from naslab.space import Architecture
 from naslab.tasks import Task
 from naslab.trace import Recorded, Trace
 

@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from naslab.choice import Architecture
-from naslab.cost import METRICS, Factor
 from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidValue, UnknownMetric
 from naslab.evaluators.base import Fidelity
 from naslab.feasibility import Backend, Feasibility, FeasibleSet, largest
-from naslab.space import SearchSpace
+from naslab.space import METRICS, Architecture, Factor, SearchSpace
 
 
 @dataclass(frozen=True)

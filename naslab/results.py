@@ -17,9 +17,9 @@ from naslab.analysis.anytime import curves
 from naslab.analysis.data import COMPLETE, MISSING, NO_FEASIBLE, ResultsData, TaskInfo
 from naslab.analysis.tables import final_quality
 from naslab.analysis.tradeoff import points
-from naslab.choice import Architecture
 from naslab.errors import OutputError
 from naslab.problem import Budget, Constraint
+from naslab.space import Architecture
 from naslab.tasks import Task, task
 from naslab.trace import Recorded, read, trace_path
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from naslab.choice import Architecture
 from naslab.diagram import Floats, Probabilities
 from naslab.errors import InvalidValue
+from naslab.space import Architecture
 
 Test = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.bool_]]
 

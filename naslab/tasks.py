@@ -11,17 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.datasets.catalogue import SPLITS, RowsOf
 from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidTable, InvalidValue, UnknownTask
 from naslab.evaluators.base import Evaluator
 from naslab.evaluators.objective import ACCURACY, Objective
-from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.table import TableReward, TableTruth
 from naslab.feasibility import ENUMERABLE
 from naslab.problem import Constraint, Problem, TabulatedCost
 from naslab.registry import entries, load, search_space
+from naslab.space import Architecture, Recipe
 from naslab.tables.format import Table
 from naslab.tables.header import Reading
 from naslab.tables.store import find_table, imported_names, packaged_names, table_names

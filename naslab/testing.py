@@ -28,7 +28,6 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from naslab.choice import Architecture, Choice
 from naslab.datasets.rows import Rows
 from naslab.errors import NaslabError
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
@@ -37,7 +36,7 @@ from naslab.optimizers.base import Optimizer
 from naslab.optimizers.spec import optimizer_spec
 from naslab.problem import Budget, Constraint, Problem
 from naslab.runs import search
-from naslab.space import Rule, SearchSpace
+from naslab.space import Architecture, Choice, Rule, SearchSpace
 from naslab.tasks import Task
 from naslab.trace import trace_path
 

@@ -20,11 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from naslab.choice import Architecture
 from naslab.errors import OutputError
 from naslab.evaluators.base import Evaluation
 from naslab.locking import lock
 from naslab.optimizers.base import Query
+from naslab.space import Architecture
 
 FORMAT = 1
 

@@ -16,14 +16,13 @@ from toy_tasks import traces
 
 import naslab
 from naslab import Evaluation, Evaluator, Problem, Query, Task, compare, loop
-from naslab.choice import Architecture
 from naslab.datasets.rows import Rows
 from naslab.errors import InvalidValue
 from naslab.evaluators import calibration
-from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.table import TableTruth
 from naslab.evaluators.training import TrainingEvaluator
 from naslab.live import live
+from naslab.space import Architecture, Recipe
 from naslab.trace import trace_path
 
 SPACE = naslab.search_space("mlp", in_features=4, out_features=2, depth=2, widths=(1, 4, 12))

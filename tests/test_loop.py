@@ -18,11 +18,11 @@ from toy_tasks import MeasuredReward, ToyReward, toy_task
 
 import naslab
 from naslab import loop
-from naslab.choice import Architecture
 from naslab.errors import InvalidValue, OutputError, PluginError
 from naslab.evaluators.base import Evaluation, Evaluator
 from naslab.loop import StepGenerator, seed_sequence
 from naslab.problem import Constraint
+from naslab.space import Architecture
 from naslab.tasks import Task
 from naslab.trace import trace_path
 

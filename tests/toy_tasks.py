@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 import naslab
-from naslab.choice import Architecture
 from naslab.evaluators.base import Evaluation, Evaluator
 from naslab.evaluators.table import TableTruth
 from naslab.problem import Problem
-from naslab.space import Rule, SearchSpace
+from naslab.space import Architecture, Rule, SearchSpace
 from naslab.tables.format import Table
 from naslab.tables.header import ColumnSpec, Reading, TableSpec, TableTask
 from naslab.tables.writing import write_table

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from naslab.choice import resolve
 from naslab.compiler.decisions import Decision, hard_option, terms
 from naslab.compiler.drop_path import DropPath
 from naslab.compiler.sharing import Pieces, Shared
-from naslab.cost import Features
 from naslab.errors import InvalidValue
+from naslab.space import Features, resolve
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from torch import Tensor
 
-from naslab.choice import Choice
 from naslab.errors import InvalidValue, UnknownName
+from naslab.space import Choice
 
 
 class Sparse(NamedTuple):

@@ -10,16 +10,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, fx, nn
 
-from naslab import ops
-from naslab.choice import Choice, choices_in
 from naslab.compiler.choice_ops import Option, Site, bypass
 from naslab.compiler.network import edge_name, identifier
 from naslab.compiler.parts import Parts
 from naslab.compiler.passes import optimise
+from naslab.compiler.primitives import is_built_in
 from naslab.compiler.sharing import Shared
-from naslab.cost import Features
 from naslab.errors import InvalidSpace
 from naslab.ops import Shape
+from naslab.space import Choice, Features, choices_in
 
 
 def lower(
@@ -152,7 +151,7 @@ class _Writer:
         equal: dict[tuple[Option, Any], list[tuple[int, ...]]] = {}
         for option, picked in zip(site.options, index, strict=True):
             if not option.op.is_zero:
-                ours = type(option.op).__module__ == ops.__name__
+                ours = is_built_in(option.op)
                 equal.setdefault((option, ours or picked), []).append(picked)
         for (option, _), picks in equal.items():
             term = value

@@ -11,12 +11,10 @@ import networkx as nx
 import torch
 from torch import Tensor, fx, nn
 
-from naslab import ops
-from naslab.choice import Architecture
-from naslab.compiler.primitives import Norm, build, initialised, twin
+from naslab.compiler.primitives import Norm, build, initialised, is_built_in, twin
 from naslab.errors import InvalidSpace
 from naslab.ops import Shape
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 NODES = "naslab/nodes"
 """Where an fx node keeps the nodes of the search space whose tensor it computes."""
@@ -195,7 +193,7 @@ def made(op: Any, shape: Shape, out: Shape, norm: Norm, generator: torch.Generat
     """
     try:
         prototype, delivered = _prototype(op, shape, out, norm)
-        if type(op).__module__ == ops.__name__:
+        if is_built_in(op):
             module = twin(prototype)
         else:  # a third party's module may hold anything
             with torch.device("meta"):

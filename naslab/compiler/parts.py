@@ -10,15 +10,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from naslab.choice import Choice, resolve, scope
 from naslab.compiler.choice_ops import Option, Site
 from naslab.compiler.drop_path import DropPath
 from naslab.compiler.network import edge_name, made
 from naslab.compiler.primitives import Norm
 from naslab.compiler.sharing import Shared
-from naslab.cost import Features, combinations
 from naslab.errors import InvalidSpace
-from naslab.space import SearchSpace
+from naslab.space import Choice, Features, SearchSpace, combinations, resolve, scope
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, fx, nn
 
-from naslab.choice import Architecture, resolve
 from naslab.compiler.network import edge_name, reaching_output
 from naslab.compiler.stacking import stack
 from naslab.errors import InvalidSpace
 from naslab.ops import Shape
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace, resolve
 
 
 def stack_networks(

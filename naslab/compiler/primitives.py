@@ -84,6 +84,11 @@ class BatchNorm(_Uninitialised, nn.BatchNorm2d):
         )
 
 
+def is_built_in(op: Any) -> bool:
+    """Whether it is an operation of naslab's own, whose modules are deterministic and can be copied."""
+    return type(op).__module__.startswith(f"{ops.__name__}.")
+
+
 @singledispatch
 def build(op: Any, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
     """The module of an operation without choices.

@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor, fx, nn
 
-from naslab.choice import Architecture, resolve
 from naslab.compiler.choice_ops import CategoricalOp, MixedOp
 from naslab.compiler.decisions import Decision, Sparse, checked, position
 from naslab.compiler.drop_path import DropPath
@@ -18,7 +17,7 @@ from naslab.compiler.parts import Parts, build_parts
 from naslab.compiler.primitives import Norm
 from naslab.compiler.sharing import tensors_of
 from naslab.errors import InvalidSpace, InvalidValue, UnknownName
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace, resolve
 
 Form: TypeAlias = Literal["mixed", "categorical"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.errors import PluginError
+from naslab.space import Architecture
 
 if TYPE_CHECKING:
     from naslab.tasks import Task

@@ -12,9 +12,9 @@ import torch
 from naslab.compiler.network import compile_network
 from naslab.datasets.rows import Rows
 from naslab.evaluators.fitting import fit
-from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.threads import one_thread
 from naslab.search_spaces.pocket_cell import pocket_cell
+from naslab.space import Recipe
 
 _REPEATS = 5
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators.objective import ACCURACY, Objective
-from naslab.evaluators.recipe import Recipe
+from naslab.space import Recipe
 
 _ROWS_AT_ONCE = 64  # when scoring: what a population of 16 computes from more falls out of the processor's cache
 

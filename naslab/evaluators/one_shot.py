@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from naslab.choice import Architecture
 from naslab.compiler.layout import channels_last
 from naslab.compiler.supernet import Supernet, compile_supernet
 from naslab.datasets.rows import Labelled
@@ -21,8 +20,7 @@ from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity
 from naslab.evaluators.batches import Batches
 from naslab.evaluators.fitting import count_right, losses_of, new_optimizer, scores, torch_generator
 from naslab.evaluators.objective import ACCURACY, Objective
-from naslab.evaluators.recipe import Recipe
-from naslab.space import SearchSpace
+from naslab.space import Architecture, Recipe, SearchSpace
 
 if TYPE_CHECKING:
     from naslab.tasks import Task

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
+from naslab.space import Architecture
 from naslab.tables.format import Floats, Table
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import fx, nn
 
-from naslab.choice import Architecture
 from naslab.compiler.network import compile_network
 from naslab.compiler.population import stack_networks
 from naslab.datasets.rows import Labelled
@@ -18,8 +17,7 @@ from naslab.errors import InvalidValue
 from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity
 from naslab.evaluators.fitting import Training, fit, torch_generator
 from naslab.evaluators.objective import ACCURACY, Objective
-from naslab.evaluators.recipe import Recipe
-from naslab.space import SearchSpace
+from naslab.space import Architecture, Recipe, SearchSpace
 
 if TYPE_CHECKING:
     from naslab.tasks import Task

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.evaluators.base import Evaluation, Fidelity
 from naslab.problem import Problem
+from naslab.space import Architecture
 
 
 class Query(NamedTuple):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.evaluators.base import Evaluation
 from naslab.optimizers.base import AskTell
 from naslab.problem import Problem
+from naslab.space import Architecture
 
 RESTART_TRIES = 1000
 

@@ -13,11 +13,11 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
 from optuna.trial import Trial, TrialState
 
-from naslab.choice import Architecture, Choice
 from naslab.errors import InvalidValue, UnknownMetric
 from naslab.evaluators.base import Evaluation
 from naslab.optimizers.base import AskTell
 from naslab.problem import Problem
+from naslab.space import Architecture, Choice
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # or every run of a comparison announces its study
 VALID_TRIES = 10

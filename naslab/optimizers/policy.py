@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.diagram import Floats
+from naslab.space import Architecture
 
 
 class Policy:

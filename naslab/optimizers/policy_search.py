@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.diagram import Floats
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.base import Evaluation
@@ -16,6 +15,7 @@ from naslab.optimizers.base import AskTell, Query
 from naslab.optimizers.policy import Baseline, Policy
 from naslab.optimizers.rewards import REWARDS
 from naslab.problem import Problem
+from naslab.space import Architecture
 
 SELECTIONS = ("most-probable", "rerank", "sample", "argmax", "best")
 FULL = "full-validation"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.diagram import Floats
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation
 from naslab.optimizers.policy_search import PolicySearch
 from naslab.problem import Problem
+from naslab.space import Architecture
 
 
 class PPO(PolicySearch):

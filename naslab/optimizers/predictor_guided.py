@@ -9,7 +9,6 @@ from itertools import repeat
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.base import Evaluation
 from naslab.evaluators.predictors.catalogue import predictor_spec
@@ -18,6 +17,7 @@ from naslab.optimizers.acquisition import acquire
 from naslab.optimizers.base import AskTell
 from naslab.optimizers.named import named
 from naslab.problem import Problem
+from naslab.space import Architecture
 
 CANDIDATES = ("mutation", "mutation-random", "random", "all")
 PATIENCE = 5

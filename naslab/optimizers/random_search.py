@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from naslab.choice import Architecture
 from naslab.evaluators.base import Evaluation
 from naslab.optimizers.base import AskTell
+from naslab.space import Architecture
 
 
 class RandomSearch(AskTell):

@@ -6,11 +6,11 @@ from collections import deque
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation
 from naslab.optimizers.base import AskTell
 from naslab.problem import Problem
+from naslab.space import Architecture
 
 
 class RegularizedEvolution(AskTell):

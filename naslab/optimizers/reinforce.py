@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.evaluators.base import Evaluation
 from naslab.optimizers.policy_search import PolicySearch
 from naslab.problem import Problem
+from naslab.space import Architecture
 
 INITIAL_SPREAD = 1e-3
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from naslab.choice import Architecture
 from naslab.diagram import Floats
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation
@@ -13,6 +12,7 @@ from naslab.optimizers import estimators
 from naslab.optimizers.policy import Baseline
 from naslab.optimizers.tunas import TuNAS
 from naslab.problem import Problem
+from naslab.space import Architecture
 
 
 class Relax(TuNAS):

@@ -6,13 +6,13 @@ from functools import cached_property
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.diagram import Floats
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.base import Evaluation
 from naslab.feasibility import Feasibility
 from naslab.optimizers.policy_search import PolicySearch
 from naslab.problem import Problem
+from naslab.space import Architecture
 
 CORRECTIONS = ("exact", "monte-carlo", "none")
 SAMPLINGS = ("conditional", "reject")

@@ -19,7 +19,6 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation
 from naslab.evaluators.threads import one_thread
@@ -29,6 +28,7 @@ from naslab.optimizers.base import AskTell
 from naslab.optimizers.named import named
 from naslab.optimizers.regularized_evolution import RegularizedEvolution
 from naslab.problem import Problem
+from naslab.space import Architecture
 
 
 class Scores:

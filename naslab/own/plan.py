@@ -15,11 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab import __version__
-from naslab.choice import Architecture
 from naslab.datasets.rows import Rows
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.objective import METRICS, Objective
-from naslab.evaluators.recipe import Recipe
 from naslab.live import shared
 from naslab.loop import seed_sequence
 from naslab.optimizers.policy_search import PolicySearch
@@ -28,7 +26,7 @@ from naslab.own.defaults import SHARE, STEPS, balanced_weights, default_widths, 
 from naslab.own.scratch import Scratch
 from naslab.problem import Budget, Constraint, Problem
 from naslab.registry import entries, search_space
-from naslab.space import SearchSpace
+from naslab.space import Architecture, Recipe, SearchSpace
 from naslab.tabular.delimited import counted
 from naslab.tabular.preprocessing import Preprocessor, TargetEncoder
 from naslab.tabular.reading import RawTable, TaskKind, read_table

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.datasets.rows import Labelled
 from naslab.evaluators.objective import Objective
 from naslab.loop import seed_sequence
 from naslab.own.judging import Outputs
 from naslab.own.scratch import Candidate
 from naslab.problem import Problem
+from naslab.space import Architecture
 from naslab.trace import Recorded
 
 FINALISTS, RANDOM = 5, 5

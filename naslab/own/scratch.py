@@ -10,16 +10,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from naslab.choice import Architecture
 from naslab.datasets.rows import Labelled
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
 from naslab.evaluators.fitting import outputs_of
 from naslab.evaluators.objective import Objective
-from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.training import TrainingEvaluator
 from naslab.loop import seed_sequence
 from naslab.own.judging import Outputs
 from naslab.problem import Problem
+from naslab.space import Architecture, Recipe
 
 
 @dataclass(frozen=True, eq=False)

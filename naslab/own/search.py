@@ -17,7 +17,6 @@ import pandas as pd
 
 from naslab import __version__
 from naslab.analysis.report import write_page
-from naslab.choice import Architecture
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
 from naslab.evaluators.threads import one_thread
 from naslab.output import claimed_folder
@@ -29,6 +28,7 @@ from naslab.own.plan import ClassWeights, Plan, plan_search
 from naslab.own.scratch import Candidate, Trainings, network_outputs
 from naslab.problem import Budget
 from naslab.runs import run_one
+from naslab.space import Architecture
 from naslab.tabular.reading import TaskKind
 from naslab.trace import trace_path
 

@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from naslab.choice import Architecture
 from naslab.datasets.catalogue import load_dataset
 from naslab.datasets.rows import Dataset
 from naslab.errors import UnknownTable
-from naslab.evaluators.recipe import Recipe
 from naslab.registry import search_space
-from naslab.space import SearchSpace
+from naslab.space import Architecture, Recipe, SearchSpace
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from naslab.choice import Architecture
 from naslab.compiler.network import compile_network, edge_name
 from naslab.datasets.catalogue import SOURCES
 from naslab.errors import InvalidValue, OutputError, WorkerDied
@@ -27,6 +26,7 @@ from naslab.evaluators.calibration import calibration_seconds
 from naslab.locking import lock
 from naslab.pocket.benchmarks import Pocket, pocket
 from naslab.pocket.work import TIMINGS, time_block, train_block
+from naslab.space import Architecture
 from naslab.tables.pocket import write_archive
 from naslab.tables.store import cache_folder
 from naslab.workers import interrupts_held, start_worker

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from naslab.choice import Architecture
 from naslab.compiler.network import compile_network
 from naslab.compiler.population import stack_networks
 from naslab.evaluators.fitting import count_right, fit, new_optimizer
 from naslab.pocket.benchmarks import Pocket
+from naslab.space import Architecture
 
 TIMINGS = ("step_seconds", "validation_seconds", "latency_seconds", "latency_iqr_seconds")
 _STEPS, _LATENCIES, _WARM_UP = 12, 21, 3

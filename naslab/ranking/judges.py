@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 
 from naslab import registry
-from naslab.choice import Architecture
 from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownEvaluator
 from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity
 from naslab.registry import checked_options
+from naslab.space import Architecture
 from naslab.tasks import Task
 from naslab.written import check_types, read_options, split_options
 

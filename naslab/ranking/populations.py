@@ -9,11 +9,10 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from naslab.choice import Architecture, resolve
 from naslab.errors import InvalidValue, UnknownName
 from naslab.feasibility import ENUMERABLE
 from naslab.loop import seed_sequence
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace, resolve
 from naslab.tasks import Task
 
 POPULATIONS: Mapping[str, str] = {

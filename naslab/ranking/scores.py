@@ -23,12 +23,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 import naslab
-from naslab.choice import Architecture
 from naslab.errors import InvalidValue, NaslabError, OutputError, PluginError, WorkerDied
 from naslab.evaluators.base import Evaluation, Evaluator
 from naslab.evaluators.threads import one_thread
 from naslab.loop import seed_sequence
 from naslab.ranking.judges import Source, build, inputs_of, is_stateful, learns
+from naslab.space import Architecture
 from naslab.tasks import Task
 from naslab.trace import differences
 from naslab.workers import interrupts_held, start_worker

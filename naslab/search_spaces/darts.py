@@ -19,7 +19,6 @@ from typing import Any
 
 import networkx as nx
 
-from naslab.choice import Architecture, Choice
 from naslab.errors import InvalidArchitecture, InvalidValue, UnknownName
 from naslab.ops import (
     AvgPool,
@@ -33,8 +32,7 @@ from naslab.ops import (
     SeparableConv,
     Zero,
 )
-from naslab.space import SearchSpace
-from naslab.validity import Rule
+from naslab.space import Architecture, Choice, Rule, SearchSpace
 
 KINDS = ("normal", "reduce")
 NODES = (2, 3, 4, 5)

@@ -24,10 +24,9 @@ from typing import Any, TypeAlias
 
 import networkx as nx
 
-from naslab.choice import Architecture, Choice
 from naslab.errors import InvalidArchitecture, InvalidValue
 from naslab.ops import Classifier, NormReLU, Operation, PlainConv, UpsamplingConv, Zero
-from naslab.space import SearchSpace
+from naslab.space import Architecture, Choice, SearchSpace
 
 Place: TypeAlias = tuple[int, int]
 """A layer, from 1, and a scale, from 0, the finest."""

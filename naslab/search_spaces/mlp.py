@@ -8,10 +8,9 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from naslab.choice import Architecture, Choice
 from naslab.errors import InvalidArchitecture, InvalidValue
 from naslab.ops import Linear, ReLU
-from naslab.space import SearchSpace
+from naslab.space import Architecture, Choice, SearchSpace
 
 WIDTHS = (8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 384, 512)
 """The 20 widths that public code derived from TabNAS uses for every layer."""

@@ -28,10 +28,9 @@ from typing import Any
 
 import networkx as nx
 
-from naslab.choice import Architecture, Choice
 from naslab.errors import InvalidArchitecture, InvalidValue, UnknownName
 from naslab.ops import Conv, Identity, MaxPool, Operation, PooledLinear, Zero
-from naslab.space import SearchSpace
+from naslab.space import Architecture, Choice, SearchSpace
 
 PARENTS = {1: (1, 2, 2, 2, 2), 2: (1, 1, 2, 2, 3), 3: (1, 1, 1, 2, 2, 2)}
 """Number of parents of each block and, last, of the output, by sub-space. Node 0 is the cell's input."""

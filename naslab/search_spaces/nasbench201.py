@@ -13,10 +13,9 @@ from typing import Any
 
 import networkx as nx
 
-from naslab.choice import Architecture, Choice
 from naslab.errors import InvalidArchitecture, UnknownName
 from naslab.ops import AvgPool, Classifier, Conv, Identity, ResidualReduction, Zero
-from naslab.space import SearchSpace
+from naslab.space import Architecture, Choice, SearchSpace
 
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """The cell's edges in the order of the official string."""

@@ -7,10 +7,9 @@ from typing import Any
 
 import networkx as nx
 
-from naslab.choice import Architecture, Choice
 from naslab.errors import InvalidArchitecture
 from naslab.ops import Classifier, Conv, Projection, ResidualReduction
-from naslab.space import SearchSpace
+from naslab.space import Architecture, Choice, SearchSpace
 
 WIDTHS = (8, 16, 24, 32, 40, 48, 56, 64)
 STAGES = 5

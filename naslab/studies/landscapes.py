@@ -6,12 +6,11 @@ from functools import cache
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.diagram import Floats
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
 from naslab.problem import Problem
 from naslab.registry import search_space
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 from naslab.tasks import Task
 
 CHOICES, OPTIONS = 20, 7

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from naslab.additive import AdditiveFit, fit_additive
-from naslab.choice import Architecture
 from naslab.evaluators.base import Evaluation
 from naslab.loop import run, seed_sequence
 from naslab.optimizers.base import AskTell, Query
@@ -19,6 +18,7 @@ from naslab.optimizers.policy_search import FULL, PolicySearch
 from naslab.optimizers.spec import optimizer_spec
 from naslab.problem import Budget, Constraint, Problem
 from naslab.runs import constrained_task
+from naslab.space import Architecture
 from naslab.tasks import Task
 from naslab.trace import Trace
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from naslab.choice import Architecture
 from naslab.errors import NaslabError, TrainingFailed
 from naslab.evaluators.threads import one_thread
 from naslab.loop import second_worth, seed_sequence
@@ -27,7 +26,7 @@ from naslab.optimizers.spec import optimizer_spec
 from naslab.problem import Constraint
 from naslab.runs import constrained_task
 from naslab.search_spaces.darts import darts
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 PUBLISHED_STEPS = 391
 """Steps of an epoch in the papers: half of CIFAR-10 in batches of 64."""

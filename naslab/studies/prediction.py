@@ -17,13 +17,12 @@ import pandas as pd
 
 import naslab
 from naslab.analysis.correlation import agreement, tau_at_top
-from naslab.choice import Architecture
 from naslab.errors import InvalidValue, NaslabError
 from naslab.evaluators.predictors.base import Predictor
 from naslab.evaluators.predictors.catalogue import predictor_spec
 from naslab.evaluators.threads import one_thread
 from naslab.loop import seed_sequence
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 from naslab.tables.store import find_table
 
 Floats = npt.NDArray[np.float64]

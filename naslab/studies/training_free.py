@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.datasets.cifar import load_cifar
 from naslab.errors import InvalidTable, InvalidValue
 from naslab.evaluators.threads import one_thread
@@ -17,6 +16,7 @@ from naslab.loop import run, seed_sequence
 from naslab.optimizers.zero_cost import AREA
 from naslab.problem import Budget, Problem
 from naslab.registry import search_space
+from naslab.space import Architecture
 from naslab.studies.base import Picks, Progress, TrainingFree, in_processes
 from naslab.tables.format import Table
 from naslab.tasks import Task

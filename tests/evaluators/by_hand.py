@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from naslab.datasets.rows import Rows
-from naslab.evaluators.recipe import Recipe
+from naslab.space import Recipe
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -21,8 +21,8 @@ from naslab.datasets.rows import Rows
 from naslab.errors import InvalidValue
 from naslab.evaluators import fitting
 from naslab.evaluators.fitting import Training, count_right, fit
-from naslab.evaluators.recipe import Recipe
 from naslab.search_spaces.pocket_cell import pocket_cell
+from naslab.space import Recipe
 
 pytestmark = pytest.mark.usefixtures("global_randomness")
 SPACE = naslab.search_space("mlp", in_features=4, out_features=3, depth=2, widths=(2, 5, 16))

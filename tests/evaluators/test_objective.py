@@ -21,8 +21,8 @@ from naslab.errors import InvalidValue, UnknownMetric
 from naslab.evaluators.fitting import fit, losses_of
 from naslab.evaluators.objective import ACCURACY, METRICS, Objective
 from naslab.evaluators.one_shot import OneShot
-from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.training import TrainingEvaluator
+from naslab.space import Recipe
 
 RNG = np.random.default_rng(0)
 LOGITS, LABELS = 2 * RNG.standard_normal((200, 3)).astype(np.float32), RNG.integers(3, size=200)

@@ -17,9 +17,9 @@ import naslab
 from naslab import SearchSpace, ops
 from naslab.compiler.network import compile_network
 from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue
-from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.training import TrainingEvaluator
 from naslab.search_spaces.pocket_cell import pocket_cell
+from naslab.space import Recipe
 
 pytestmark = pytest.mark.usefixtures("global_randomness")
 SPACE = naslab.search_space("mlp", in_features=4, out_features=3, depth=2, widths=(2, 5, 16))

@@ -7,7 +7,7 @@ import pytest
 from toy_tasks import ToyReward, height, toy_task
 
 import naslab
-from naslab.choice import Architecture
+from naslab.space import Architecture
 
 SPACE = toy_task().problem.space
 

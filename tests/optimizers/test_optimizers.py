@@ -12,11 +12,11 @@ import toy_tasks
 from toy_tasks import BEST, ToyReward, height, toy_task
 
 import naslab
-from naslab.choice import Architecture
 from naslab.errors import NaslabError
 from naslab.optimizers.spec import optimizer_spec
 from naslab.problem import Constraint
 from naslab.registry import entries
+from naslab.space import Architecture
 
 # By default these return the most probable architecture: what all others return is compared here.
 POLICIES = [f"{name}[selection=best]" for name in ("tabnas", "tunas", "mnasnet-reinforce", "ppo")]

@@ -13,13 +13,13 @@ import pytest
 from toy_tasks import ToyReward, toy_space, toy_task
 
 import naslab
-from naslab.choice import Architecture
 from naslab.errors import NaslabError
 from naslab.evaluators.base import Evaluation
 from naslab.evaluators.predictors.catalogue import predictor
 from naslab.optimizers.predictor_guided import PredictorGuided
 from naslab.optimizers.spec import optimizer_spec
 from naslab.problem import Constraint, Problem
+from naslab.space import Architecture
 from naslab.testing import check_optimizer
 
 RIDGE = "predictor=kernel-ridge,acquisition=mean"

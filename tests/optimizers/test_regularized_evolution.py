@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from toy_tasks import toy_task
 
-from naslab.choice import Architecture
 from naslab.evaluators.base import Evaluation
 from naslab.optimizers.regularized_evolution import RegularizedEvolution
+from naslab.space import Architecture
 
 
 def evolution(seed: int = 0, **options: int | bool) -> RegularizedEvolution:

@@ -14,14 +14,13 @@ import pytest
 from toy_tasks import MeasuredReward, ToyReward, toy_space, toy_task
 
 import naslab
-from naslab.choice import Architecture, Choice
 from naslab.errors import InvalidSpace, NaslabError
 from naslab.evaluators.base import Evaluation
 from naslab.ops import Identity, Linear, Operation, ReLU
 from naslab.optimizers.spec import optimizer_spec
 from naslab.optimizers.zero_cost import AREA, NASWOT, Scores, ZeroCostEvolution
 from naslab.problem import Problem
-from naslab.space import SearchSpace
+from naslab.space import Architecture, Choice, SearchSpace
 from naslab.testing import check_optimizer, toy_trainings
 from naslab.trace import trace_path
 

@@ -12,9 +12,9 @@ from tiny_pocket import TINY
 
 from naslab.datasets.catalogue import DATASETS
 from naslab.errors import UnknownTable
-from naslab.evaluators.recipe import Recipe
 from naslab.pocket.benchmarks import POCKETS, Pocket, pocket
 from naslab.registry import entries
+from naslab.space import Recipe
 from naslab.tables.pocket import shipped
 
 NAMES = ("pocket-cell/mnist", "pocket-mlp/mnist", "pocket-mlp/segments")

@@ -17,10 +17,10 @@ from toy_tasks import contents
 
 from naslab.cli import run_command
 from naslab.errors import InvalidValue, OutputError, UnknownTable, WorkerDied
-from naslab.evaluators.recipe import Recipe
 from naslab.locking import lock
 from naslab.pocket.benchmarks import POCKETS
 from naslab.pocket.build import build_table, machine, run_units, save_array, trained_file, versions
+from naslab.space import Recipe
 from naslab.tables.pocket import read_archive
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from tiny_pocket import TINY, TRAININGS
 
-from naslab.choice import Architecture
 from naslab.compiler.network import compile_network
 from naslab.evaluators.fitting import fit
 from naslab.pocket.benchmarks import Pocket, pocket
 from naslab.pocket.build import trained_file
 from naslab.pocket.work import TIMINGS, time_block, train_block
+from naslab.space import Architecture
 
 A_FEW = 3  # right rows by which floating-point sums in another order may change a count
 

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from naslab.evaluators.recipe import Recipe
 from naslab.pocket.benchmarks import Pocket
 from naslab.pocket.build import save_array, trained_file
 from naslab.pocket.work import time_block, train_block
+from naslab.space import Recipe
 
 WIDTHS = (2, 4, 8)
 TINY = Pocket(

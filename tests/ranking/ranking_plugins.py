@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.evaluators.base import Evaluation, Evaluator
+from naslab.space import Architecture
 from naslab.tasks import Task
 
 LOG = "RANKING_PLUGINS_LOG"

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from naslab import SearchSpace
-from naslab.choice import Architecture
 from naslab.compiler import compile_network, compile_supernet
+from naslab.space import Architecture
 
 
 def seeded(seed: int = 0) -> torch.Generator:

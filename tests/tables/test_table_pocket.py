@@ -20,7 +20,7 @@ import toy_tasks
 import naslab
 from naslab.datasets.catalogue import RowsOf, load_dataset
 from naslab.errors import InvalidDataset, InvalidTable, InvalidValue, UnknownTask
-from naslab.evaluators.recipe import Recipe
+from naslab.space import Recipe
 from naslab.tables import pocket, store
 from naslab.tables.format import Table, file_sha256
 from naslab.tables.pocket import LAYOUT, expand, read_archive, write_archive

@@ -11,9 +11,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import naslab
-from naslab.choice import Architecture
 from naslab.compiler.network import compile_network
 from naslab.pocket.benchmarks import POCKETS
+from naslab.space import Architecture
 from naslab.tables.pocket import read_archive, shipped
 
 

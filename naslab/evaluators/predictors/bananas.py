@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from naslab.choice import Architecture
 from naslab.errors import InvalidValue
 from naslab.evaluators.predictors.base import Floats, Prediction
 from naslab.evaluators.predictors.neural import NeuralPredictor
@@ -18,7 +17,7 @@ from naslab.evaluators.predictors.paths import PathFeatures
 from naslab.evaluators.predictors.training import Inputs, Schedule, outputs_of
 from naslab.evaluators.predictors.wiring import Wiring
 from naslab.evaluators.threads import one_thread
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 
 class BANANAS(NeuralPredictor):

@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from naslab.choice import Architecture
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
 from naslab.evaluators.predictors.features import FeatureScale
 from naslab.evaluators.predictors.targets import transform
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
     from naslab.tasks import Task

@@ -8,14 +8,13 @@ from sklearn.linear_model import BayesianRidge
 from torch import Tensor, nn
 from torch.nn import functional
 
-from naslab.choice import Architecture
 from naslab.evaluators.predictors.base import Floats, Prediction
 from naslab.evaluators.predictors.graph_networks import GraphPredictor
 from naslab.evaluators.predictors.layers import Linear
 from naslab.evaluators.predictors.neural import Held
 from naslab.evaluators.predictors.training import Inputs, Schedule, Training, outputs_of
 from naslab.evaluators.threads import one_thread
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 
 class BONAS(GraphPredictor):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from naslab.choice import Architecture
 from naslab.evaluators.predictors.wiring import Wiring
+from naslab.space import Architecture
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,14 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from naslab.choice import Architecture
 from naslab.evaluators.predictors.layers import Dropout, Linear
 from naslab.evaluators.predictors.neural import NeuralPredictor
 from naslab.evaluators.predictors.operation_graphs import operation_graphs
 from naslab.evaluators.predictors.self_evolution import Evolution
 from naslab.evaluators.predictors.training import Inputs, Schedule
 from naslab.evaluators.predictors.wiring import Wiring
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 
 class GraphPredictor(NeuralPredictor):

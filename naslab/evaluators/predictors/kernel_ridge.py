@@ -7,12 +7,11 @@ import numpy.typing as npt
 from scipy import linalg
 from scipy.spatial.distance import cdist
 
-from naslab.choice import Architecture
 from naslab.errors import InvalidValue
 from naslab.evaluators.predictors.base import Prediction, Predictor
 from naslab.evaluators.predictors.encodings import one_hot
 from naslab.evaluators.predictors.wiring import Wiring
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 Floats = npt.NDArray[np.float64]
 

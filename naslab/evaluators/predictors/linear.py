@@ -6,11 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import RidgeCV
 
-from naslab.choice import Architecture
 from naslab.evaluators.predictors.base import Prediction, Predictor
 from naslab.evaluators.predictors.encodings import one_hot
 from naslab.evaluators.predictors.wiring import Wiring
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 Floats = npt.NDArray[np.float64]
 

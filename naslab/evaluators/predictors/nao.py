@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from naslab.choice import Architecture
 from naslab.errors import InvalidValue
 from naslab.evaluators.predictors.layers import LSTM, Dropout, Embedding, Linear
 from naslab.evaluators.predictors.neural import NeuralPredictor
@@ -16,7 +15,7 @@ from naslab.evaluators.predictors.positions import edge_tokens
 from naslab.evaluators.predictors.self_evolution import Evolution
 from naslab.evaluators.predictors.training import Inputs, Schedule
 from naslab.evaluators.predictors.wiring import Wiring
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 
 class NAO(NeuralPredictor):

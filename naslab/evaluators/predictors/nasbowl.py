@@ -6,12 +6,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg, optimize
 
-from naslab.choice import Architecture
 from naslab.errors import InvalidValue
 from naslab.evaluators.predictors.base import Prediction, Predictor
 from naslab.evaluators.predictors.patterns import Multisets, pattern_codes
 from naslab.evaluators.predictors.wiring import Wiring
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 Floats = npt.NDArray[np.float64]
 

@@ -13,7 +13,6 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from naslab.choice import Architecture
 from naslab.errors import InvalidValue
 from naslab.evaluators.fitting import torch_generator
 from naslab.evaluators.predictors.base import Floats, Prediction, Predictor, checked_features, checked_scores
@@ -23,7 +22,7 @@ from naslab.evaluators.predictors.losses import LOSSES, ORDER_ONLY, loss_named
 from naslab.evaluators.predictors.self_evolution import Evolution, evolve, on_scale
 from naslab.evaluators.predictors.training import Inputs, Schedule, Training, outputs_of
 from naslab.evaluators.threads import one_thread, tiny_is_zero
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 _ARCHITECTURES_AT_ONCE = 4096  # when predicting: adjacencies of large graphs are not held for all of them
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from naslab.choice import Architecture
 from naslab.evaluators.predictors.wiring import IDENTITY, ZERO, Cell, Wiring
+from naslab.space import Architecture
 
 Flags = npt.NDArray[np.bool_]
 

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import ExtraTreesRegressor
 
-from naslab.choice import Architecture
 from naslab.evaluators.predictors import encodings
 from naslab.evaluators.predictors.base import Prediction, Predictor
 from naslab.evaluators.predictors.gaussian_process import GaussianProcess, Posterior
@@ -16,7 +15,7 @@ from naslab.evaluators.predictors.patterns import Multisets, path_codes, pattern
 from naslab.evaluators.predictors.summaries import summaries, transitions
 from naslab.evaluators.predictors.targets import transform
 from naslab.evaluators.predictors.wiring import Wiring
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 Floats = npt.NDArray[np.float64]
 Encode = Callable[[Sequence[Architecture]], Floats]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from naslab.choice import Architecture
 from naslab.evaluators.predictors.wiring import ZERO, Cell, Wiring
+from naslab.space import Architecture
 
 MOST_PATHS = 1000
 """Paths of a cell that are followed, the shortest."""

@@ -1,8 +1,9 @@
 """Patterns of the data flow as hashes: paths, and the surroundings of every tensor; multisets of them as counts.
 
 What cannot affect the output is left out, and identities are replaced by what they pass on, as in
-:mod:`naslab.dataflow`: architectures with isomorphic data flows have equal multisets. Hashes have 64 bits and come from
-the operations' words, so that they mean the same whatever else is encoded; two patterns share one by chance only.
+:mod:`naslab.space.dataflow`: architectures with isomorphic data flows have equal multisets. Hashes have 64 bits and
+come from the operations' words, so that they mean the same whatever else is encoded; two patterns share one by chance
+only.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from naslab.choice import Architecture
 from naslab.evaluators.predictors.wiring import IDENTITY, ZERO, Cell, Ints, Wiring
+from naslab.space import Architecture
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.uint64]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from naslab.choice import Architecture
 from naslab.evaluators.predictors.wiring import ZERO, Wiring
+from naslab.space import Architecture
 
 Floats32 = npt.NDArray[np.float32]
 

@@ -10,14 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from naslab.choice import Architecture
 from naslab.compiler.primitives import Conv2d
 from naslab.errors import InvalidSpace
 from naslab.evaluators.predictors.layers import Linear
 from naslab.evaluators.predictors.neural import NeuralPredictor
 from naslab.evaluators.predictors.training import Inputs, Schedule
 from naslab.evaluators.predictors.wiring import ZERO, Wiring
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 MOST_NODES = 32
 """Of the cells together: the network's first linear layer grows with the square."""

@@ -1,6 +1,7 @@
 """What paths through a cell have in common, as a few numbers: from any graph, without following paths one by one.
 
-All of it is a property of the data flow (see :mod:`naslab.dataflow`), by dynamic programming over the cell's nodes.
+All of it is a property of the data flow (see :mod:`naslab.space.dataflow`), by dynamic programming over the cell's
+nodes.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from naslab.choice import Architecture
 from naslab.evaluators.predictors.wiring import Cell, Ints, Wiring
+from naslab.space import Architecture
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

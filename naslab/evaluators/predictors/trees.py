@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
-from naslab.choice import Architecture
 from naslab.errors import InvalidValue
 from naslab.evaluators.predictors.base import Prediction, Predictor
 from naslab.evaluators.predictors.encodings import one_hot
 from naslab.evaluators.predictors.wiring import Wiring
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 Floats = npt.NDArray[np.float64]
 

@@ -14,9 +14,7 @@ import networkx as nx
 import numpy as np
 import numpy.typing as npt
 
-from naslab.choice import resolve, scope
-from naslab.cost import combinations
-from naslab.space import SearchSpace
+from naslab.space import SearchSpace, combinations, resolve, scope
 
 Ints = npt.NDArray[np.int64]
 
@@ -53,7 +51,7 @@ class Cell:
     """A cell whose nodes all add up what arrives; its edges are sorted by the topological order of their heads.
 
     A concatenation is written as the operations ``part`` (one for each thing that is concatenated) and
-    ``concatenation``, as in :mod:`naslab.dataflow`.
+    ``concatenation``, as in :mod:`naslab.space.dataflow`.
 
     Attributes:
         nodes: Their number; the last is the output.

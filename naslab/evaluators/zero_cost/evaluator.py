@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from naslab.choice import Architecture
 from naslab.compiler.layout import channels_last
 from naslab.compiler.network import compile_network
 from naslab.datasets.rows import Labelled
@@ -23,7 +22,7 @@ from naslab.evaluators.zero_cost.catalogue import OWN_OPTIONS
 from naslab.evaluators.zero_cost.catalogue import proxies as named
 from naslab.evaluators.zero_cost.shared import Pass
 from naslab.evaluators.zero_cost.training import Short
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
     from naslab.tasks import Task

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from naslab.choice import Architecture
 from naslab.compiler.network import compile_network
 from naslab.datasets.rows import Rows
 from naslab.errors import UnknownName
 from naslab.evaluators.fitting import fit, torch_generator
-from naslab.evaluators.recipe import Recipe
+from naslab.space import Architecture, Recipe
 
 if TYPE_CHECKING:
     from naslab.optimizers.gradient.search import OneShotSearch

@@ -11,14 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from naslab.choice import Architecture
 from naslab.errors import InvalidValue
 from naslab.evaluators.fitting import torch_generator
 from naslab.optimizers.gradient.relaxations import Sampled
 from naslab.optimizers.gradient.search import OneShotSearch
 from naslab.optimizers.named import named
 from naslab.problem import Problem
-from naslab.space import SearchSpace
+from naslab.space import Architecture, SearchSpace
 
 HIDDEN, LAYERS, INITIAL = 32, 2, 0.1
 TEMPERATURE, TANH = 5.0, 2.5

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from naslab.choice import scope
 from naslab.compiler.supernet import Form, Supernet
 from naslab.optimizers.gradient.relaxations import Decisions
-from naslab.space import SearchSpace
+from naslab.space import SearchSpace, scope
 
 INITIAL_SPREAD = 1e-3
 

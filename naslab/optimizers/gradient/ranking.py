@@ -8,12 +8,12 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from naslab.choice import Architecture
 from naslab.compiler.primitives import BatchNorm
 from naslab.compiler.supernet import Supernet
 from naslab.errors import UnknownName
 from naslab.evaluators.fitting import right_of
 from naslab.optimizers.gradient.model import unmoved_statistics
+from naslab.space import Architecture
 
 STATISTICS = ("batch", "running", "recalibrated")
 ROWS_AT_ONCE, RECALIBRATION_ROWS = 256, 4096

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from naslab.choice import Architecture, scope
 from naslab.compiler.drop_path import DropPath
 from naslab.compiler.layout import channels_last
 from naslab.compiler.supernet import Form, compile_supernet
@@ -32,6 +31,7 @@ from naslab.optimizers.gradient.sampled_updates import new_update
 from naslab.optimizers.gradient.stopping import new_stopping
 from naslab.optimizers.gradient.updates import Learner
 from naslab.problem import Problem
+from naslab.space import Architecture, scope
 
 
 class OneShotSearch(GradientSearch):

@@ -17,8 +17,8 @@ import suite_zero
 from scipy import stats
 
 import naslab
-from naslab.choice import Architecture
 from naslab.evaluators.zero_cost.evaluator import ZeroCost
+from naslab.space import Architecture
 
 LEAST = {"params": 1.0, "flops": 0.99, "synflow": 0.99, "l2-norm": 0.9}
 

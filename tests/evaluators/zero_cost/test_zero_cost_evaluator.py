@@ -16,12 +16,12 @@ from naslab.compiler.network import compile_network
 from naslab.datasets.rows import Rows
 from naslab.errors import InvalidDataset, InvalidValue, UnknownName
 from naslab.evaluators.fitting import torch_generator
-from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.zero_cost.catalogue import PROXIES
 from naslab.evaluators.zero_cost.evaluator import ZeroCost
 from naslab.evaluators.zero_cost.training import Short
 from naslab.registry import load
 from naslab.search_spaces.pocket_cell import pocket_cell
+from naslab.space import Recipe
 
 pytestmark = pytest.mark.usefixtures("global_randomness")
 SPACE, CELL, DISCONNECTED = pocket_cell(channels=4), (3, 2, 4, 1, 3, 2), (3, 0, 0, 0, 0, 3)

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from naslab.compiler.network import compile_network
 from naslab.datasets.rows import Rows
 from naslab.errors import InvalidValue, UnknownName
-from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.zero_cost.blocks import cut_nodes
 from naslab.evaluators.zero_cost.catalogue import PROXIES, proxies
 from naslab.evaluators.zero_cost.recorder import Recorder
 from naslab.evaluators.zero_cost.training import Short
 from naslab.search_spaces.pocket_cell import pocket_cell
+from naslab.space import Recipe
 
 pytestmark = pytest.mark.usefixtures("global_randomness")
 SPACE = pocket_cell(channels=4, num_classes=CLASSES, input_shape=(2, 6, 6))

@@ -14,11 +14,11 @@ from naslab.compiler.network import compile_network
 from naslab.datasets.rows import Rows
 from naslab.errors import InvalidValue
 from naslab.evaluators.fitting import fit
-from naslab.evaluators.recipe import Recipe
 from naslab.evaluators.zero_cost import gen_nas
 from naslab.evaluators.zero_cost.blocks import cut_nodes
 from naslab.evaluators.zero_cost.training import Short
 from naslab.search_spaces.pocket_cell import pocket_cell
+from naslab.space import Recipe
 
 pytestmark = pytest.mark.usefixtures("global_randomness")
 SPACE = naslab.search_space("mlp", in_features=3, out_features=CLASSES, depth=2, widths=(4, 30))

@@ -6,11 +6,11 @@ import networkx as nx
 import numpy as np
 
 import naslab
-from naslab.choice import Choice
 from naslab.datasets.rows import Rows
 from naslab.evaluators.table import TableTruth
 from naslab.ops import Identity, Linear, Zero
 from naslab.problem import Problem
+from naslab.space import Choice
 from naslab.tasks import Task
 
 

@@ -10,7 +10,6 @@ from gradient_toys import linear_space, rows, toy_task
 from torch.nn import functional
 
 import naslab
-from naslab.choice import Choice
 from naslab.compiler.primitives import BatchNorm
 from naslab.errors import InvalidValue, TrainingFailed, UnknownName
 from naslab.ops import Conv, Identity, PooledLinear, Zero
@@ -24,6 +23,7 @@ from naslab.optimizers.gradient.strategies import DARTS
 from naslab.optimizers.gradient.updates import Learner
 from naslab.optimizers.spec import optimizer_spec
 from naslab.problem import Problem
+from naslab.space import Choice
 from naslab.testing import toy_trainings
 
 TASK = toy_task()

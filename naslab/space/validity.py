@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from naslab.choice import Architecture
+from naslab.space.choice import Architecture
 
 
 @dataclass(frozen=True)

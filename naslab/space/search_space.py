@@ -1,7 +1,7 @@
 """Search spaces: a NetworkX graph with choices in it.
 
 Edges carry an operation (``op``), nodes a ``width``; any operation, attribute of an operation or width may be a
-:class:`~naslab.choice.Choice`. The source node carries the input's ``shape``. Nodes add up what arrives, or concatenate
+:class:`~naslab.space.Choice`. The source node carries the input's ``shape``. Nodes add up what arrives, or concatenate
 it (``combine="concat"``), in the order given by ``inputs``, by default that of the graph's nodes. The graph is the
 whole network: repeated cells are tied by using the same choice names again.
 """
@@ -19,14 +19,12 @@ import networkx as nx
 import numpy as np
 import numpy.typing as npt
 
-from naslab import dataflow
-from naslab.choice import Architecture, Choice, choices_in, resolve
-from naslab.cost import Cost, CostModel, build_cost_model
-from naslab.encoding import CellEncoder, OperationGraph
 from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue, UnknownName
-from naslab.validity import Elimination, Rule, enumerate_valid
-
-__all__ = ["Architecture", "Choice", "Rule", "SearchSpace"]
+from naslab.space import dataflow
+from naslab.space.choice import Architecture, Choice, choices_in, resolve
+from naslab.space.cost import Cost, CostModel, build_cost_model
+from naslab.space.encoding import CellEncoder, OperationGraph
+from naslab.space.validity import Elimination, Rule, enumerate_valid
 
 
 class SearchSpace:
@@ -175,7 +173,7 @@ class SearchSpace:
     def canonical(self, architecture: Architecture) -> str:
         """A key that two architectures share exactly if their data flows are isomorphic.
 
-        See :mod:`naslab.dataflow`. Computed cell by cell where the space has cells.
+        See :mod:`naslab.space.dataflow`. Computed cell by cell where the space has cells.
         """
         decisions = self.decisions(architecture)
         return " | ".join(dataflow.certificate(self._flow(cell, decisions)) for cell in self.cells)
@@ -221,8 +219,8 @@ class SearchSpace:
         Args:
             architecture: Of this space.
             kind: ``"one-hot"``: ``(sum of sizes,)``. ``"path"``: ``(paths,)``, see
-                :meth:`naslab.encoding.CellEncoder.paths`. ``"adjacency"``: operations on nodes, see
-                :class:`naslab.encoding.OperationGraph`.
+                :meth:`naslab.space.encoding.CellEncoder.paths`. ``"adjacency"``: operations on nodes, see
+                :class:`naslab.space.encoding.OperationGraph`.
         """
         if kind == "one-hot":
             code = np.zeros(sum(self.sizes), dtype=np.uint8)

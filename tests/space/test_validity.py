@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from toy_spaces import looks_uniform
 
-from naslab.validity import Elimination, enumerate_valid
+from naslab.space.validity import Elimination, enumerate_valid
 
 
 @st.composite

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from naslab.errors import InvalidValue
-from naslab.evaluators.recipe import Recipe
+from naslab.space import Recipe
 
 RECIPE = Recipe(epochs=3, batch=8, learning_rate=0.2)
 

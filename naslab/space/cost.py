@@ -17,9 +17,9 @@ import networkx as nx
 import numpy as np
 import numpy.typing as npt
 
-from naslab.choice import Architecture, resolve, scope
 from naslab.errors import InvalidSpace, UnknownMetric
 from naslab.ops import Operation, Shape
+from naslab.space.choice import Architecture, resolve, scope
 
 BYTES_PER_NUMBER = 4  # float32
 

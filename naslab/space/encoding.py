@@ -14,8 +14,8 @@ import networkx as nx
 import numpy as np
 import numpy.typing as npt
 
-from naslab.choice import resolve, scope
 from naslab.errors import InvalidValue
+from naslab.space.choice import resolve, scope
 
 MOST_PATHS = 100_000
 

@@ -1,0 +1,76 @@
+"""What every operation states: how shapes change, and what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+Shape: TypeAlias = tuple[int, ...]
+Value: TypeAlias = Any
+"""A plain value, or a :class:`~naslab.space.Choice` of values until the choice is resolved."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Something that maps one tensor to another.
+
+    Subclasses override what differs: an operation keeps its input's shape and costs nothing by default.
+    """
+
+    is_zero: ClassVar[bool] = False
+    """Its output is zero whatever its input: the edge carries nothing."""
+    is_identity: ClassVar[bool] = False
+    """Its output is its input: the edge only renames a tensor."""
+    sets_width: ClassVar[bool] = False
+    """Its number of output features is free, hence set by the width of the node it leads to."""
+    masks_width: ClassVar[bool] = False
+    """Setting surplus features to zero, before and after it, gives what it would give without them. Not so where
+    features are mixed inside or a bias makes zero something else."""
+
+    def output_shape(self, shape: Shape, width: int | None) -> Shape:
+        """Shape of the output.
+
+        Args:
+            shape: Shape of the input.
+            width: The number of features that the destination states, or None where it states none.
+        """
+        return (width, *shape[1:]) if self.sets_width and width is not None else shape
+
+    def label(self, width: int | None) -> str:
+        """The operation in words, with the width of the node it leads to where it sets one (None: not stated)."""
+        return f"{self!r} to {width}" if self.sets_width and width is not None else repr(self)
+
+    def params(self, shape: Shape, out: Shape) -> int:
+        """Number of trainable parameters, given the shapes of input and output."""
+        return 0
+
+    def macs(self, shape: Shape, out: Shape) -> int:
+        """Multiply-accumulates for one example, given the shapes of input and output."""
+        return 0
+
+
+@dataclass(frozen=True)
+class Zero(Operation):
+    """No connection."""
+
+    masks_width = True
+    is_zero = True
+
+
+@dataclass(frozen=True)
+class Identity(Operation):
+    """Skip connection."""
+
+    masks_width = True
+    is_identity = True
+
+
+@dataclass(frozen=True)
+class Windowed(Operation):
+    """Slides a window over the image, padded so that stride 1 keeps height and width."""
+
+    kernel: Value = 3
+    stride: int = 1
+
+    def output_shape(self, shape: Shape, width: int | None) -> Shape:
+        return (*super().output_shape(shape, width)[:1], *(-(-side // self.stride) for side in shape[1:]))

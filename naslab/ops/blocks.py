@@ -1,0 +1,85 @@
+"""What consists of several convolutions, side by side or one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from naslab.ops.base import Operation, Shape, Value, Windowed
+
+
+@dataclass(frozen=True)
+class Projection(Operation):
+    """The identity where input and output have the same width, else a 1x1 convolution with batch normalisation.
+
+    What a skip connection is in NATS-Bench's size space.
+    """
+
+    sets_width = True
+
+    def params(self, shape: Shape, out: Shape) -> int:
+        return 0 if shape == out else shape[0] * out[0] + 2 * out[0]
+
+    def macs(self, shape: Shape, out: Shape) -> int:
+        return 0 if shape == out else shape[0] * prod(out)
+
+
+@dataclass(frozen=True)
+class FactorizedReduction(Windowed):
+    """ReLU, two 1x1 convolutions of stride 2 shifted by a pixel and concatenated, batch normalisation (DARTS)."""
+
+    sets_width = True
+    kernel: Value = 1
+    stride: int = 2
+
+    def params(self, shape: Shape, out: Shape) -> int:
+        return shape[0] * out[0] + 2 * out[0]
+
+    def macs(self, shape: Shape, out: Shape) -> int:
+        return shape[0] * prod(out)
+
+
+@dataclass(frozen=True)
+class ResidualReduction(Windowed):
+    """Residual block that halves the image: two 3x3 convolutions (``relu-conv-bn``) beside a 2x2 average
+    pooling followed by a 1x1 convolution without normalisation (NAS-Bench-201, section 2.1).
+    """
+
+    sets_width = True
+    kernel: Value = 3
+    stride: int = 2
+
+    def params(self, shape: Shape, out: Shape) -> int:
+        c, w, k = shape[0], out[0], self.kernel**2
+        return int((k * c * w + 2 * w) + (k * w * w + 2 * w) + c * w)
+
+    def macs(self, shape: Shape, out: Shape) -> int:
+        c, w, k = shape[0], out[0], self.kernel**2
+        return int((k * c * w + k * w * w + c * w) * prod(out[1:]))
+
+
+@dataclass(frozen=True)
+class MBConv(Windowed):
+    """Inverted bottleneck (MobileNetV2; Sandler et al. 2018): 1x1 expansion, depthwise convolution, optional
+    squeeze-and-excitation (reduced to a quarter of the *input* width, as in MnasNet), 1x1 projection; each
+    convolution followed by batch normalisation. Without the expansion where its factor is 1.
+    """
+
+    sets_width = True
+    expansion: Value = 6
+    squeeze_excitation: Value = False
+
+    def _hidden(self, shape: Shape) -> tuple[int, int]:
+        hidden = shape[0] * self.expansion
+        return hidden, max(1, shape[0] // 4) if self.squeeze_excitation else 0
+
+    def params(self, shape: Shape, out: Shape) -> int:
+        hidden, squeezed = self._hidden(shape)
+        expand = (shape[0] * hidden + 2 * hidden) if self.expansion != 1 else 0
+        excite = 2 * hidden * squeezed + squeezed + hidden if squeezed else 0
+        return int(expand + self.kernel**2 * hidden + 2 * hidden + excite + hidden * out[0] + 2 * out[0])
+
+    def macs(self, shape: Shape, out: Shape) -> int:
+        hidden, squeezed = self._hidden(shape)
+        expand = shape[0] * hidden * prod(shape[1:]) if self.expansion != 1 else 0
+        return int(expand + (self.kernel**2 * hidden + hidden * out[0]) * prod(out[1:]) + 2 * hidden * squeezed)
