@@ -1,7 +1,8 @@
 """Whether a change to the code changed what naslab writes.
 
 A fixed set of commands, with budgets in evaluations and epochs, writes about a hundred traces, the frames of reports,
-scores, a study and a model: `run` it with either version. `compare` then lists the files that differ, byte by byte, and ends with code 1 if there are any.
+scores, a study and a model: `run` it with either version. `compare` then lists the files that differ, byte by byte, and
+ends with code 1 if there are any.
 Left out is what may differ between two runs of one version: measured seconds, checkpoints, and figures of seconds.
 
     PYTHONPATH=. python benchmarks/same_outputs.py run /tmp/after

@@ -144,7 +144,7 @@ class Problem:
             is no choice.
         fidelity: What is meant where a query states none.
         measured: Costs that were measured for every architecture, by name.
-        additive: Costs that are sums of tables, such as a fitted latency (:mod:`naslab.additive`), by name.
+        additive: Costs that are sums of tables, such as a fitted latency (:mod:`naslab.feasibility.additive`), by name.
         train: Training rows, where the task has any; loaded when they are first looked at.
         validation: Validation rows, likewise.
     """

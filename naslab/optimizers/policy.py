@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from naslab.diagram import Floats
+from naslab.feasibility import Floats
 from naslab.space import Architecture
 
 

@@ -7,10 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from naslab.diagram import Floats
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.base import Evaluation
-from naslab.feasibility import Feasibility
+from naslab.feasibility import Feasibility, Floats
 from naslab.optimizers.base import AskTell, Query
 from naslab.optimizers.policy import Baseline, Policy
 from naslab.optimizers.rewards import REWARDS

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from naslab.diagram import Floats
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation
+from naslab.feasibility import Floats
 from naslab.optimizers.policy_search import PolicySearch
 from naslab.problem import Problem
 from naslab.space import Architecture

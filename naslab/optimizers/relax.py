@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from naslab.diagram import Floats
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation
+from naslab.feasibility import Floats
 from naslab.optimizers import estimators
 from naslab.optimizers.policy import Baseline
 from naslab.optimizers.tunas import TuNAS

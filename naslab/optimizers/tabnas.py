@@ -6,10 +6,9 @@ from functools import cached_property
 
 import numpy as np
 
-from naslab.diagram import Floats
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.base import Evaluation
-from naslab.feasibility import Feasibility
+from naslab.feasibility import Feasibility, Floats
 from naslab.optimizers.policy_search import PolicySearch
 from naslab.problem import Problem
 from naslab.space import Architecture

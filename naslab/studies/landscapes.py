@@ -6,8 +6,8 @@ from functools import cache
 
 import numpy as np
 
-from naslab.diagram import Floats
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
+from naslab.feasibility import Floats
 from naslab.problem import Problem
 from naslab.registry import search_space
 from naslab.space import Architecture, SearchSpace

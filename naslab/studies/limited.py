@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from naslab.additive import AdditiveFit, fit_additive
 from naslab.evaluators.base import Evaluation
+from naslab.feasibility import AdditiveFit, fit_additive
 from naslab.loop import run, seed_sequence
 from naslab.optimizers.base import AskTell, Query
 from naslab.optimizers.policy_search import FULL, PolicySearch

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from naslab.diagram import Floats
 from naslab.errors import InvalidValue
+from naslab.feasibility import Floats
 from naslab.optimizers.rewards import REWARDS
 
 SIZES = (2, 3, 4)

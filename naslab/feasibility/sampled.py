@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from naslab.diagram import Floats, Probabilities
 from naslab.errors import InvalidValue
+from naslab.feasibility.diagram import Floats, Probabilities
 from naslab.space import Architecture
 
 Test = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.bool_]]
@@ -17,7 +17,7 @@ TRIES = 1_000_000
 
 
 class Sampled:
-    """Architectures that pass a test, asked like a :class:`naslab.diagram.Diagram`, but answering by estimates.
+    """Architectures that pass a test, asked like a :class:`naslab.feasibility.Diagram`, but answering by estimates.
 
     P(V) is estimated as in TabNAS (Yang et al. 2022, section 3.3): ``N`` draws from q, the present policy held fixed,
     of which the feasible ones count p/q. Its value is the share of draws that are feasible; its gradient follows the

@@ -2,12 +2,12 @@
 
 TabNAS (Yang et al. 2022) learns by rejection: it draws from independent softmaxes, one per choice, skips what exceeds
 the limit and corrects by an estimate of the probability P(V) of not being skipped. Costs are sums of small tables over
-the choices, so none of this has to be estimated: see :mod:`naslab.diagram`.
+the choices, so none of this has to be estimated: see :mod:`naslab.feasibility.diagram`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from math import prod
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 import numpy as np
 import numpy.typing as npt
 
-from naslab.diagram import Diagram, Floats, Probabilities
-from naslab.diagram_building import Additive, Table, TooLarge, build_diagram, least_sum
-from naslab.enumerated import Enumerated
 from naslab.errors import InvalidValue, UnknownMetric, UnknownName
-from naslab.sampled import Sampled
+from naslab.feasibility.diagram import Diagram, Floats, Probabilities
+from naslab.feasibility.diagram_building import Additive, Table, TooLarge, build_diagram, least_sum
+from naslab.feasibility.enumerated import ENUMERABLE, Enumerated
+from naslab.feasibility.sampled import Sampled
 from naslab.space import Architecture, CostModel, Factor, SearchSpace
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ Backend: TypeAlias = Literal["auto", "exact", "bounds", "enumerate", "monte-carl
 BACKENDS = ("auto", "exact", "bounds", "enumerate", "monte-carlo")
 Members: TypeAlias = Diagram | Enumerated | Sampled
 
-ENUMERABLE = 200_000
-TRIES = 20_000
 EXACT_NODES, BOUNDS_NODES = 1 << 17, 40_000
 
 
@@ -129,9 +127,9 @@ class Feasibility:
         Of PyTorch's tensors it is a tensor, and can be differentiated once.
         """
         if not isinstance(logits[0], np.ndarray):
-            from naslab.differentiable import log_probability
+            from naslab.feasibility.differentiable import differentiable
 
-            return log_probability(self, cast("Sequence[Tensor]", logits))
+            return differentiable(self.with_gradient, cast("Sequence[Tensor]", logits))
         low, high = self.bracket(cast(Logits, logits))
         return high if low == high else float(np.log((np.exp(low - high) + 1) / 2) + high)
 
@@ -271,46 +269,3 @@ def _rules(space: SearchSpace) -> list[Table]:
 def _softmax(logits: Logits) -> Probabilities:
     shifted = [np.exp(each - each.max()) for each in logits]
     return [each / each.sum() for each in shifted]
-
-
-class FeasibleSet:
-    """The valid architectures of a space that satisfy a predicate: uniform draws, and moves.
-
-    Args:
-        space: The search space.
-        is_feasible: Whether an architecture meets the limits.
-        description: The limits in words, for messages.
-    """
-
-    def __init__(self, space: SearchSpace, is_feasible: Callable[[Architecture], bool], description: str) -> None:
-        self.space, self.is_feasible, self.description = space, is_feasible, description
-
-    def sample(self, rng: np.random.Generator) -> Architecture:
-        """A feasible architecture, each with the same probability.
-
-        Raises:
-            InvalidValue: There is none, or none among 20,000 draws from a space too large to enumerate.
-        """
-        if self.space.size <= ENUMERABLE:
-            return self._all[int(rng.random() * len(self._all))]
-        for _ in range(TRIES):
-            architecture = self.space.sample(rng)
-            if self.is_feasible(architecture):
-                return architecture
-        raise InvalidValue(f"none of {TRIES:,} random architectures of {self.space.name!r} has {self.description}")
-
-    def neighbors(self, architecture: Architecture) -> list[Architecture]:
-        """The feasible neighbours of an architecture."""
-        return [a for a in self.space.neighbors(architecture) if self.is_feasible(a)]
-
-    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """A uniform draw from the feasible neighbours; a feasible sample where there are none."""
-        neighbors = self.neighbors(architecture)
-        return neighbors[int(rng.random() * len(neighbors))] if neighbors else self.sample(rng)
-
-    @cached_property
-    def _all(self) -> list[Architecture]:
-        found = [a for a in self.space.architectures() if self.is_feasible(a)]
-        if not found:
-            raise InvalidValue(f"no architecture of {self.space.name!r} has {self.description}")
-        return found

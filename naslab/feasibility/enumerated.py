@@ -8,12 +8,15 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from naslab.diagram import Floats, Probabilities
+from naslab.feasibility.diagram import Floats, Probabilities
 from naslab.space import Architecture
+
+ENUMERABLE = 200_000
+"""Architectures of a space, at most, where all are looked at."""
 
 
 class Enumerated:
-    """A list of architectures, asked like a :class:`naslab.diagram.Diagram`.
+    """A list of architectures, asked like a :class:`naslab.feasibility.Diagram`.
 
     Args:
         architectures: ``(N, choices)`` option indices, all different.
@@ -34,21 +37,21 @@ class Enumerated:
         return float(largest if largest == -np.inf else largest + np.log(np.exp(logs - largest).sum()))
 
     def marginals(self, p: Probabilities) -> tuple[float, list[Floats]]:
-        """See :meth:`naslab.diagram.Diagram.marginals`."""
+        """See :meth:`naslab.feasibility.Diagram.marginals`."""
         log_probability = self.log_probability(p)
         weights = self._weights(p, log_probability)
         columns = zip(self.architectures.T, p, strict=True)
         return log_probability, [np.asarray(np.bincount(c, weights, len(each)), np.float64) for c, each in columns]
 
     def sample(self, p: Probabilities, rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
-        """See :meth:`naslab.diagram.Diagram.sample`."""
+        """See :meth:`naslab.feasibility.Diagram.sample`."""
         cumulative = np.cumsum(self._weights(p, self.log_probability(p)))
         rows = np.searchsorted(cumulative, rng.random(count) * cumulative[-1], side="right")
         drawn: npt.NDArray[np.int64] = self.architectures[np.minimum(rows, len(cumulative) - 1)]
         return drawn
 
     def best(self, p: Probabilities) -> Iterator[tuple[Architecture, float]]:
-        """See :meth:`naslab.diagram.Diagram.best`."""
+        """See :meth:`naslab.feasibility.Diagram.best`."""
         logs = self._logs(p)
         for row in np.lexsort((*self.architectures.T[::-1], -logs)).tolist():
             if logs[row] > -np.inf:

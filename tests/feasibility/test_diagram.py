@@ -12,10 +12,9 @@ from scipy import stats
 from toy_spaces import two_inputs
 
 import naslab
-from naslab.diagram import Diagram
-from naslab.diagram_building import Additive, TooLarge, build_diagram, least_sum
 from naslab.errors import InvalidValue, UnknownMetric, UnknownName
-from naslab.feasibility import Feasibility
+from naslab.feasibility import Diagram, Feasibility
+from naslab.feasibility.diagram_building import Additive, TooLarge, build_diagram, least_sum
 from naslab.space import Factor
 
 CRITEO = naslab.search_space("mlp", in_features=1027, out_features=1, depth=3)

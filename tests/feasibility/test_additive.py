@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 import naslab
-from naslab.additive import fit_additive
 from naslab.errors import InvalidValue
-from naslab.feasibility import Feasibility
+from naslab.feasibility import Feasibility, fit_additive
 from naslab.problem import Constraint
 
 SIZES = (3, 2, 4)

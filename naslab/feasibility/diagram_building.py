@@ -1,4 +1,4 @@
-"""Building decision diagrams from cost factors: see :mod:`naslab.diagram`.
+"""Building decision diagrams from cost factors: see :mod:`naslab.feasibility.diagram`.
 
 Nodes stand for everything decided so far that still matters: the options that remaining tables look at, and how much
 of each limit is left. Two amounts left are one node if the same completions fit into both (the interval construction
@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from naslab.diagram import Diagram, Layer
+from naslab.feasibility.diagram import Diagram, Layer
 
 Table: TypeAlias = tuple[tuple[int, ...], npt.NDArray[Any]]
 """Positions of the choices that it depends on, and a value for each combination of their options."""

@@ -1,0 +1,37 @@
+"""The architectures of a space within limits, exactly: how probable they are under a policy, draws, moves, bounds.
+
+Here lives what follows from a space and limits on its costs. Nothing here knows tasks, budgets or strategies.
+"""
+
+from naslab.feasibility.additive import AdditiveFit, fit_additive
+from naslab.feasibility.diagram import Diagram, Floats
+from naslab.feasibility.enumerated import ENUMERABLE
+from naslab.feasibility.feasibility import (
+    BACKENDS,
+    BOUNDS_NODES,
+    EXACT_NODES,
+    Backend,
+    Feasibility,
+    Logits,
+    Members,
+    largest,
+)
+from naslab.feasibility.feasible_set import TRIES, FeasibleSet
+
+__all__ = [
+    "BACKENDS",
+    "BOUNDS_NODES",
+    "ENUMERABLE",
+    "EXACT_NODES",
+    "TRIES",
+    "AdditiveFit",
+    "Backend",
+    "Diagram",
+    "Feasibility",
+    "FeasibleSet",
+    "Floats",
+    "Logits",
+    "Members",
+    "fit_additive",
+    "largest",
+]
