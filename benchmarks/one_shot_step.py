@@ -26,11 +26,11 @@ from torch.nn import functional
 
 from naslab.compiler.layout import channels_last
 from naslab.datasets.rows import Rows
+from naslab.optimizers import optimizer_spec
 from naslab.optimizers.gradient.search import OneShotSearch
 from naslab.optimizers.gradient.updates import Learner
-from naslab.optimizers.spec import optimizer_spec
-from naslab.problem import Problem
 from naslab.search_spaces.nasbench201 import nasbench201
+from naslab.tasks import Problem
 
 BATCH = 16
 NASLIB_STEP, PLAIN_PASS_THERE = 2.60, (1.3, 1.6)

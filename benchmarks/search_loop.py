@@ -17,10 +17,9 @@ from pathlib import Path
 import numpy as np
 
 import naslab
-from naslab.loop import run, seed_sequence
-from naslab.optimizers.spec import optimizer_spec
-from naslab.problem import Budget
-from naslab.trace import Trace
+from naslab.optimizers import optimizer_spec
+from naslab.running import Trace, run, seed_sequence
+from naslab.tasks import Budget
 
 STRATEGIES = ("random", "regularized-evolution", "local-search", "reinforce")
 NASLIB_MICROSECONDS = 212_000  # per step of regularized evolution on a stub table; measured once, on another day

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from naslab.optimizers import optimizer_spec
 from naslab.optimizers.gradient.model import unmoved_statistics
 from naslab.optimizers.gradient.search import OneShotSearch
 from naslab.optimizers.gradient.updates import (
@@ -29,9 +30,8 @@ from naslab.optimizers.gradient.updates import (
     set_values,
     unrolled_step,
 )
-from naslab.optimizers.spec import optimizer_spec
-from naslab.problem import Constraint
-from naslab.runs import constrained_task
+from naslab.running import constrained_task
+from naslab.tasks import Constraint
 
 TASK = "pocket-cell/mnist"
 LENGTHS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)

@@ -23,8 +23,8 @@ import naslab
 from naslab.compiler.network import compile_network
 from naslab.datasets.rows import Rows
 from naslab.evaluators.fitting import fit, torch_generator
-from naslab.evaluators.objective import Objective
 from naslab.evaluators.threads import one_thread
+from naslab.evaluators.training_objective import TrainingObjective
 from naslab.own.defaults import batch_size
 from naslab.space import Recipe
 from naslab.tabular.splitting import split
@@ -48,7 +48,7 @@ def main() -> None:
     rows = []
     for name, x, y in tables():
         regression = name in ("diabetes", "chick")
-        objective = Objective("regression", "r2") if regression else Objective()
+        objective = TrainingObjective("regression", "r2") if regression else TrainingObjective()
         for seed in SEEDS:
             parts = split(y, objective.kind, np.random.default_rng(seed))
             train = parts[0]

@@ -11,36 +11,34 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from naslab.comparison import compare
     from naslab.compiler import compile_network, compile_supernet
     from naslab.errors import NaslabError
-    from naslab.evaluators.base import Evaluation, Evaluator
-    from naslab.optimizers.base import AskTell, Optimizer, Query
+    from naslab.evaluators import Evaluation, Evaluator
+    from naslab.optimizers import AskTell, Optimizer, Query
     from naslab.own.model import Model, load_model
     from naslab.own.search import OwnResult, search_csv
-    from naslab.problem import Budget, Constraint, Problem
     from naslab.ranking.correlate import Correlations, correlate
     from naslab.registry import search_space
-    from naslab.results import Results
-    from naslab.runs import search
+    from naslab.running import search
+    from naslab.running.comparison import compare
+    from naslab.running.results import Results
     from naslab.space import Architecture, Choice, Rule, SearchSpace
-    from naslab.tasks import Task, task
+    from naslab.tasks import Budget, Constraint, Problem, Task, task
 
 _HOMES = {
-    "naslab.comparison": ("compare",),
+    "naslab.running.comparison": ("compare",),
     "naslab.compiler": ("compile_network", "compile_supernet"),
     "naslab.errors": ("NaslabError",),
-    "naslab.evaluators.base": ("Evaluation", "Evaluator"),
-    "naslab.optimizers.base": ("AskTell", "Optimizer", "Query"),
+    "naslab.evaluators": ("Evaluation", "Evaluator"),
+    "naslab.optimizers": ("AskTell", "Optimizer", "Query"),
     "naslab.own.model": ("Model", "load_model"),
     "naslab.own.search": ("OwnResult", "search_csv"),
     "naslab.ranking.correlate": ("Correlations", "correlate"),
     "naslab.registry": ("search_space",),
-    "naslab.results": ("Results",),
-    "naslab.runs": ("search",),
+    "naslab.running.results": ("Results",),
+    "naslab.running": ("search",),
     "naslab.space": ("Architecture", "Choice", "Rule", "SearchSpace"),
-    "naslab.problem": ("Budget", "Constraint", "Problem"),
-    "naslab.tasks": ("Task", "task"),
+    "naslab.tasks": ("Budget", "Constraint", "Problem", "Task", "task"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

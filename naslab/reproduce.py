@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from naslab.comparison import Progress, compare
 from naslab.datasets.cifar import load_cifar
 from naslab.errors import InvalidValue, MissingTable, UnknownExperiment
-from naslab.results import Results
+from naslab.running.comparison import Progress, compare
+from naslab.running.results import Results
 from naslab.studies.base import Outcome, Picks, TrainingFree, WeightSharing, experiment_folder
 from naslab.tables.format import Table
 from naslab.tables.messages import explain

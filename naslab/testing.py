@@ -30,15 +30,12 @@ import numpy as np
 
 from naslab.datasets.rows import Rows
 from naslab.errors import NaslabError
-from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
+from naslab.evaluators import Evaluation, Evaluator, Fidelity
 from naslab.ops import Conv, Identity, Linear, ReLU, Zero
-from naslab.optimizers.base import Optimizer
-from naslab.optimizers.spec import optimizer_spec
-from naslab.problem import Budget, Constraint, Problem
-from naslab.runs import search
+from naslab.optimizers import Optimizer, optimizer_spec
+from naslab.running import search, trace_path
 from naslab.space import Architecture, Choice, Rule, SearchSpace
-from naslab.tasks import Task
-from naslab.trace import trace_path
+from naslab.tasks import Budget, Constraint, Problem, Task
 
 EVALUATIONS, EPOCHS = 40, 3
 SEED = 11
@@ -160,7 +157,7 @@ def check_search_space(space: SearchSpace, *, samples: int = 50) -> None:
 def check_evaluator(evaluator: Evaluator, space: SearchSpace, *, samples: int = 10) -> None:
     """Check that an evaluator keeps to the interface.
 
-    It must return an :class:`~naslab.evaluators.base.Evaluation` with plain numbers, charge a time of at least zero,
+    It must return an :class:`~naslab.evaluators.Evaluation` with plain numbers, charge a time of at least zero,
     draw all its randomness from the generator it is given, leave the architecture and the global random states alone,
     and answer ``evaluate_many`` with one evaluation per architecture.
 

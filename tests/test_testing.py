@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import naslab
-from naslab.evaluators.base import Evaluation, Evaluator
+from naslab.evaluators import Evaluation, Evaluator
 from naslab.ops import Linear
 from naslab.registry import entries
 from naslab.testing import ConformanceError, ToyReward, check_evaluator, check_optimizer, check_search_space, toy_tasks

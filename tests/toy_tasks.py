@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 
 import naslab
-from naslab.evaluators.base import Evaluation, Evaluator
+from naslab.evaluators import Evaluation, Evaluator
 from naslab.evaluators.table import TableTruth
-from naslab.problem import Problem
 from naslab.space import Architecture, Rule, SearchSpace
 from naslab.tables.format import Table
 from naslab.tables.header import ColumnSpec, Reading, TableSpec, TableTask
 from naslab.tables.writing import write_table
-from naslab.tasks import Task
+from naslab.tasks import Problem, Task
 
 WIDTHS = ((1, 2, 3, 4), (1, 2, 3), (1, 2, 5))
 BEST = (2, 0, 1)

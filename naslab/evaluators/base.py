@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
+from naslab.datasets.rows import Labelled
 from naslab.errors import PluginError
-from naslab.space import Architecture
+from naslab.space import Architecture, Recipe, SearchSpace
 
 if TYPE_CHECKING:
-    from naslab.tasks import Task
+    from naslab.evaluators.training_objective import TrainingObjective
 
 Fidelity: TypeAlias = int | str
 """How thorough an evaluation is: a number of epochs, or a name that the evaluator defines."""
@@ -35,6 +36,33 @@ class Evaluation(NamedTuple):
     metrics: Mapping[str, float] = _NOTHING
 
 
+class ProblemLike(Protocol):
+    """What an evaluator may look at of a :class:`naslab.tasks.Problem`."""
+
+    @property
+    def space(self) -> SearchSpace: ...
+    @property
+    def train(self) -> Labelled | None: ...
+    @property
+    def validation(self) -> Labelled | None: ...
+    def sample(self, rng: np.random.Generator) -> Architecture: ...
+
+
+class TaskLike(Protocol):
+    """What an evaluator may look at of a :class:`naslab.tasks.Task`: neither its truth nor its test rows."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def problem(self) -> ProblemLike: ...
+    @property
+    def reward(self) -> Callable[[], Evaluator]: ...
+    @property
+    def recipe(self) -> Recipe | None: ...
+    @property
+    def training_objective(self) -> TrainingObjective: ...
+
+
 class Evaluator(ABC):
     """Judges architectures of one space.
 
@@ -54,7 +82,7 @@ class Evaluator(ABC):
     learned: Sequence[Architecture] = ()
 
     @classmethod
-    def for_task(cls, task: Task, rng: np.random.Generator, **options: Any) -> Evaluator:
+    def for_task(cls, task: TaskLike, rng: np.random.Generator, **options: Any) -> Evaluator:
         """An evaluator for a task, ready to be asked: how ``naslab correlate`` makes what is named to it.
 
         Subclasses override it. What has to be trained first is trained here.

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidValue
-from naslab.evaluators.objective import ACCURACY, Objective
+from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
 from naslab.space import Recipe
 
 _ROWS_AT_ONCE = 64  # when scoring: what a population of 16 computes from more falls out of the processor's cache
@@ -48,7 +48,7 @@ def fit(
     generator: torch.Generator,
     score: Mapping[str, Labelled] | None = None,
     epochs: int | None = None,
-    objective: Objective = ACCURACY,
+    objective: TrainingObjective = ACCURACY,
     keep: str = "",
 ) -> Training:
     """Train a network, or a population, from where it stands.
@@ -144,13 +144,13 @@ def outputs_of(model: nn.Module, x: Tensor) -> Tensor:
         return torch.cat([_members(model(rows)) for rows in torch.split(x, _ROWS_AT_ONCE)])
 
 
-def scores(model: nn.Module, x: Tensor, y: Tensor, objective: Objective) -> npt.NDArray[np.float64]:
+def scores(model: nn.Module, x: Tensor, y: Tensor, objective: TrainingObjective) -> npt.NDArray[np.float64]:
     """The score of each of the P networks in evaluation mode, ``(P,)``."""
     outputs = _array(outputs_of(model, x))
     return np.array([objective.score(outputs[:, member], _array(y)) for member in range(outputs.shape[1])])
 
 
-def losses_of(objective: Objective) -> Callable[[Tensor, Tensor], Tensor]:
+def losses_of(objective: TrainingObjective) -> Callable[[Tensor, Tensor], Tensor]:
     """The mean loss of each member, ``(P,)``, as a function of outputs ``(B, P, classes)`` and labels ``(B,)``.
 
     With class weights it is the mean of the weighted losses of the rows, not divided by the batch's own weights: a

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -16,14 +16,11 @@ from naslab.compiler.layout import channels_last
 from naslab.compiler.supernet import Supernet, compile_supernet
 from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidValue, UnknownName
-from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity
+from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity, TaskLike
 from naslab.evaluators.batches import Batches
 from naslab.evaluators.fitting import count_right, losses_of, new_optimizer, scores, torch_generator
-from naslab.evaluators.objective import ACCURACY, Objective
+from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
 from naslab.space import Architecture, Recipe, SearchSpace
-
-if TYPE_CHECKING:
-    from naslab.tasks import Task
 
 FIDELITIES = ("step", "full-validation")
 
@@ -62,7 +59,7 @@ class OneShot(Evaluator):
         train: Labelled,
         validation: Labelled,
         recipe: Recipe,
-        objective: Objective = ACCURACY,
+        objective: TrainingObjective = ACCURACY,
         *,
         warm_up: float = 0.25,
         validation_batch: int | None = None,
@@ -80,7 +77,7 @@ class OneShot(Evaluator):
         self._state: _State | None = None
 
     @classmethod
-    def for_task(cls, task: Task, rng: np.random.Generator, *, epochs: int | None = None) -> Evaluator:  # type: ignore[override]
+    def for_task(cls, task: TaskLike, rng: np.random.Generator, *, epochs: int | None = None) -> Evaluator:  # type: ignore[override]
         """Weights trained by uniform paths on the task's training rows, which then only score: on all validation rows.
 
         Every step trains a uniformly drawn architecture on one batch (Guo et al. 2020, "SPOS"); no warm-up. The recipe
@@ -95,7 +92,7 @@ class OneShot(Evaluator):
         if problem.train is None or problem.validation is None or recipe is None:
             raise InvalidValue(f"one-shot weights of {task.id!r}: it has no rows to train on, or no recipe is known")
         recipe = dataclasses.replace(recipe, epochs=epochs or 4 * recipe.epochs, weight_decay=0.0)
-        made = cls(problem.space, problem.train, problem.validation, recipe, task.objective, warm_up=0.0)
+        made = cls(problem.space, problem.train, problem.validation, recipe, task.training_objective, warm_up=0.0)
         made.train_uniformly(rng)
         return AtFidelity(made, "full-validation")
 
@@ -186,7 +183,7 @@ class _State:
         return 100.0 * float(count_right(network, held.x, held.y)[0]) / len(held.y)
 
 
-def _loss(objective: Objective) -> Callable[[Tensor, Tensor], Tensor]:
+def _loss(objective: TrainingObjective) -> Callable[[Tensor, Tensor], Tensor]:
     if objective.kind == "classification" and not objective.class_weights:
         return functional.cross_entropy  # one kernel; the same loss up to its last bit
     losses = losses_of(objective)

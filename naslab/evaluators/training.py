@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import fx, nn
@@ -14,13 +13,10 @@ from naslab.compiler.network import compile_network
 from naslab.compiler.population import stack_networks
 from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidValue
-from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity
+from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity, TaskLike
 from naslab.evaluators.fitting import Training, fit, torch_generator
-from naslab.evaluators.objective import ACCURACY, Objective
+from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
 from naslab.space import Architecture, Recipe, SearchSpace
-
-if TYPE_CHECKING:
-    from naslab.tasks import Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +57,7 @@ class TrainingEvaluator(Evaluator):
         train: Labelled,
         validation: Labelled,
         recipe: Recipe,
-        objective: Objective = ACCURACY,
+        objective: TrainingObjective = ACCURACY,
         *,
         best_epoch: bool = False,
     ) -> None:
@@ -69,14 +65,14 @@ class TrainingEvaluator(Evaluator):
         self.objective, self.best_epoch = objective, best_epoch
 
     @classmethod
-    def for_task(cls, task: Task, rng: np.random.Generator, *, epochs: int | None = None) -> Evaluator:  # type: ignore[override]
+    def for_task(cls, task: TaskLike, rng: np.random.Generator, *, epochs: int | None = None) -> Evaluator:  # type: ignore[override]
         """Trainings on the task's rows by its table's recipe, or the first epochs of them."""
         problem = task.problem
         if problem.train is None or problem.validation is None or task.recipe is None:
             raise InvalidValue(f"training for {task.id!r}: it has no rows to train on, or no recipe is known")
         if epochs is not None and not 1 <= epochs <= task.recipe.epochs:
             raise InvalidValue(f"epochs={epochs} of a training. Allowed: 1 to the recipe's {task.recipe.epochs}")
-        made = cls(problem.space, problem.train, problem.validation, task.recipe, task.objective)
+        made = cls(problem.space, problem.train, problem.validation, task.recipe, task.training_objective)
         return AtFidelity(made, epochs)
 
     def train(self, architecture: Architecture, rng: np.random.Generator, epochs: int | None = None) -> Trained:

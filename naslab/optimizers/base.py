@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from naslab.evaluators.base import Evaluation, Fidelity
-from naslab.problem import Problem
+from naslab.evaluators import Evaluation, Fidelity
 from naslab.space import Architecture
+from naslab.tasks import Problem
 
 
 class Query(NamedTuple):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.optimizers.base import AskTell
-from naslab.problem import Problem
 from naslab.space import Architecture
+from naslab.tasks import Problem
 
 RESTART_TRIES = 1000
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from naslab.problem import Problem
+from naslab.tasks import Problem
 
 Class = TypeVar("Class", bound=type)
 

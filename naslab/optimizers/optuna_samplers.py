@@ -14,10 +14,10 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
 from optuna.trial import Trial, TrialState
 
 from naslab.errors import InvalidValue, UnknownMetric
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.optimizers.base import AskTell
-from naslab.problem import Problem
 from naslab.space import Architecture, Choice
+from naslab.tasks import Problem
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # or every run of a comparison announces its study
 VALID_TRIES = 10

@@ -8,13 +8,13 @@ from functools import cached_property
 import numpy as np
 
 from naslab.errors import InvalidValue, UnknownName
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.feasibility import Feasibility, Floats
 from naslab.optimizers.base import AskTell, Query
 from naslab.optimizers.policy import Baseline, Policy
 from naslab.optimizers.rewards import REWARDS
-from naslab.problem import Problem
 from naslab.space import Architecture
+from naslab.tasks import Problem
 
 SELECTIONS = ("most-probable", "rerank", "sample", "argmax", "best")
 FULL = "full-validation"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from naslab.errors import InvalidValue
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.feasibility import Floats
 from naslab.optimizers.policy_search import PolicySearch
-from naslab.problem import Problem
 from naslab.space import Architecture
+from naslab.tasks import Problem
 
 
 class PPO(PolicySearch):

@@ -10,14 +10,14 @@ from itertools import repeat
 import numpy as np
 
 from naslab.errors import InvalidValue, UnknownName
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.evaluators.predictors.catalogue import predictor_spec
 from naslab.feasibility import ENUMERABLE
 from naslab.optimizers.acquisition import acquire
 from naslab.optimizers.base import AskTell
 from naslab.optimizers.named import named
-from naslab.problem import Problem
 from naslab.space import Architecture
+from naslab.tasks import Problem
 
 CANDIDATES = ("mutation", "mutation-random", "random", "all")
 PATIENCE = 5

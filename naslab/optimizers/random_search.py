@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.optimizers.base import AskTell
 from naslab.space import Architecture
 

@@ -7,10 +7,10 @@ from collections import deque
 import numpy as np
 
 from naslab.errors import InvalidValue
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.optimizers.base import AskTell
-from naslab.problem import Problem
 from naslab.space import Architecture
+from naslab.tasks import Problem
 
 
 class RegularizedEvolution(AskTell):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.optimizers.policy_search import PolicySearch
-from naslab.problem import Problem
 from naslab.space import Architecture
+from naslab.tasks import Problem
 
 INITIAL_SPREAD = 1e-3
 

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 
 from naslab.errors import InvalidValue
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.feasibility import Floats
 from naslab.optimizers import estimators
 from naslab.optimizers.policy import Baseline
 from naslab.optimizers.tunas import TuNAS
-from naslab.problem import Problem
 from naslab.space import Architecture
+from naslab.tasks import Problem
 
 
 class Relax(TuNAS):

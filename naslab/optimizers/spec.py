@@ -22,7 +22,7 @@ import numpy as np
 from naslab import registry
 from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownName
 from naslab.optimizers.base import AskTell, GradientSearch, Optimizer
-from naslab.problem import Problem
+from naslab.tasks import Problem
 from naslab.written import check_types, read_options, split_options
 
 

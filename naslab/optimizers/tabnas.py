@@ -7,11 +7,11 @@ from functools import cached_property
 import numpy as np
 
 from naslab.errors import InvalidValue, UnknownName
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.feasibility import Feasibility, Floats
 from naslab.optimizers.policy_search import PolicySearch
-from naslab.problem import Problem
 from naslab.space import Architecture
+from naslab.tasks import Problem
 
 CORRECTIONS = ("exact", "monte-carlo", "none")
 SAMPLINGS = ("conditional", "reject")

@@ -7,12 +7,12 @@ from typing import ClassVar
 import numpy as np
 
 from naslab.errors import InvalidValue
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.optimizers.named import named
 from naslab.optimizers.policy_search import PolicySearch, checked_reward
 from naslab.optimizers.rewards import REWARDS
-from naslab.problem import Problem
 from naslab.space import Architecture
+from naslab.tasks import Problem
 
 
 class TuNAS(PolicySearch):

@@ -20,15 +20,15 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from naslab.errors import InvalidValue
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.evaluators.threads import one_thread
 from naslab.evaluators.zero_cost.base import WORST
 from naslab.evaluators.zero_cost.evaluator import ZeroCost
 from naslab.optimizers.base import AskTell
 from naslab.optimizers.named import named
 from naslab.optimizers.regularized_evolution import RegularizedEvolution
-from naslab.problem import Problem
 from naslab.space import Architecture
+from naslab.tasks import Problem
 
 
 class Scores:

@@ -10,12 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from naslab.analysis.statistics import Interval, bootstrap_interval
-from naslab.evaluators.objective import Objective
+from naslab.evaluators.training_objective import TrainingObjective
 
 Outputs = npt.NDArray[np.floating]
 
 
-def judged(outputs: Mapping[str, Outputs], y: npt.NDArray[Any], objective: Objective) -> pd.DataFrame:
+def judged(outputs: Mapping[str, Outputs], y: npt.NDArray[Any], objective: TrainingObjective) -> pd.DataFrame:
     """Test scores and by how much the first network is better, with bootstrap intervals over the test rows.
 
     Every resample is the same rows for all, so that the differences are paired. For metrics that are undefined without

@@ -17,7 +17,7 @@ from scipy import special
 from torch import nn
 
 from naslab.errors import InvalidDataset, InvalidValue, OutputError
-from naslab.evaluators.objective import Objective
+from naslab.evaluators.training_objective import TrainingObjective
 from naslab.tabular.delimited import Cells, read_cells
 from naslab.tabular.preprocessing import Preprocessor, TargetEncoder
 from naslab.tabular.reading import known_targets, values_of
@@ -41,7 +41,7 @@ class Model:
     network: nn.Module
     preprocessor: Preprocessor
     target: TargetEncoder
-    objective: Objective
+    objective: TrainingObjective
     about: Mapping[str, Any]
 
     def predict(self, rows: pd.DataFrame | str | Path) -> pd.DataFrame:
@@ -101,7 +101,7 @@ def save_model(
     network: nn.Module,
     preprocessor: Preprocessor,
     target: TargetEncoder,
-    objective: Objective,
+    objective: TrainingObjective,
     about: Mapping[str, Any],
 ) -> None:
     """Write a model into a folder that exists; ``model.json`` last, so that a folder that has it has all of it.
@@ -140,7 +140,7 @@ def load_model(folder: str | Path) -> Model:
         about = json.loads((folder / MODEL).read_text(encoding="utf-8"))
         preprocessor = Preprocessor.from_json((folder / PREPROCESSING).read_text(encoding="utf-8"))
         target = TargetEncoder.from_json((folder / TARGET).read_text(encoding="utf-8"))
-        objective = Objective(**about["objective"], scale=target.scale)
+        objective = TrainingObjective(**about["objective"], scale=target.scale)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             network = torch.export.load(folder / NETWORK).module()

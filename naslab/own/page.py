@@ -27,7 +27,7 @@ def sections(plan: Plan, frame: pd.DataFrame, trained: pd.DataFrame) -> list[Sec
         frame: As :attr:`naslab.own.search.OwnResult.frame`; the found network first, boosted trees last.
         trained: Every network that was trained from scratch: ``group, widths, params, validation``.
     """
-    objective = plan.task.objective
+    objective = plan.task.training_objective
     metric = f"{objective.metric} {objective.unit}".strip()
     found = Section("What was found")
     found.says.append(
@@ -57,7 +57,7 @@ def sections(plan: Plan, frame: pd.DataFrame, trained: pd.DataFrame) -> list[Sec
 
 def plot_sizes(plan: Plan, frame: pd.DataFrame, trained: pd.DataFrame) -> Axes:
     """Validation score against parameters; arguments as :func:`sections`."""
-    objective = plan.task.objective
+    objective = plan.task.training_objective
     found, trees = frame.iloc[0], frame.iloc[-1]
     with style():
         ax = new_axes(COLUMN_WIDTH + NAMES_WIDTH, right=NAMES_WIDTH)

@@ -17,21 +17,20 @@ from numpy.typing import NDArray
 from naslab import __version__
 from naslab.datasets.rows import Rows
 from naslab.errors import InvalidValue, UnknownName
-from naslab.evaluators.objective import METRICS, Objective
-from naslab.live import shared
-from naslab.loop import seed_sequence
+from naslab.evaluators.training_objective import METRICS, TrainingObjective
+from naslab.optimizers import OptimizerSpec, optimizer_spec
 from naslab.optimizers.policy_search import PolicySearch
-from naslab.optimizers.spec import OptimizerSpec, optimizer_spec
 from naslab.own.defaults import SHARE, STEPS, balanced_weights, default_widths, shared_recipe, training_recipe
 from naslab.own.scratch import Scratch
-from naslab.problem import Budget, Constraint, Problem
 from naslab.registry import entries, search_space
+from naslab.running import seed_sequence
 from naslab.space import Architecture, Recipe, SearchSpace
 from naslab.tabular.delimited import counted
 from naslab.tabular.preprocessing import Preprocessor, TargetEncoder
 from naslab.tabular.reading import RawTable, TaskKind, read_table
 from naslab.tabular.splitting import split
-from naslab.tasks import Task
+from naslab.tasks import Budget, Constraint, Problem, Task
+from naslab.tasks.rewards import shared
 
 ClassWeights = Literal["none", "balanced"]
 CLASS_WEIGHTS = ("none", "balanced")
@@ -168,7 +167,7 @@ def plan_search(
         source={"settings": repr(settings), "truth": repr(recipe)},
         test=test,
         recipe=recipe,
-        objective=objective,
+        training_objective=objective,
     ).constrained(constraint)
     task = shared(task, sharing)
     spec = _with_finalists(optimizer_spec(optimizer))
@@ -191,7 +190,9 @@ def extreme(space: SearchSpace, *, largest: bool) -> Architecture:
     return tuple(choice.options.index(pick(choice.options)) for choice in space.choices)
 
 
-def _objective(encoder: TargetEncoder, metric: str | None, class_weights: ClassWeights, y: NDArray[Any]) -> Objective:
+def _objective(
+    encoder: TargetEncoder, metric: str | None, class_weights: ClassWeights, y: NDArray[Any]
+) -> TrainingObjective:
     kind, classes = encoder.target.kind, len(encoder.target.classes)
     weights: tuple[float, ...] = ()
     if class_weights == "balanced":
@@ -201,11 +202,11 @@ def _objective(encoder: TargetEncoder, metric: str | None, class_weights: ClassW
     metric = metric or METRICS[kind][0]
     if metric == "roc-auc" and kind == "classification" and classes != 2:
         raise InvalidValue(f"metric roc-auc is for two classes; {encoder.target.name!r} has {classes}")
-    return Objective(kind, metric, weights, encoder.scale)
+    return TrainingObjective(kind, metric, weights, encoder.scale)
 
 
 def _no_reward() -> Any:
-    raise InvalidValue("give the task a reward: naslab.live.shared or live")
+    raise InvalidValue("give the task a reward: naslab.tasks.rewards.shared or live")
 
 
 def _check_limit(problem: Problem, constraint: Constraint) -> None:
@@ -239,7 +240,7 @@ def _data(raw: RawTable, parts: Sequence[NDArray[np.int64]], features: int) -> l
     ]
 
 
-def _judged(objective: Objective, encoder: TargetEncoder, class_weights: str, y: NDArray[Any]) -> str:
+def _judged(objective: TrainingObjective, encoder: TargetEncoder, class_weights: str, y: NDArray[Any]) -> str:
     says = f"Judged by {objective.metric} ({'higher' if objective.sign > 0 else 'lower'} is better)"
     if objective.kind == "regression":
         return f"{says}."

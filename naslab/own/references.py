@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from naslab.datasets.rows import Labelled
-from naslab.evaluators.objective import Objective
-from naslab.loop import seed_sequence
+from naslab.evaluators.training_objective import TrainingObjective
 from naslab.own.judging import Outputs
 from naslab.own.scratch import Candidate
-from naslab.problem import Problem
+from naslab.running import Recorded, seed_sequence
 from naslab.space import Architecture
-from naslab.trace import Recorded
+from naslab.tasks import Problem
 
 FINALISTS, RANDOM = 5, 5
 
@@ -46,11 +45,11 @@ def random_networks(problem: Problem, seed: int) -> list[Architecture]:
     return list(dict.fromkeys(problem.sample(rng) for _ in range(RANDOM)))
 
 
-def boosted_trees(train: Labelled, objective: Objective, seed: int) -> Callable[[Labelled], Outputs]:
+def boosted_trees(train: Labelled, objective: TrainingObjective, seed: int) -> Callable[[Labelled], Outputs]:
     """Scikit-learn's histogram gradient boosting with its defaults, on the features that networks see.
 
     Returns:
-        From rows to outputs as an :class:`~naslab.evaluators.objective.Objective` scores them.
+        From rows to outputs as an :class:`~naslab.evaluators.training_objective.TrainingObjective` scores them.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 

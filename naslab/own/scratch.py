@@ -11,14 +11,14 @@ import torch
 from torch import nn
 
 from naslab.datasets.rows import Labelled
-from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
+from naslab.evaluators import Evaluation, Evaluator, Fidelity
 from naslab.evaluators.fitting import outputs_of
-from naslab.evaluators.objective import Objective
 from naslab.evaluators.training import TrainingEvaluator
-from naslab.loop import seed_sequence
+from naslab.evaluators.training_objective import TrainingObjective
 from naslab.own.judging import Outputs
-from naslab.problem import Problem
+from naslab.running import seed_sequence
 from naslab.space import Architecture, Recipe
+from naslab.tasks import Problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class Scratch(Evaluator):
     problem: Problem
     test: Labelled
     recipe: Recipe
-    objective: Objective
+    objective: TrainingObjective
 
     clock = "measured"
 

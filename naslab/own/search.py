@@ -17,20 +17,18 @@ import pandas as pd
 
 from naslab import __version__
 from naslab.analysis.report import write_page
-from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
+from naslab.evaluators import Evaluation, Evaluator, Fidelity
 from naslab.evaluators.threads import one_thread
-from naslab.output import claimed_folder
 from naslab.own import references
 from naslab.own.judging import judged
 from naslab.own.model import MODEL, Model, load_model, save_model
 from naslab.own.page import CONSTANT, FOUND, RANDOM, RANDOM_BEST, TREES, sections
 from naslab.own.plan import ClassWeights, Plan, plan_search
 from naslab.own.scratch import Candidate, Trainings, network_outputs
-from naslab.problem import Budget
-from naslab.runs import run_one
+from naslab.running import claimed_folder, run_one, trace_path
 from naslab.space import Architecture
 from naslab.tabular.reading import TaskKind
-from naslab.trace import trace_path
+from naslab.tasks import Budget
 
 SPEC, RESULTS = "search.json", "results.csv"
 Progress = Callable[[int, int, str], None]
@@ -95,7 +93,7 @@ def search_csv(
         optimizer: As in :func:`naslab.search`.
         max: Limits on costs, ``{"params": 40000}``; by default a quarter of the largest network's parameters.
         kind: ``"classification"`` or ``"regression"``; by default what the target's values suggest.
-        metric: See :class:`naslab.evaluators.objective.Objective`; accuracy or r2 by default.
+        metric: See :class:`naslab.evaluators.training_objective.TrainingObjective`; accuracy or r2 by default.
         class_weights: ``"none"``: every row counts the same, so that probabilities are shares and accuracy is what is
             learnt. ``"balanced"``: every class counts the same.
         depth: Hidden layers.
@@ -149,12 +147,12 @@ def _run(plan: Plan, folder: Path, progress: Progress) -> None:
         "settings": dict(plan.settings),
         "versions": _versions(),
     }
-    save_model(folder, chosen[FOUND].network, plan.preprocessor, plan.target, task.objective, about)
+    save_model(folder, chosen[FOUND].network, plan.preprocessor, plan.target, task.training_objective, about)
 
 
 def _compared(plan: Plan, chosen: Mapping[str, Candidate]) -> pd.DataFrame:
     """The chosen networks and boosted trees: see :class:`OwnResult`. Looks at the test rows."""
-    task, objective = plan.task, plan.task.objective
+    task, objective = plan.task, plan.task.training_objective
     held, test = _rows(task.problem.validation), _rows(task.test)
     trees = references.boosted_trees(_rows(task.problem.train), objective, plan.seed)
     rows = [{"network": name, **_described(plan, candidate)} for name, candidate in chosen.items()]
@@ -169,7 +167,7 @@ def _described(plan: Plan, candidate: Candidate) -> dict[str, Any]:
     return {
         "widths": plan.space.to_string(candidate.architecture),
         "params": int(plan.task.problem.cost("params", candidate.architecture)),
-        "validation": plan.task.objective.sign * candidate.validation,
+        "validation": plan.task.training_objective.sign * candidate.validation,
     }
 
 

@@ -23,13 +23,13 @@ from naslab.compiler.network import compile_network, edge_name
 from naslab.datasets.catalogue import SOURCES
 from naslab.errors import InvalidValue, OutputError, WorkerDied
 from naslab.evaluators.calibration import calibration_seconds
-from naslab.locking import lock
 from naslab.pocket.benchmarks import Pocket, pocket
 from naslab.pocket.work import TIMINGS, time_block, train_block
+from naslab.running.locking import lock
+from naslab.running.workers import interrupts_held, start_worker
 from naslab.space import Architecture
 from naslab.tables.pocket import write_archive
 from naslab.tables.store import cache_folder
-from naslab.workers import interrupts_held, start_worker
 
 Progress = Callable[[int, int, str], None]
 

@@ -4,7 +4,7 @@
   the task's rows. Those with the same options share their passes.
 - ``reward``: the task's own, and ``reward[epochs=12]`` at one of its fidelities.
 - ``one-shot``, ``training`` and every other name registered under ``naslab.evaluators`` whose class has
-  :meth:`~naslab.evaluators.base.Evaluator.for_task`; ``package.module:Class`` likewise, or a function
+  :meth:`~naslab.evaluators.Evaluator.for_task`; ``package.module:Class`` likewise, or a function
   ``(task, rng, **options)``.
 
 Options stand in brackets: ``one-shot[epochs=20]``, ``naswot[batch=128]``.
@@ -24,7 +24,7 @@ import numpy as np
 
 from naslab import registry
 from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownEvaluator
-from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity
+from naslab.evaluators import AtFidelity, Evaluation, Evaluator, Fidelity
 from naslab.registry import checked_options
 from naslab.space import Architecture
 from naslab.tasks import Task

@@ -11,7 +11,7 @@ import numpy as np
 
 from naslab.errors import InvalidValue, UnknownName
 from naslab.feasibility import ENUMERABLE
-from naslab.loop import seed_sequence
+from naslab.running import seed_sequence
 from naslab.space import Architecture, SearchSpace, resolve
 from naslab.tasks import Task
 

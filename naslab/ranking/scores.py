@@ -24,14 +24,13 @@ import numpy as np
 
 import naslab
 from naslab.errors import InvalidValue, NaslabError, OutputError, PluginError, WorkerDied
-from naslab.evaluators.base import Evaluation, Evaluator
+from naslab.evaluators import Evaluation, Evaluator
 from naslab.evaluators.threads import one_thread
-from naslab.loop import seed_sequence
 from naslab.ranking.judges import Source, build, inputs_of, is_stateful, learns
+from naslab.running import differences, seed_sequence
+from naslab.running.workers import interrupts_held, start_worker
 from naslab.space import Architecture
 from naslab.tasks import Task
-from naslab.trace import differences
-from naslab.workers import interrupts_held, start_worker
 
 FORMAT = 1
 BATCH = 20

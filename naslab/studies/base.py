@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 import naslab
 from naslab.errors import OutputError, WorkerDied
-from naslab.workers import interrupts_held, start_worker
+from naslab.running.workers import interrupts_held, start_worker
 
 Progress = Callable[[int, int, str], None]
 Work = TypeVar("Work")

@@ -21,7 +21,6 @@ from naslab.analysis.contents import Section
 from naslab.analysis.report import write_page
 from naslab.analysis.style import Style, figure_of, new_axes, palette, style
 from naslab.evaluators.threads import one_thread
-from naslab.loop import seed_sequence
 from naslab.optimizers.estimators import (
     ControlVariate,
     Function,
@@ -31,6 +30,7 @@ from naslab.optimizers.estimators import (
     straight_through,
     variance_loss,
 )
+from naslab.running import seed_sequence
 from naslab.studies.base import Outcome, Progress, environment, in_processes
 
 CHOICES, OPTIONS = 3, 5

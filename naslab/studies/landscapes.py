@@ -6,12 +6,11 @@ from functools import cache
 
 import numpy as np
 
-from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
+from naslab.evaluators import Evaluation, Evaluator, Fidelity
 from naslab.feasibility import Floats
-from naslab.problem import Problem
 from naslab.registry import search_space
 from naslab.space import Architecture, SearchSpace
-from naslab.tasks import Task
+from naslab.tasks import Problem, Task
 
 CHOICES, OPTIONS = 20, 7
 GRID = 1000

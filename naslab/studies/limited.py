@@ -10,17 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.feasibility import AdditiveFit, fit_additive
-from naslab.loop import run, seed_sequence
-from naslab.optimizers.base import AskTell, Query
+from naslab.optimizers import AskTell, Query, optimizer_spec
 from naslab.optimizers.policy_search import FULL, PolicySearch
-from naslab.optimizers.spec import optimizer_spec
-from naslab.problem import Budget, Constraint, Problem
-from naslab.runs import constrained_task
+from naslab.running import Trace, constrained_task, run, seed_sequence
 from naslab.space import Architecture
-from naslab.tasks import Task
-from naslab.trace import Trace
+from naslab.tasks import Budget, Constraint, Problem, Task
 
 RULES = {
     "best": "best evaluated",

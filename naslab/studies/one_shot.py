@@ -16,17 +16,16 @@ import torch
 
 from naslab.errors import NaslabError, TrainingFailed
 from naslab.evaluators.threads import one_thread
-from naslab.loop import second_worth, seed_sequence
 from naslab.ops import Identity
+from naslab.optimizers import optimizer_spec
 from naslab.optimizers.gradient.curvature import Curvature, curvature_of
 from naslab.optimizers.gradient.derivations import softmax
 from naslab.optimizers.gradient.ranking import STATISTICS, Ranking
 from naslab.optimizers.gradient.search import OneShotSearch
-from naslab.optimizers.spec import optimizer_spec
-from naslab.problem import Constraint
-from naslab.runs import constrained_task
+from naslab.running import constrained_task, second_worth, seed_sequence
 from naslab.search_spaces.darts import darts
 from naslab.space import Architecture, SearchSpace
+from naslab.tasks import Constraint
 
 PUBLISHED_STEPS = 391
 """Steps of an epoch in the papers: half of CIFAR-10 in batches of 64."""

@@ -11,12 +11,12 @@ import pandas as pd
 
 from naslab.analysis.report import write_page
 from naslab.analysis.style import style
-from naslab.optimizers.spec import optimizer_spec
-from naslab.problem import Budget, Constraint
-from naslab.runs import constrained_task, run_one
+from naslab.optimizers import optimizer_spec
+from naslab.running import constrained_task, run_one
 from naslab.studies import one_shot_report as report
 from naslab.studies.base import Outcome, Progress, environment, in_processes
 from naslab.studies.one_shot import Genotype, Ranked, Training, Trial, genotype, rank, skip_share, train, trial
+from naslab.tasks import Budget, Constraint
 
 TASK = "pocket-cell/mnist"
 SECONDS = 40.0

@@ -21,7 +21,7 @@ from naslab.errors import InvalidValue, NaslabError
 from naslab.evaluators.predictors.base import Predictor
 from naslab.evaluators.predictors.catalogue import predictor_spec
 from naslab.evaluators.threads import one_thread
-from naslab.loop import seed_sequence
+from naslab.running import seed_sequence
 from naslab.space import Architecture, SearchSpace
 from naslab.tables.store import find_table
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from naslab.analysis.data import COMPLETE, FloatArray
 from naslab.analysis.statistics import bootstrap_interval
-from naslab.comparison import compare
-from naslab.results import Results
+from naslab.running.comparison import compare
+from naslab.running.results import Results
 from naslab.studies.base import Outcome, Progress
 from naslab.tables.store import find_table, table_names
 

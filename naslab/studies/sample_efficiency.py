@@ -8,10 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from naslab.loop import seed_sequence
-from naslab.optimizers.base import Query
+from naslab.optimizers import Query, optimizer_spec
 from naslab.optimizers.policy_search import PolicySearch
-from naslab.optimizers.spec import optimizer_spec
+from naslab.running import seed_sequence
 from naslab.studies.landscapes import Landscape, landscape_task
 
 TARGETS: Mapping[str, float] = {

@@ -11,14 +11,14 @@ from matplotlib.axes import Axes
 from naslab.analysis.contents import Section
 from naslab.analysis.report import write_page
 from naslab.analysis.style import legend_above, log_ticks, new_axes, palette, style
-from naslab.problem import Constraint
-from naslab.runs import constrained_task
+from naslab.running import constrained_task
 from naslab.studies import tuning
 from naslab.studies.base import Outcome, Progress, environment
 from naslab.studies.cells import cells_sections
 from naslab.studies.limited import RULES, Run, limits
 from naslab.studies.limited_report import curve, draw_curves, summary
 from naslab.studies.tuning import OURS, SEARCHES, Runner, Tuned
+from naslab.tasks import Constraint
 
 TASKS = ("pocket-mlp/segments", "pocket-mlp/mnist")
 SHARED, SHARED_STEPS = "pocket-mlp/segments@shared", 1600

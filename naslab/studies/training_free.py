@@ -12,15 +12,13 @@ from naslab.datasets.cifar import load_cifar
 from naslab.errors import InvalidTable, InvalidValue
 from naslab.evaluators.threads import one_thread
 from naslab.evaluators.zero_cost.evaluator import ZeroCost
-from naslab.loop import run, seed_sequence
 from naslab.optimizers.zero_cost import AREA
-from naslab.problem import Budget, Problem
 from naslab.registry import search_space
+from naslab.running import Trace, run, seed_sequence
 from naslab.space import Architecture
 from naslab.studies.base import Picks, Progress, TrainingFree, in_processes
 from naslab.tables.format import Table
-from naslab.tasks import Task
-from naslab.trace import Trace
+from naslab.tasks import Budget, Problem, Task
 
 BLOCK = 25
 """Cells that are scored between two writes."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from naslab.results import Results
+from naslab.running.results import Results
 from naslab.studies.base import Further, Picks, Progress, TrainingFree
 from naslab.studies.training_free import BATCH, Scored, scored_cells, training_free_rows
 from naslab.tables.format import Table

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from naslab.errors import InvalidValue
-from naslab.images import with_images
-from naslab.optimizers.spec import optimizer_spec
-from naslab.problem import Budget, Constraint
-from naslab.runs import constrained_task, default_budget, run_one
+from naslab.optimizers import optimizer_spec
+from naslab.running import constrained_task, default_budget, run_one, trace_path
 from naslab.studies.base import Further, Picks, Progress, WeightSharing, in_processes
 from naslab.tables.format import Table
-from naslab.trace import trace_path
+from naslab.tasks import Budget, Constraint
+from naslab.tasks.images import with_images
 
 FOLDER = "weight-sharing"
 

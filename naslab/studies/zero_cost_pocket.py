@@ -19,10 +19,10 @@ from naslab.analysis.labels import block_height, block_width, label_ends
 from naslab.analysis.report import write_page
 from naslab.analysis.style import INK, new_axes, palette, style
 from naslab.evaluators.threads import one_thread
-from naslab.loop import seed_sequence
 from naslab.ranking.correlate import Correlations, correlate
 from naslab.ranking.judges import build, sources
 from naslab.ranking.populations import draw
+from naslab.running import seed_sequence
 from naslab.studies.base import Outcome, Progress
 from naslab.studies.zero_cost import ENSEMBLED, ENSEMBLES, about, spearman_of, with_ensembles
 

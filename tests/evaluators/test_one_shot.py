@@ -15,11 +15,10 @@ from naslab.datasets.rows import Rows
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.one_shot import OneShot
 from naslab.evaluators.table import TableTruth
-from naslab.live import live, shared
-from naslab.problem import Problem
-from naslab.runs import search
+from naslab.running import search
 from naslab.space import Recipe
-from naslab.tasks import Task
+from naslab.tasks import Problem, Task
+from naslab.tasks.rewards import live, shared
 
 SPACE = naslab.search_space("mlp", in_features=4, out_features=2, widths=((2, 8, 4), (3, 6)))
 

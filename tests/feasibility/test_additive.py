@@ -10,7 +10,7 @@ import pytest
 import naslab
 from naslab.errors import InvalidValue
 from naslab.feasibility import Feasibility, fit_additive
-from naslab.problem import Constraint
+from naslab.tasks import Constraint
 
 SIZES = (3, 2, 4)
 ROWS = np.array(list(np.ndindex(SIZES)))

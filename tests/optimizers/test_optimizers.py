@@ -13,10 +13,10 @@ from toy_tasks import BEST, ToyReward, height, toy_task
 
 import naslab
 from naslab.errors import NaslabError
-from naslab.optimizers.spec import optimizer_spec
-from naslab.problem import Constraint
+from naslab.optimizers import optimizer_spec
 from naslab.registry import entries
 from naslab.space import Architecture
+from naslab.tasks import Constraint
 
 # By default these return the most probable architecture: what all others return is compared here.
 POLICIES = [f"{name}[selection=best]" for name in ("tabnas", "tunas", "mnasnet-reinforce", "ppo")]

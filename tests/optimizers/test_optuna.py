@@ -12,9 +12,9 @@ from optuna.trial import TrialState
 from toy_tasks import ToyReward, height, toy_task
 
 import naslab
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.optimizers.optuna_samplers import OptunaGP, OptunaNSGAII, OptunaOptimizer, OptunaTPE
-from naslab.problem import Constraint, Problem
+from naslab.tasks import Constraint, Problem
 
 KINDS = [OptunaTPE, OptunaGP, OptunaNSGAII]
 LIMITS = ["params=20", "macs=12"]

@@ -10,8 +10,8 @@ from toy_tasks import toy_task
 
 from naslab.optimizers.policy import Policy
 from naslab.optimizers.ppo import PPO
-from naslab.problem import Constraint
 from naslab.space import Rule
+from naslab.tasks import Constraint
 
 LIMIT = Constraint.parse(["params=24"])
 RULE = Rule(("width1", "width2"), frozenset({(0, 0), (2, 0), (2, 1), (3, 2)}))

@@ -14,12 +14,12 @@ from toy_tasks import ToyReward, toy_space, toy_task
 
 import naslab
 from naslab.errors import NaslabError
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.evaluators.predictors.catalogue import predictor
+from naslab.optimizers import optimizer_spec
 from naslab.optimizers.predictor_guided import PredictorGuided
-from naslab.optimizers.spec import optimizer_spec
-from naslab.problem import Constraint, Problem
 from naslab.space import Architecture
+from naslab.tasks import Constraint, Problem
 from naslab.testing import check_optimizer
 
 RIDGE = "predictor=kernel-ridge,acquisition=mean"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from toy_tasks import toy_task
 
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.optimizers.regularized_evolution import RegularizedEvolution
 from naslab.space import Architecture
 

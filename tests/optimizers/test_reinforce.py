@@ -10,7 +10,7 @@ import pytest
 from toy_tasks import toy_task
 
 import naslab
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.optimizers.policy import Policy
 from naslab.optimizers.reinforce import Reinforce
 

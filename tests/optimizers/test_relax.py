@@ -12,7 +12,7 @@ from toy_tasks import ToyReward, height, toy_task
 
 import naslab
 from naslab.errors import InvalidValue
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.optimizers import estimators
 from naslab.optimizers.policy import Policy
 from naslab.optimizers.relax import Relax

@@ -10,9 +10,9 @@ from toy_tasks import toy_task
 
 import naslab
 from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownHyperparameter, UnknownName, UnknownOptimizer
+from naslab.optimizers import optimizer_spec
 from naslab.optimizers.random_search import RandomSearch
 from naslab.optimizers.regularized_evolution import RegularizedEvolution
-from naslab.optimizers.spec import optimizer_spec
 from naslab.written import parse_list
 
 GOOD = """

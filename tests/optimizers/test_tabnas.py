@@ -11,12 +11,12 @@ from toy_tasks import ToyReward, height, toy_task
 
 import naslab
 from naslab.errors import InvalidValue, UnknownName
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.optimizers.policy import Policy
 from naslab.optimizers.ppo import PPO
 from naslab.optimizers.tabnas import TabNAS
 from naslab.optimizers.tunas import TuNAS
-from naslab.problem import Constraint
+from naslab.tasks import Constraint
 
 LIMIT = Constraint.parse(["params=24"])
 TASK = toy_task(ToyReward()).constrained(LIMIT)

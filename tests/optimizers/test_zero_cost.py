@@ -15,14 +15,14 @@ from toy_tasks import MeasuredReward, ToyReward, toy_space, toy_task
 
 import naslab
 from naslab.errors import InvalidSpace, NaslabError
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.ops import Identity, Linear, Operation, ReLU
-from naslab.optimizers.spec import optimizer_spec
+from naslab.optimizers import optimizer_spec
 from naslab.optimizers.zero_cost import AREA, NASWOT, Scores, ZeroCostEvolution
-from naslab.problem import Problem
+from naslab.running import trace_path
 from naslab.space import Architecture, Choice, SearchSpace
+from naslab.tasks import Problem
 from naslab.testing import check_optimizer, toy_trainings
-from naslab.trace import trace_path
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from naslab.evaluators.objective import ACCURACY, Objective
+from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
 from naslab.own.judging import judged
 
 RNG = np.random.default_rng(0)
@@ -43,7 +43,7 @@ def test_differences_are_paired():
 def test_errors_are_shown_as_they_are_and_less_is_better():
     y = RNG.standard_normal(400)
     small, large = ((y + error * RNG.standard_normal(400))[:, None] for error in (0.1, 0.5))
-    frame = judged({"found": small, "other": large}, y, Objective("regression", "rmse", scale=10.0))
+    frame = judged({"found": small, "other": large}, y, TrainingObjective("regression", "rmse", scale=10.0))
     assert frame["test"].tolist() == pytest.approx([1.0, 5.0], rel=0.1)
     assert (frame["test low"] < frame["test"]).all()
     assert (frame["test"] < frame["test high"]).all()
@@ -55,5 +55,5 @@ def test_a_rare_class_is_in_every_resample():
     """Three of 400 rows: one resample in twenty would have none of them."""
     y = (np.arange(400) < 3).astype(np.int64)
     outputs = np.column_stack([np.zeros(400), y + RNG.standard_normal(400)])
-    frame = judged({"found": outputs}, y, Objective(metric="roc-auc"))
+    frame = judged({"found": outputs}, y, TrainingObjective(metric="roc-auc"))
     assert frame["test low"][0] < frame["test"][0] < frame["test high"][0]

@@ -11,7 +11,7 @@ from own_tables import write_table
 
 from naslab.errors import InvalidDataset, InvalidValue, UnknownMetric, UnknownName, UnknownOptimizer, UnknownSearchSpace
 from naslab.own.plan import extreme, plan_search
-from naslab.problem import Budget
+from naslab.tasks import Budget
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_shared_weights_are_trained_for_the_budget(table):
 
 
 def test_class_weights(table):
-    weights = plan_search(table, "target", class_weights="balanced").task.objective.class_weights
+    weights = plan_search(table, "target", class_weights="balanced").task.training_objective.class_weights
     train = plan_search(table, "target").task.problem.train
     assert weights == pytest.approx([len(train) / 2 / count for count in np.bincount(train.y)])
     assert weights[1] > 2.5 * weights[0]
@@ -78,7 +78,7 @@ def test_class_weights(table):
 
 def test_a_number_is_judged_in_its_own_unit(tmp_path):
     plan = plan_search(write_table(tmp_path / "t.csv", kind="regression"), "target", metric="mae")
-    assert plan.task.objective.scale == plan.target.scale > 1000
+    assert plan.task.training_objective.scale == plan.target.scale > 1000
     assert plan.task.metric == "test mae (negated)"
     assert plan.space.graph.nodes["y"]["width"] == 1
     assert "Judged by mae (lower is better)." in plan.says

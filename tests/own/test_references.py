@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from own_tables import write_table
 
-from naslab.evaluators.base import Evaluation
-from naslab.optimizers.base import Query
+from naslab.evaluators import Evaluation
+from naslab.optimizers import Query
 from naslab.own import references
 from naslab.own.plan import plan_search
-from naslab.trace import Recorded, Step
+from naslab.running import Recorded, Step
 
 
 def recorded(end: dict[str, object], *scores: float, infeasible: int = -1) -> Recorded:
@@ -46,5 +46,5 @@ def test_boosted_trees_are_scikit_learns(tmp_path):
     plan = plan_search(write_table(tmp_path / "t.csv"), "target", class_weights="balanced")
     train, test = plan.task.problem.train, plan.task.test
     trees = HistGradientBoostingClassifier(random_state=3, class_weight="balanced").fit(train.x, train.y)
-    ours = references.boosted_trees(train, plan.task.objective, 3)(test)
+    ours = references.boosted_trees(train, plan.task.training_objective, 3)(test)
     np.testing.assert_allclose(np.exp(ours), trees.predict_proba(test.x), rtol=1e-6)

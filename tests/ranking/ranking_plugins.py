@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from naslab.evaluators.base import Evaluation, Evaluator
+from naslab.evaluators import Evaluation, Evaluator
 from naslab.space import Architecture
 from naslab.tasks import Task
 

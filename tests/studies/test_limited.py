@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 import naslab
-from naslab.runs import search
+from naslab.running import search
 from naslab.studies import ablation, tradeoff, tuning
 from naslab.studies.limited import Run, judge, limits
 from naslab.studies.limited_report import against, mean_regret

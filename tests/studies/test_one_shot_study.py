@@ -10,9 +10,8 @@ import pytest
 
 import naslab
 from naslab.errors import TrainingFailed
-from naslab.optimizers.base import Step
+from naslab.optimizers import Step, optimizer_spec
 from naslab.optimizers.gradient.search import OneShotSearch
-from naslab.optimizers.spec import optimizer_spec
 from naslab.studies import one_shot, one_shot_pocket
 from naslab.studies.one_shot import Genotype, Ranked, Training, Trial, genotype, rank, train, trial, written
 from naslab.studies.one_shot_report import cell_of, collapse, perturbations, rankings, sensitivity

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from toy_tasks import ROWS
 
-from naslab.comparison import compare
 from naslab.reproduce import Study, experiment
+from naslab.running.comparison import compare
 from naslab.studies import predictor_search
 from naslab.tables.store import find_table
 

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from naslab.evaluators.base import Evaluation
-from naslab.optimizers.spec import optimizer_spec
-from naslab.problem import Problem
+from naslab.evaluators import Evaluation
+from naslab.optimizers import optimizer_spec
 from naslab.studies import sample_efficiency_study as study
 from naslab.studies.landscapes import landscape_space
 from naslab.studies.sample_efficiency import KINDS, MODE, TARGETS, Run, samples_needed
+from naslab.tasks import Problem
 
 
 def test_random_search_needs_a_thousand_samples_for_the_best_thousandth():

@@ -10,7 +10,7 @@ from cifar_files import stand_in
 
 import naslab
 from naslab.errors import InvalidValue
-from naslab.optimizers.spec import optimizer_spec
+from naslab.optimizers import optimizer_spec
 from naslab.reproduce import Experiment, experiment, run_experiment
 from naslab.studies.weight_sharing import FOLDER
 from naslab.tables.store import find_table

@@ -5,20 +5,17 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
 from naslab.errors import InvalidValue
-from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
+from naslab.evaluators.base import Evaluation, Evaluator, Fidelity, TaskLike
 from naslab.evaluators.predictors.features import FeatureScale
 from naslab.evaluators.predictors.targets import transform
 from naslab.space import Architecture, SearchSpace
-
-if TYPE_CHECKING:
-    from naslab.tasks import Task
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,7 +54,7 @@ class Predictor(Evaluator):
         self._scale: FeatureScale | None = None
 
     @classmethod
-    def for_task(cls, task: Task, rng: np.random.Generator, *, labels: int = 100, **options: Any) -> Predictor:
+    def for_task(cls, task: TaskLike, rng: np.random.Generator, *, labels: int = 100, **options: Any) -> Predictor:
         """A predictor fitted to the task's rewards of uniformly drawn architectures.
 
         Args:

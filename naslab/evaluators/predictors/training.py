@@ -14,7 +14,7 @@ from naslab.errors import InvalidValue
 
 Inputs = tuple[Tensor, ...]
 """What a network takes, each with one row per architecture."""
-Objective = Callable[[Inputs, Tensor], Tensor]
+TrainingObjective = Callable[[Inputs, Tensor], Tensor]
 """The loss of a batch, from its inputs and its targets."""
 
 _ROWS_AT_ONCE = 512  # when predicting: what a transformer computes from more falls out of the processor's cache
@@ -95,7 +95,7 @@ class Training:
     def __init__(
         self,
         model: nn.Module,
-        objective: Objective,
+        objective: TrainingObjective,
         inputs: Inputs,
         targets: Tensor,
         schedule: Schedule,

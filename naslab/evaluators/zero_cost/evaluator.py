@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from naslab.compiler.layout import channels_last
 from naslab.compiler.network import compile_network
 from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidDataset, InvalidValue
-from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
+from naslab.evaluators.base import Evaluation, Evaluator, Fidelity, TaskLike
 from naslab.evaluators.fitting import torch_generator
 from naslab.evaluators.zero_cost.base import scores
 from naslab.evaluators.zero_cost.blocks import cut_nodes
@@ -23,9 +22,6 @@ from naslab.evaluators.zero_cost.catalogue import proxies as named
 from naslab.evaluators.zero_cost.shared import Pass
 from naslab.evaluators.zero_cost.training import Short
 from naslab.space import Architecture, SearchSpace
-
-if TYPE_CHECKING:
-    from naslab.tasks import Task
 
 
 class ZeroCost(Evaluator):
@@ -80,7 +76,7 @@ class ZeroCost(Evaluator):
     @classmethod
     def for_task(  # type: ignore[override]
         cls,
-        task: Task,
+        task: TaskLike,
         rng: np.random.Generator,
         *,
         proxies: Sequence[str] | str = "all",

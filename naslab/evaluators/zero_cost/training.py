@@ -11,7 +11,7 @@ from torch import Tensor
 from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators.fitting import fit, losses_of, new_optimizer
-from naslab.evaluators.objective import ACCURACY
+from naslab.evaluators.training_objective import ACCURACY
 from naslab.evaluators.zero_cost.base import WORST
 from naslab.evaluators.zero_cost.shared import Pass
 from naslab.evaluators.zero_cost.values import copied

@@ -16,8 +16,8 @@ from naslab.evaluators.fitting import torch_generator
 from naslab.optimizers.gradient.relaxations import Sampled
 from naslab.optimizers.gradient.search import OneShotSearch
 from naslab.optimizers.named import named
-from naslab.problem import Problem
 from naslab.space import Architecture, SearchSpace
+from naslab.tasks import Problem
 
 HIDDEN, LAYERS, INITIAL = 32, 2, 0.1
 TEMPERATURE, TANH = 5.0, 2.5

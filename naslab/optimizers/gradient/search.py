@@ -30,8 +30,8 @@ from naslab.optimizers.gradient.relaxations import RELAXATIONS, new_relaxation
 from naslab.optimizers.gradient.sampled_updates import new_update
 from naslab.optimizers.gradient.stopping import new_stopping
 from naslab.optimizers.gradient.updates import Learner
-from naslab.problem import Problem
 from naslab.space import Architecture, scope
+from naslab.tasks import Problem
 
 
 class OneShotSearch(GradientSearch):

@@ -9,9 +9,8 @@ import naslab
 from naslab.datasets.rows import Rows
 from naslab.evaluators.table import TableTruth
 from naslab.ops import Identity, Linear, Zero
-from naslab.problem import Problem
 from naslab.space import Choice
-from naslab.tasks import Task
+from naslab.tasks import Problem, Task
 
 
 def rows(count: int, seed: int, features: int = 6) -> Rows:

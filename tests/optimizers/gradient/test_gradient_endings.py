@@ -13,6 +13,7 @@ import naslab
 from naslab.compiler.primitives import BatchNorm
 from naslab.errors import InvalidValue, TrainingFailed, UnknownName
 from naslab.ops import Conv, Identity, PooledLinear, Zero
+from naslab.optimizers import optimizer_spec
 from naslab.optimizers.gradient.curvature import Curvature
 from naslab.optimizers.gradient.enas import Controller, Drawn
 from naslab.optimizers.gradient.penalties import ExpectedCost
@@ -21,9 +22,8 @@ from naslab.optimizers.gradient.search import OneShotSearch
 from naslab.optimizers.gradient.stopping import Eigenvalue
 from naslab.optimizers.gradient.strategies import DARTS
 from naslab.optimizers.gradient.updates import Learner
-from naslab.optimizers.spec import optimizer_spec
-from naslab.problem import Problem
 from naslab.space import Choice
+from naslab.tasks import Problem
 from naslab.testing import toy_trainings
 
 TASK = toy_task()

@@ -15,14 +15,14 @@ from gradient_toys import toy_task
 
 import naslab
 from naslab.errors import InvalidValue, OutputError, TrainingFailed, UnknownName
+from naslab.optimizers import optimizer_spec
 from naslab.optimizers.gradient.perturbations import new_perturbation
 from naslab.optimizers.gradient.relaxations import new_relaxation
 from naslab.optimizers.gradient.search import OneShotSearch
 from naslab.optimizers.gradient.strategies import DARTS, GDAS, PCDARTS
-from naslab.optimizers.spec import optimizer_spec
-from naslab.problem import Constraint
 from naslab.registry import entries
-from naslab.runs import search as run_search
+from naslab.running import search as run_search
+from naslab.tasks import Constraint
 
 NAMES = [e.name for e in entries("optimizers").values() if optimizer_spec(e.name).unit == "epochs"]
 TASK = toy_task()
@@ -307,7 +307,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_checkpoint(tmp_pat
 
 def test_a_budget_in_seconds_counts_whole_epochs(monkeypatch):
     clock = iter(range(1000))
-    monkeypatch.setattr("naslab.gradient_loop.time.process_time", lambda: float(next(clock)))
+    monkeypatch.setattr("naslab.running.gradient_loop.time.process_time", lambda: float(next(clock)))
     result = run_search(TASK, OPTIMIZER, budget="7s")
     # Of the three between the first and the last look at the clock, one went into saying what would be returned.
     assert [step.evaluation.seconds for step in result.trace.steps] == [2.0, 2.0, 2.0]

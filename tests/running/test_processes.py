@@ -86,7 +86,7 @@ def test_a_worker_that_dies_is_reported_in_one_line(stored_task: str, tmp_path: 
 # Says for each whether it was killed while it ran.
 KILLED = """
 import json, os, signal, sys, time
-import naslab, naslab.comparison, naslab.optimizers.optuna_samplers
+import naslab, naslab.running.comparison, naslab.optimizers.optuna_samplers
 task, optimizers, seeds, budget, workers, out, moments = json.loads(sys.argv[1])
 def attempt():
     naslab.compare([task], optimizers, seeds=seeds, budget=budget, out=out, workers=workers)

@@ -1,4 +1,4 @@
-"""What an optimizer may see, and what it may spend: problems, their limits, and budgets."""
+"""What an optimizer may see: a space, rows, and the limits that an architecture must keep."""
 
 from __future__ import annotations
 
@@ -14,52 +14,9 @@ import numpy.typing as npt
 
 from naslab.datasets.rows import Labelled
 from naslab.errors import InvalidValue, UnknownMetric
-from naslab.evaluators.base import Fidelity
+from naslab.evaluators import Fidelity
 from naslab.feasibility import Backend, Feasibility, FeasibleSet, largest
 from naslab.space import METRICS, Architecture, Factor, SearchSpace
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How much a run may spend.
-
-    Attributes:
-        amount: More than zero.
-        unit: ``"s"`` for seconds on the common clock, ``"evaluations"`` for a number of queries, ``"epochs"`` for
-            passes of a gradient search over its training rows.
-    """
-
-    amount: float
-    unit: str
-
-    @classmethod
-    def parse(cls, text: str | int | float | Budget) -> Budget:
-        """``"12000s"`` are seconds, ``"50epochs"`` epochs, ``100`` or ``"100"`` evaluations.
-
-        Raises:
-            InvalidValue: Anything else, or nothing to spend.
-        """
-        if isinstance(text, Budget):
-            return text
-        written = str(text).strip()
-        suffix = next((each for each in ("epochs", "s") if written.endswith(each)), "")
-        unit = suffix or "evaluations"
-        try:
-            amount = float(written.removesuffix(suffix))
-        except ValueError:
-            amount = math.nan
-        whole = unit == "s" or amount == int(amount if math.isfinite(amount) else 0)
-        if not (math.isfinite(amount) and amount > 0 and whole):
-            raise InvalidValue(
-                f"budget {written!r}: give evaluations (such as 100) or seconds (such as 12000s), above 0; a gradient "
-                "search also takes epochs (50epochs)"
-            )
-        return cls(amount, unit)
-
-    def __str__(self) -> str:
-        # Exact: what is written is what a resumed comparison is compared with.
-        amount = int(self.amount) if self.amount == int(self.amount) else self.amount
-        return f"{amount}" if self.unit == "evaluations" else f"{amount}{self.unit}"
 
 
 class TabulatedCost(Mapping[Architecture, float]):
@@ -140,7 +97,7 @@ class Problem:
     Attributes:
         space: The search space.
         constraint: Limits on costs.
-        fidelities: What :class:`~naslab.optimizers.base.Query` may ask for, least thorough first; empty where there
+        fidelities: What :class:`~naslab.optimizers.Query` may ask for, least thorough first; empty where there
             is no choice.
         fidelity: What is meant where a query states none.
         measured: Costs that were measured for every architecture, by name.

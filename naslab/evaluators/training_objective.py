@@ -24,7 +24,7 @@ _LEAST_PROBABILITY = 1e-15
 
 
 @dataclass(frozen=True)
-class Objective:
+class TrainingObjective:
     """Classification by cross-entropy, or regression by the mean squared error, and a metric.
 
     Networks give one number per class (logits; anything that a softmax turns into probabilities, such as their
@@ -110,5 +110,5 @@ def _classified(metric: str, outputs: npt.NDArray[np.float64], y: npt.NDArray[np
     return 100.0 * float(ranks.sum() - positive * (positive + 1) / 2) / (positive * negative)
 
 
-ACCURACY = Objective()
+ACCURACY = TrainingObjective()
 """The default: cross-entropy and accuracy."""

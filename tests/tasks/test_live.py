@@ -15,15 +15,15 @@ import toy_tasks
 from toy_tasks import traces
 
 import naslab
-from naslab import Evaluation, Evaluator, Problem, Query, Task, compare, loop
+from naslab import Evaluation, Evaluator, Problem, Query, Task, compare
 from naslab.datasets.rows import Rows
 from naslab.errors import InvalidValue
 from naslab.evaluators import calibration
 from naslab.evaluators.table import TableTruth
 from naslab.evaluators.training import TrainingEvaluator
-from naslab.live import live
+from naslab.running import loop, trace_path
 from naslab.space import Architecture, Recipe
-from naslab.trace import trace_path
+from naslab.tasks.rewards import live
 
 SPACE = naslab.search_space("mlp", in_features=4, out_features=2, depth=2, widths=(1, 4, 12))
 RECIPE = Recipe(epochs=3, batch=16, learning_rate=0.1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from naslab.errors import OutputError
-from naslab.output import check_folder, claimed_folder
+from naslab.running import check_folder, claimed_folder
 
 MINE = {"seeds": 3, "widths": (4, 8)}
 

@@ -6,13 +6,13 @@ import dataclasses
 from dataclasses import dataclass
 
 from naslab.errors import InvalidValue
-from naslab.evaluators.base import Evaluator, Fidelity
-from naslab.evaluators.objective import Objective
+from naslab.evaluators import Evaluator, Fidelity
 from naslab.evaluators.one_shot import FIDELITIES, OneShot
 from naslab.evaluators.training import TrainingEvaluator
-from naslab.problem import Problem
+from naslab.evaluators.training_objective import TrainingObjective
 from naslab.space import Recipe
 from naslab.tasks import Task
+from naslab.tasks.problem import Problem
 
 
 def live(task: Task, recipe: Recipe | None = None) -> Task:
@@ -58,7 +58,7 @@ class _Reward:
     kind: type[TrainingEvaluator] | type[OneShot]
     problem: Problem
     recipe: Recipe
-    objective: Objective
+    objective: TrainingObjective
 
     def __call__(self) -> Evaluator:
         assert self.problem.train is not None
@@ -86,6 +86,6 @@ def _trained(
         task,
         id=f"{task.id}@{mode}",
         problem=problem,
-        reward=_Reward(kind, problem, recipe, task.objective),
+        reward=_Reward(kind, problem, recipe, task.training_objective),
         source={**task.source, "reward": repr(recipe)},
     )

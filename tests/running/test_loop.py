@@ -17,14 +17,11 @@ import toy_tasks
 from toy_tasks import MeasuredReward, ToyReward, toy_task
 
 import naslab
-from naslab import loop
 from naslab.errors import InvalidValue, OutputError, PluginError
-from naslab.evaluators.base import Evaluation, Evaluator
-from naslab.loop import StepGenerator, seed_sequence
-from naslab.problem import Constraint
+from naslab.evaluators import Evaluation, Evaluator
+from naslab.running import StepGenerator, loop, seed_sequence, trace_path
 from naslab.space import Architecture
-from naslab.tasks import Task
-from naslab.trace import trace_path
+from naslab.tasks import Constraint, Task
 
 LARGE = (3, 2, 2)
 

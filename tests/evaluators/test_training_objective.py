@@ -19,9 +19,9 @@ from naslab.compiler.population import stack_networks
 from naslab.datasets.rows import Rows
 from naslab.errors import InvalidValue, UnknownMetric
 from naslab.evaluators.fitting import fit, losses_of
-from naslab.evaluators.objective import ACCURACY, METRICS, Objective
 from naslab.evaluators.one_shot import OneShot
 from naslab.evaluators.training import TrainingEvaluator
+from naslab.evaluators.training_objective import ACCURACY, METRICS, TrainingObjective
 from naslab.space import Recipe
 
 RNG = np.random.default_rng(0)
@@ -31,7 +31,7 @@ PREDICTED = (NUMBERS + 0.5 * RNG.standard_normal(200)).astype(np.float32)[:, Non
 SPACE = naslab.search_space("mlp", in_features=4, out_features=3, depth=2, widths=(2, 5, 16))
 LINE = naslab.search_space("mlp", in_features=4, out_features=1, depth=2, widths=(2, 5, 16))
 RECIPE = Recipe(epochs=4, batch=16, learning_rate=0.05)
-SQUARES = Objective("regression", "r2")
+SQUARES = TrainingObjective("regression", "r2")
 
 
 def sloped(count: int, seed: int) -> Rows:
@@ -53,15 +53,15 @@ def test_metrics_of_a_classification():
         "log-loss": -metrics.log_loss(LABELS, softmax(LOGITS)),
     }
     for metric, value in expected.items():
-        assert Objective(metric=metric).score(LOGITS, LABELS) == pytest.approx(value)
+        assert TrainingObjective(metric=metric).score(LOGITS, LABELS) == pytest.approx(value)
 
 
 def test_area_under_the_curve_counts_ties_as_one_half():
     y, logits = LABELS % 2, np.round(LOGITS[:, :2])
     expected = metrics.roc_auc_score(y, logits[:, 1] - logits[:, 0])
     assert len(np.unique(logits[:, 1] - logits[:, 0])) < 30
-    assert Objective(metric="roc-auc").score(logits, y) == pytest.approx(100 * expected)
-    assert math.isnan(Objective(metric="roc-auc").score(logits, np.ones_like(y)))
+    assert TrainingObjective(metric="roc-auc").score(logits, y) == pytest.approx(100 * expected)
+    assert math.isnan(TrainingObjective(metric="roc-auc").score(logits, np.ones_like(y)))
 
 
 def test_metrics_of_a_regression_are_in_the_targets_own_unit():
@@ -72,7 +72,7 @@ def test_metrics_of_a_regression_are_in_the_targets_own_unit():
         "mae": -metrics.mean_absolute_error(y, predicted),
     }
     for metric, value in expected.items():
-        objective = Objective("regression", metric, scale=7.0)
+        objective = TrainingObjective("regression", metric, scale=7.0)
         assert objective.score(PREDICTED, NUMBERS) == pytest.approx(value, rel=1e-5)
         assert objective.sign == (1 if metric == "r2" else -1)
         assert objective.unit == ("%" if metric == "r2" else "")
@@ -80,7 +80,7 @@ def test_metrics_of_a_regression_are_in_the_targets_own_unit():
 
 
 def test_log_probabilities_are_logits():
-    log_loss = Objective(metric="log-loss")
+    log_loss = TrainingObjective(metric="log-loss")
     assert log_loss.score(np.log(softmax(LOGITS)), LABELS) == pytest.approx(log_loss.score(LOGITS, LABELS))
 
 
@@ -90,14 +90,14 @@ def test_what_is_not_finite_is_wrong_or_not_scored():
     right = int((LOGITS[3:].argmax(1) == LABELS[3:]).sum()) + int(LOGITS[2, 1:].argmax() + 1 == LABELS[2])
     assert ACCURACY.score(logits, LABELS) == pytest.approx(100 * right / 200)
     for metric in METRICS["classification"][1:]:
-        assert math.isnan(Objective(metric=metric).score(logits, LABELS))
+        assert math.isnan(TrainingObjective(metric=metric).score(logits, LABELS))
     assert math.isnan(SQUARES.score(PREDICTED * math.nan, NUMBERS))
 
 
 def test_losses_of_members():
     outputs, y = torch.from_numpy(LOGITS).view(100, 2, 3), torch.from_numpy(LABELS[:100])
     weights = (0.5, 1.0, 3.0)
-    weighted = losses_of(Objective(class_weights=weights))(outputs, y)
+    weighted = losses_of(TrainingObjective(class_weights=weights))(outputs, y)
     for member in range(2):
         each = functional.cross_entropy(outputs[:, member], y, reduction="none")
         assert weighted[member].item() == pytest.approx((each * torch.tensor(weights)[y]).mean().item())
@@ -130,19 +130,19 @@ def test_weights_change_what_is_learnt():
     train = Rows(train.x[rare], train.y[rare])
     recipe = dataclasses.replace(RECIPE, epochs=20)
 
-    def found_of_rare(objective: Objective) -> int:
+    def found_of_rare(objective: TrainingObjective) -> int:
         judge = TrainingEvaluator(SPACE, train, held, recipe, objective)
         network = judge.train((2, 2), np.random.default_rng(0)).network.eval()
         with torch.inference_mode():
             return int((network(torch.from_numpy(held.x)).argmax(1).numpy() == 2).sum())
 
-    assert found_of_rare(Objective(class_weights=(1.0, 1.0, 20.0))) > found_of_rare(ACCURACY) + 20
+    assert found_of_rare(TrainingObjective(class_weights=(1.0, 1.0, 20.0))) > found_of_rare(ACCURACY) + 20
 
 
 @pytest.mark.parametrize(
     ("objective", "space"),
-    [(Objective(metric="balanced-accuracy"), SPACE), (Objective(metric="log-loss"), SPACE),
-     (SQUARES, LINE), (Objective("regression", "mae", scale=3.0), LINE)],
+    [(TrainingObjective(metric="balanced-accuracy"), SPACE), (TrainingObjective(metric="log-loss"), SPACE),
+     (SQUARES, LINE), (TrainingObjective("regression", "mae", scale=3.0), LINE)],
 )  # fmt: skip
 def test_training_is_scored_by_the_objective(objective, space):
     rows = sloped if space is LINE else lambda count, seed: drawn_rows(count, seed=seed)
@@ -156,7 +156,7 @@ def test_training_is_scored_by_the_objective(objective, space):
     assert list(found.metrics) == [*(f"{objective.metric}/epoch{i}" for i in range(1, 5)), "diverged"]
 
 
-@pytest.mark.parametrize("objective", [ACCURACY, Objective(metric="log-loss")])
+@pytest.mark.parametrize("objective", [ACCURACY, TrainingObjective(metric="log-loss")])
 def test_the_best_epoch(objective):
     """Training that overfits is worth its best epoch, and the network is the one of that epoch."""
     train, held = drawn_rows(32, seed=1), drawn_rows(200, seed=2)
@@ -181,7 +181,7 @@ def test_a_training_that_diverges_keeps_what_is_left():
 
 @pytest.mark.parametrize("metric", METRICS["regression"])
 def test_shared_weights_learn_a_regression(metric):
-    objective = Objective("regression", metric, scale=2.0)
+    objective = TrainingObjective("regression", metric, scale=2.0)
     recipe = dataclasses.replace(RECIPE, epochs=100)
     judge, rng = OneShot(LINE, sloped(64, 1), sloped(200, 2), recipe, objective), np.random.default_rng(0)
     first = judge.evaluate((2, 2), rng=rng)
@@ -197,7 +197,7 @@ def test_shared_weights_learn_a_regression(metric):
 
 def test_shared_weights_use_class_weights():
     rows, weights = drawn_rows(64, seed=1), (0.2, 1.0, 5.0)
-    judge = OneShot(SPACE, rows, rows, RECIPE, Objective(metric="log-loss", class_weights=weights))
+    judge = OneShot(SPACE, rows, rows, RECIPE, TrainingObjective(metric="log-loss", class_weights=weights))
     judge.evaluate((1, 1), rng=np.random.default_rng(0))
     drawn = judge._state.train_batches._waiting[0]
     x, y = torch.from_numpy(rows.x)[drawn], torch.from_numpy(rows.y)[drawn]
@@ -219,5 +219,5 @@ def test_shared_weights_use_class_weights():
 )
 def test_bad_objectives(arguments, error, said):
     with pytest.raises(error) as raised:
-        Objective(**arguments)
+        TrainingObjective(**arguments)
     assert said in str(raised.value)

@@ -18,10 +18,9 @@ from naslab.analysis.data import COMPLETE, MISSING, NO_FEASIBLE, ResultsData, Ta
 from naslab.analysis.tables import final_quality
 from naslab.analysis.tradeoff import points
 from naslab.errors import OutputError
-from naslab.problem import Budget, Constraint
+from naslab.running.trace import Recorded, read, trace_path
 from naslab.space import Architecture
-from naslab.tasks import Task, task
-from naslab.trace import Recorded, read, trace_path
+from naslab.tasks import Budget, Constraint, Task, task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -189,7 +189,7 @@ def test_an_error_of_the_file_system_is_one_line(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device", "/some/report.html")
 
-    monkeypatch.setattr("naslab.results.Results.__init__", full)
+    monkeypatch.setattr("naslab.running.results.Results.__init__", full)
     assert refused(capsys, ["report", "x"]) == "OutputError: /some/report.html: no space left on device\n"
 
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 import naslab
-from naslab.optimizers.spec import optimizer_spec
-from naslab.runs import default_budget
+from naslab.optimizers import optimizer_spec
+from naslab.running import default_budget
 
 # One process loads everything; every attempt is a fork of it, killed after the time given (never, if negative).
 KILLED = """
 import json, os, signal, sys, time
-import naslab, naslab.runs, naslab.optimizers.gradient.strategies
+import naslab, naslab.running.runs, naslab.optimizers.gradient.strategies
 optimizer, budget, out, moments = json.loads(sys.argv[1])
 naslab.task("pocket-mlp/segments")
 for moment in moments:

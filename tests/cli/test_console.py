@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from naslab import console
+from naslab.cli import console
 
 
 def test_the_time_that_is_left_goes_by_the_pace_of_the_part_that_is_under_way(monkeypatch, capsys):

@@ -14,14 +14,12 @@ import numpy as np
 
 from naslab import __version__
 from naslab.errors import InvalidValue, NaslabError
-from naslab.gradient_loop import Progress, run_gradient
-from naslab.loop import run, seed_sequence
-from naslab.optimizers.base import GradientSearch, Optimizer
-from naslab.optimizers.spec import OptimizerSpec, optimizer_spec, plugin_error
-from naslab.problem import Budget, Constraint
+from naslab.optimizers import GradientSearch, Optimizer, OptimizerSpec, optimizer_spec, plugin_error
+from naslab.running.gradient_loop import Progress, run_gradient
+from naslab.running.loop import run, seed_sequence
+from naslab.running.trace import FORMAT, Recorded, Trace, read, trace_path
 from naslab.space import Architecture
-from naslab.tasks import Task, task
-from naslab.trace import FORMAT, Recorded, Trace, read, trace_path
+from naslab.tasks import Budget, Constraint, Task, task
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from cifar_files import stand_in
 
 import naslab
 from naslab.errors import InvalidDataset
-from naslab.images import with_images
+from naslab.tasks.images import with_images
 
 
 def test_one_half_trains_and_the_other_validates(tmp_path: Path) -> None:

@@ -26,15 +26,13 @@ import numpy as np
 
 from naslab import __version__
 from naslab.errors import InvalidValue, WorkerDied
-from naslab.optimizers.base import Optimizer
-from naslab.optimizers.spec import OptimizerSpec, optimizer_spec
-from naslab.output import claimed_folder, unwritable
-from naslab.problem import Budget, Constraint
-from naslab.results import SPEC, Results
-from naslab.runs import check_budget, constrained_task, forget_tasks, run_one
-from naslab.tasks import Task
-from naslab.trace import FORMAT, trace_path
-from naslab.workers import interrupts_held, start_worker
+from naslab.optimizers import Optimizer, OptimizerSpec, optimizer_spec
+from naslab.running.output import claimed_folder, unwritable
+from naslab.running.results import SPEC, Results
+from naslab.running.runs import check_budget, constrained_task, forget_tasks, run_one
+from naslab.running.trace import FORMAT, trace_path
+from naslab.running.workers import interrupts_held, start_worker
+from naslab.tasks import Budget, Constraint, Task
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Called after every run with the number of runs done, their total, and the name of the last one."""

@@ -17,12 +17,11 @@ import toy_tasks
 
 import naslab
 from naslab.errors import InvalidValue, UnknownMetric, UnknownTask
-from naslab.evaluators.base import Evaluator
+from naslab.evaluators import Evaluator
 from naslab.evaluators.predictors.base import Predictor
 from naslab.evaluators.zero_cost.evaluator import ZeroCost
-from naslab.problem import Budget, Constraint, Problem
 from naslab.tables.format import Table
-from naslab.tasks import Task
+from naslab.tasks import Budget, Constraint, Problem, Task
 
 
 @pytest.mark.parametrize(
@@ -252,7 +251,7 @@ def test_the_search_for_leaks_finds_them(stored_task: str, task_id: str) -> None
 
 
 def test_a_new_optimizer_holds_no_truth(stored_task: str) -> None:
-    from naslab.optimizers.spec import optimizer_spec
+    from naslab.optimizers import optimizer_spec
     from naslab.registry import entries
 
     tasks = {"evaluations": naslab.task(stored_task), "epochs": naslab.task("pocket-mlp/segments")}  # these need rows

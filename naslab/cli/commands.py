@@ -1,8 +1,7 @@
-"""The ``naslab`` command: each subcommand is a few lines over the Python interface, imported when it runs."""
+"""The subcommands: each is a few lines over the Python interface, imported when it runs."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 import naslab
-from naslab.errors import InvalidValue, NaslabError, OutputError
-from naslab.table_commands import table_app
+from naslab.cli.tables import table_app
+from naslab.errors import InvalidValue, OutputError
 
 app = typer.Typer(
     name="naslab",
@@ -23,51 +22,9 @@ app = typer.Typer(
 )
 app.add_typer(table_app, name="table")
 
-INTERRUPTED = 130
-
 Budget = Annotated[str, typer.Option(help="Of every run: evaluations (100) or seconds on the task's clock (12000s).")]
 Limits = Annotated[list[str], typer.Option("--max", help="Limit on a cost, such as params=41153; may be repeated.")]
 Out = Annotated[Path, typer.Option(help="Folder for the traces and the report; the same command again resumes.")]
-
-
-def main() -> None:
-    """Entry point: bad input ends with one line and exit code 2."""
-    sys.path.append(str(Path.cwd()))  # last, so that a plug-in `module:Class` beside you is found and shadows nothing
-    sys.exit(run_command(sys.argv[1:]))
-
-
-def run_command(arguments: list[str]) -> int:
-    """Run a command line; returns its exit code."""
-    try:
-        code = app(arguments, prog_name="naslab", standalone_mode=False)
-        sys.stdout.flush()
-    except NaslabError as error:
-        details = getattr(error, "details", "")
-        if details:
-            print(details.rstrip(), file=sys.stderr)
-        return _fail(f"{type(error).__name__}: {error}")
-    except typer.Exit as error:
-        return error.exit_code
-    except BrokenPipeError:
-        # The reader of our output (head, less) is gone; nor may Python complain of it when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"OutputError: {where}{(error.strerror or str(error)).lower()}")
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    except Exception as error:
-        # Usage errors of the command-line library: an unknown option, a missing argument.
-        if not hasattr(error, "format_message"):
-            raise
-        if str(error.format_message()).startswith("Usage:"):  # no command was given
-            print(error.format_message(), file=sys.stderr)
-            return 2
-        return _fail(f"UsageError: {error.format_message()} See: naslab {_command(arguments)}--help")
-    if code == INTERRUPTED:  # also what the command-line library makes of Ctrl-C
-        print("\nInterrupted. What is done is kept: the same command again continues.", file=sys.stderr)
-    return code if isinstance(code, int) else 0
 
 
 @app.callback(invoke_without_command=True)
@@ -87,7 +44,7 @@ def list_names(
     ] = "",
 ) -> None:
     """What there is: names to use, one line each; or what one of them is, and its options."""
-    from naslab import listing
+    from naslab.cli import listing
 
     if name:
         print(listing.described(kind, name))
@@ -119,8 +76,8 @@ def compare(
     maximum: Limits = [],  # noqa: B006
 ) -> None:
     """Compare optimizers on tasks, and write the report."""
-    from naslab.comparison import compare as run_comparison
-    from naslab.console import progress
+    from naslab.cli.console import progress
+    from naslab.running.comparison import compare as run_comparison
     from naslab.written import parse_list
 
     _say_idle_limits(tasks, maximum)
@@ -190,19 +147,18 @@ def search(
         raise InvalidValue(
             f"--{next(name for name in own if own[name] is not None)} is for a table, --csv; not for a TASK"
         )
-    from naslab.console import progress
-    from naslab.optimizers.spec import optimizer_spec
-    from naslab.runs import default_budget
-    from naslab.runs import search as run_search
-    from naslab.trace import trace_path
+    from naslab.cli.console import progress
+    from naslab.optimizers import optimizer_spec
+    from naslab.running import default_budget, trace_path
+    from naslab.running import search as run_search
 
     _say_idle_limits([task], maximum)
     spec = optimizer_spec(optimizer)
     budget = budget or default_budget(spec)
     searched: Any = task
     if data is not None:
-        from naslab.images import with_images
         from naslab.tasks import task as task_of
+        from naslab.tasks.images import with_images
 
         searched = with_images(task_of(task), data)
     with progress("epochs", detail=True) as tick:
@@ -224,10 +180,10 @@ def search(
 
 
 def _search_csv(csv: Path, out: Path, options: dict[str, Any]) -> None:
-    from naslab.console import print_frame, progress
-    from naslab.output import check_folder
+    from naslab.cli.console import print_frame, progress
     from naslab.own.plan import plan_search
     from naslab.own.search import SPEC, run_search
+    from naslab.running import check_folder
 
     if "widths" in options:
         try:
@@ -287,7 +243,7 @@ def correlate(
     ] = None,
 ) -> None:
     """Judge evaluators: how well do their scores order architectures?"""
-    from naslab.console import print_frame, progress
+    from naslab.cli.console import print_frame, progress
     from naslab.ranking.correlate import correlate as run_correlate
 
     with progress("scores", detail=True) as tick:
@@ -307,7 +263,7 @@ def correlate(
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(help="The --out of a comparison.")]) -> None:
     """Write the report of a comparison (again)."""
-    from naslab.results import Results
+    from naslab.running.results import Results
 
     _report(Results(folder))
 
@@ -331,7 +287,7 @@ def reproduce(
     ] = None,
 ) -> None:
     """Reproduce a published table, ours beside the published numbers."""
-    from naslab.console import print_frame, progress
+    from naslab.cli.console import print_frame, progress
     from naslab.reproduce import experiment, run_experiment
     from naslab.studies.base import CELLS
 
@@ -353,8 +309,8 @@ def reproduce(
 
 
 def _say_idle_limits(tasks: list[str], maximum: list[str]) -> None:
-    from naslab.problem import Constraint
-    from naslab.runs import constrained_task
+    from naslab.running import constrained_task
+    from naslab.tasks import Constraint
 
     constraint = Constraint.parse(maximum)
     for task in tasks if maximum else ():
@@ -363,7 +319,7 @@ def _say_idle_limits(tasks: list[str], maximum: list[str]) -> None:
 
 
 def _report(results: Any) -> None:
-    from naslab.console import print_frame
+    from naslab.cli.console import print_frame
 
     frame = results.frame
     if not (frame["evaluations"] > 0).any():
@@ -376,13 +332,3 @@ def _report(results: Any) -> None:
     shown = summary.drop(columns=[*idle, *(["metric"] if len(metrics) == 1 else [])])
     print_frame(shown, "Final quality" + (f": {metrics[0]}" if len(metrics) == 1 else ""))
     print(f"\nReport: {results.report()}")
-
-
-def _command(arguments: list[str]) -> str:
-    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    return f"{arguments[0]} " if arguments and arguments[0] in {*known, "table"} else ""
-
-
-def _fail(message: str) -> int:
-    print(" ".join(message.split()), file=sys.stderr)
-    return 2

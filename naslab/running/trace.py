@@ -21,9 +21,9 @@ from types import TracebackType
 from typing import Any
 
 from naslab.errors import OutputError
-from naslab.evaluators.base import Evaluation
-from naslab.locking import lock
-from naslab.optimizers.base import Query
+from naslab.evaluators import Evaluation
+from naslab.optimizers import Query
+from naslab.running.locking import lock
 from naslab.space import Architecture
 
 FORMAT = 1

@@ -10,13 +10,12 @@ from contextlib import nullcontext
 import numpy as np
 
 from naslab.errors import OutputError, PluginError
-from naslab.evaluators.base import Evaluator
+from naslab.evaluators import Evaluator
 from naslab.evaluators.threads import one_thread
-from naslab.optimizers.base import AskTell, Query
-from naslab.problem import Budget
+from naslab.optimizers import AskTell, Query
+from naslab.running.trace import Recorded, Trace
 from naslab.space import Architecture
-from naslab.tasks import Task
-from naslab.trace import Recorded, Trace
+from naslab.tasks import Budget, Task
 
 FREE_EVALUATIONS = 1_000_000
 
@@ -58,7 +57,7 @@ def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.
     What the trace already holds is told again without being evaluated. An evaluation that would end past the budget
     does not count. Infeasible architectures are evaluated and charged. On a measured clock asking is charged, too: the
     CPU seconds from the ask to the end of the evaluation. On a clock that tables charge it costs what the optimizer
-    states (:attr:`~naslab.optimizers.base.AskTell.asking_seconds`, mostly nothing). What the optimizer names as
+    states (:attr:`~naslab.optimizers.AskTell.asking_seconds`, mostly nothing). What the optimizer names as
     finalists is then evaluated once more, uncharged; their scores are in the trace's last line.
 
     Args:

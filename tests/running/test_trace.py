@@ -15,11 +15,11 @@ import pytest
 import toy_tasks
 
 import naslab
-from naslab import trace as module
 from naslab.errors import OutputError
-from naslab.evaluators.base import Evaluation
-from naslab.optimizers.base import Query
-from naslab.trace import Step, Trace, differences, read, trace_path
+from naslab.evaluators import Evaluation
+from naslab.optimizers import Query
+from naslab.running import Step, Trace, differences, read, trace_path
+from naslab.running import trace as module
 
 HEADER = {"task": "toy", "seed": 3, "optimizer": {"name": "random", "hyperparameters": {}}}
 STEPS = [

@@ -21,7 +21,7 @@ def import_table(
     nats: Annotated[Path | None, typer.Option(help="Instead: a folder of official NATS-Bench records.")] = None,
 ) -> None:
     """Store a table of your own, or the official records, for naslab to use."""
-    from naslab.console import progress
+    from naslab.cli.console import progress
     from naslab.tables.from_csv import import_csv
     from naslab.tables.from_nats import import_nats
 
@@ -49,7 +49,7 @@ def build_table(
     ] = None,
 ) -> None:
     """Rebuild a pocket table from nothing: train every architecture. Kill it anywhere: the same command continues."""
-    from naslab.console import progress
+    from naslab.cli.console import progress
 
     with progress("blocks" if verify is None else "rows") as tick:
         if verify is not None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from naslab.errors import OutputError
-from naslab.locking import lock
-from naslab.trace import differences
+from naslab.running.locking import lock
+from naslab.running.trace import differences
 
 LOCK = ".lock"
 

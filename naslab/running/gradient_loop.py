@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from naslab.errors import OutputError, TrainingFailed
-from naslab.evaluators.base import Evaluation
+from naslab.evaluators import Evaluation
 from naslab.evaluators.threads import one_thread
-from naslab.loop import second_worth
-from naslab.optimizers.base import GradientSearch, Query, Step
-from naslab.problem import Budget
-from naslab.tasks import Task
-from naslab.trace import Recorded, Trace, differences
+from naslab.optimizers import GradientSearch, Query, Step
+from naslab.running.loop import second_worth
+from naslab.running.trace import Recorded, Trace, differences
+from naslab.tasks import Budget, Task
 
 Progress = Callable[[int, int, str], None]
 

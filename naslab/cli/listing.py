@@ -57,7 +57,7 @@ def described(kind: str, name: str) -> str:
         it = registry.load("search_spaces", name)
         options = {key: each.default for key, each in inspect.signature(it).parameters.items()}
     elif kind == "optimizers":
-        from naslab.optimizers.spec import optimizer_spec
+        from naslab.optimizers import optimizer_spec
 
         spec = optimizer_spec(name)
         it, options = spec.factory, spec.describe()["hyperparameters"]

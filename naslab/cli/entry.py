@@ -1,0 +1,64 @@
+"""The ``naslab`` command: runs a subcommand, and makes one line and an exit code of what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import typer
+
+from naslab.cli.commands import app
+from naslab.errors import NaslabError
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Entry point: bad input ends with one line and exit code 2."""
+    sys.path.append(str(Path.cwd()))  # last, so that a plug-in `module:Class` beside you is found and shadows nothing
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run a command line; returns its exit code."""
+    try:
+        code = app(arguments, prog_name="naslab", standalone_mode=False)
+        sys.stdout.flush()
+    except NaslabError as error:
+        details = getattr(error, "details", "")
+        if details:
+            print(details.rstrip(), file=sys.stderr)
+        return _fail(f"{type(error).__name__}: {error}")
+    except typer.Exit as error:
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output (head, less) is gone; nor may Python complain of it when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"OutputError: {where}{(error.strerror or str(error)).lower()}")
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:
+        # Usage errors of the command-line library: an unknown option, a missing argument.
+        if not hasattr(error, "format_message"):
+            raise
+        if str(error.format_message()).startswith("Usage:"):  # no command was given
+            print(error.format_message(), file=sys.stderr)
+            return 2
+        return _fail(f"UsageError: {error.format_message()} See: naslab {_command(arguments)}--help")
+    if code == INTERRUPTED:  # also what the command-line library makes of Ctrl-C
+        print("\nInterrupted. What is done is kept: the same command again continues.", file=sys.stderr)
+    return code if isinstance(code, int) else 0
+
+
+def _command(arguments: list[str]) -> str:
+    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    return f"{arguments[0]} " if arguments and arguments[0] in {*known, "table"} else ""
+
+
+def _fail(message: str) -> int:
+    print(" ".join(message.split()), file=sys.stderr)
+    return 2

@@ -1,0 +1,31 @@
+"""Runs: the loops, their traces, comparisons of many runs and their results, output folders and worker processes.
+
+Here lives everything that happens between an optimizer, which knows a problem alone, and a folder of traces. What the
+results mean is the affair of :mod:`naslab.analysis`. Comparisons and results (:mod:`naslab.running.comparison`,
+:mod:`naslab.running.results`) load pandas and are therefore imported from their files.
+"""
+
+from naslab.running.loop import StepGenerator, run, second_worth, seed_sequence
+from naslab.running.output import check_folder, claimed_folder
+from naslab.running.runs import SearchResult, constrained_task, default_budget, run_one, search
+from naslab.running.trace import Recorded, Step, Trace, differences, read, trace_path
+
+__all__ = [
+    "Recorded",
+    "SearchResult",
+    "Step",
+    "StepGenerator",
+    "Trace",
+    "check_folder",
+    "claimed_folder",
+    "constrained_task",
+    "default_budget",
+    "differences",
+    "read",
+    "run",
+    "run_one",
+    "search",
+    "second_worth",
+    "seed_sequence",
+    "trace_path",
+]

@@ -1,0 +1,84 @@
+"""What a task is: a problem, which is all that an optimizer may see, its reward, and how the outcome is judged."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from naslab.datasets.rows import Labelled
+from naslab.errors import InvalidValue
+from naslab.evaluators import Evaluator
+from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
+from naslab.feasibility import ENUMERABLE
+from naslab.space import Architecture, Recipe
+from naslab.tasks.problem import Constraint, Problem
+
+
+@dataclass(frozen=True)
+class Task:
+    """A problem, how a search on it is rewarded, and what its outcome is judged by.
+
+    Attributes:
+        id: Such as ``"nasbench201/cifar10"``.
+        problem: What an optimizer sees.
+        reward: Makes the evaluator that a search may query and pays for; a fresh one for every run.
+        truth: Judges the outcome. Never shown to a search.
+        metric: What the truth measures, such as ``"test accuracy"``.
+        unit: Its unit, such as ``"%"``.
+        direction: ``"max"`` where a higher truth is better, ``"min"`` where a lower one is.
+        source: What identifies the data, for the header of a trace (a table's hash).
+        test: Test rows, where the task has any. Never shown to a search.
+        calibration: Seconds that the fixed training of :mod:`naslab.evaluators.calibration` took on the machine whose
+            clock the task's recorded seconds are; None where nobody recorded them.
+        recipe: How the architectures of the truth were trained, where it is known.
+        training_objective: What networks that are trained here learn, and are scored by.
+    """
+
+    id: str
+    problem: Problem
+    reward: Callable[[], Evaluator]
+    truth: Evaluator
+    metric: str = "score"
+    unit: str = ""
+    direction: str = "max"
+    source: Mapping[str, str] = field(default_factory=dict)
+    test: Labelled | None = None
+    calibration: float | None = None
+    recipe: Recipe | None = None
+    training_objective: TrainingObjective = ACCURACY
+
+    def constrained(self, constraint: Constraint) -> Task:
+        """The same task under a constraint.
+
+        Raises:
+            UnknownMetric: A cost that the task does not have.
+            InvalidValue: A limit that no architecture meets (found out where the space can be enumerated).
+        """
+        problem = dataclasses.replace(self.problem, constraint=constraint)
+        if constraint.limits and problem.space.size <= ENUMERABLE:
+            try:
+                problem.sample(np.random.default_rng(0))
+            except InvalidValue as error:
+                smallest = ", ".join(
+                    f"{limit.metric}={min(problem.cost(limit.metric, a) for a in problem.space.architectures()):,.10g}"
+                    for limit in constraint.limits
+                )
+                raise InvalidValue(f"{error}; the smallest there is: {smallest}") from None
+        return dataclasses.replace(self, problem=problem)
+
+    def true_value(self, architecture: Architecture) -> float:
+        """The truth about one architecture, in :attr:`unit`."""
+        return self.truth.evaluate(architecture, rng=np.random.default_rng(0)).score
+
+    @cached_property
+    def optimum(self) -> float | None:
+        """The best truth of any feasible architecture, where the truth is a table."""
+        values = getattr(self.truth, "values", None)
+        if not isinstance(values, Mapping):
+            return None
+        feasible = (v for a, v in values.items() if v == v and self.problem.is_feasible(a))
+        return (max if self.direction == "max" else min)(feasible, default=None)
