@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from naslab.compiler.layout import channels_last
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.optimizers import optimizer_spec
 from naslab.optimizers.gradient.search import OneShotSearch
 from naslab.optimizers.gradient.updates import Learner

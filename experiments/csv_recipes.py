@@ -1,4 +1,4 @@
-"""How the recipe for one's own table (``naslab/own/defaults.py``) was chosen: networks on five tables of other studies.
+"""How the recipe for one's own table (``naslab/tabular/defaults.py``) was chosen: on five tables of other studies.
 
 Every combination of learning rate, weight decay and steps, two constant widths and four splits each: the test score
 after the last epoch, and after the epoch with the best validation score. None of the tables is in the study
@@ -21,12 +21,12 @@ from sklearn import datasets
 
 import naslab
 from naslab.compiler.network import compile_network
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.evaluators.fitting import fit, torch_generator
 from naslab.evaluators.threads import one_thread
 from naslab.evaluators.training_objective import TrainingObjective
-from naslab.own.defaults import batch_size
 from naslab.space import Recipe
+from naslab.tabular.defaults import batch_size
 from naslab.tabular.splitting import split
 
 RATES, DECAYS, STEPS, WIDTHS, SEEDS = (1e-3, 3e-3), (0.01, 1.0), (750, 3000), (12, 48), range(4)

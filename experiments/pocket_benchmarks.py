@@ -27,7 +27,7 @@ import naslab
 from naslab.analysis.tradeoff import pareto_front
 from naslab.pocket.benchmarks import POCKETS, Pocket
 from naslab.search_spaces.nasbench201 import EDGES
-from naslab.tables.store import find_table
+from naslab.tables import find_table
 
 RESAMPLES = 1000
 LIMITS = (0.05, 0.15, 0.3, 0.5, 0.75)  # shares of the architectures that keep the five limits

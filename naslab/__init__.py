@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from naslab.errors import NaslabError
     from naslab.evaluators import Evaluation, Evaluator
     from naslab.optimizers import AskTell, Optimizer, Query
-    from naslab.own.model import Model, load_model
-    from naslab.own.search import OwnResult, search_csv
     from naslab.ranking.correlate import Correlations, correlate
     from naslab.registry import search_space
     from naslab.running import search
     from naslab.running.comparison import compare
     from naslab.running.results import Results
     from naslab.space import Architecture, Choice, Rule, SearchSpace
+    from naslab.tabular.model import Model, load_model
+    from naslab.tabular.search import OwnResult, search_csv
     from naslab.tasks import Budget, Constraint, Problem, Task, task
 
 _HOMES = {
@@ -31,8 +31,8 @@ _HOMES = {
     "naslab.errors": ("NaslabError",),
     "naslab.evaluators": ("Evaluation", "Evaluator"),
     "naslab.optimizers": ("AskTell", "Optimizer", "Query"),
-    "naslab.own.model": ("Model", "load_model"),
-    "naslab.own.search": ("OwnResult", "search_csv"),
+    "naslab.tabular.model": ("Model", "load_model"),
+    "naslab.tabular.search": ("OwnResult", "search_csv"),
     "naslab.ranking.correlate": ("Correlations", "correlate"),
     "naslab.registry": ("search_space",),
     "naslab.running.results": ("Results",),

@@ -28,7 +28,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.errors import NaslabError
 from naslab.evaluators import Evaluation, Evaluator, Fidelity
 from naslab.ops import Conv, Identity, Linear, ReLU, Zero

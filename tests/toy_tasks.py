@@ -16,8 +16,8 @@ import naslab
 from naslab.evaluators import Evaluation, Evaluator
 from naslab.evaluators.table import TableTruth
 from naslab.space import Architecture, Rule, SearchSpace
-from naslab.tables.format import Table
-from naslab.tables.header import ColumnSpec, Reading, TableSpec, TableTask
+from naslab.tables import Reading, Table
+from naslab.tables.header import ColumnSpec, TableSpec, TableTask
 from naslab.tables.writing import write_table
 from naslab.tasks import Problem, Task
 

@@ -77,8 +77,8 @@ def compare(
 ) -> None:
     """Compare optimizers on tasks, and write the report."""
     from naslab.cli.console import progress
+    from naslab.registry import parse_list
     from naslab.running.comparison import compare as run_comparison
-    from naslab.written import parse_list
 
     _say_idle_limits(tasks, maximum)
     with progress("runs") as tick:
@@ -181,9 +181,9 @@ def search(
 
 def _search_csv(csv: Path, out: Path, options: dict[str, Any]) -> None:
     from naslab.cli.console import print_frame, progress
-    from naslab.own.plan import plan_search
-    from naslab.own.search import SPEC, run_search
     from naslab.running import check_folder
+    from naslab.tabular.plan import plan_search
+    from naslab.tabular.search import SPEC, run_search
 
     if "widths" in options:
         try:
@@ -207,7 +207,7 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="A new CSV file; by default the screen.")] = None,
 ) -> None:
     """Predict for new rows with the network that a search on a table found."""
-    from naslab.own.model import load_model
+    from naslab.tabular.model import load_model
 
     if out is not None and out.exists():
         raise OutputError(f"{out} exists; give a new file as --out")
@@ -288,8 +288,8 @@ def reproduce(
 ) -> None:
     """Reproduce a published table, ours beside the published numbers."""
     from naslab.cli.console import print_frame, progress
-    from naslab.reproduce import experiment, run_experiment
     from naslab.studies.base import CELLS
+    from naslab.studies.reproduce import experiment, run_experiment
 
     found = experiment(name)
     with progress("runs") as tick:

@@ -38,7 +38,7 @@ def rows(kind: str = "") -> list[tuple[str, str, str, str]]:
     if kind == "evaluators":
         found += _proxies()
     if kind in ("", EXPERIMENTS):
-        from naslab.reproduce import experiments
+        from naslab.studies.reproduce import experiments
 
         found += [(EXPERIMENTS, e.name, e.title, f"naslab reproduce {e.name}") for e in experiments()]
     return found

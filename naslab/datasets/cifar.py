@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009) from a folder with the official files, binary or Python version.
 
 No package ships these images and nothing is downloaded: https://www.cs.toronto.edu/~kriz/cifar.html. The Python version
-consists of pickles; only numbers are read out of them, see :mod:`naslab.pickles`.
+consists of pickles; only numbers are read out of them, see :mod:`naslab.tables.pickles`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from naslab.datasets.rows import Rows
 from naslab.errors import InvalidDataset, InvalidTable
-from naslab.pickles import Allowed, load_pickle
+from naslab.tables.pickles import Allowed, load_pickle
 
 _PIXELS = 3 * 32 * 32
 _BATCHES = tuple(f"data_batch_{i}" for i in range(1, 6))

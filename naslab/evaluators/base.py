@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, 
 
 import numpy as np
 
-from naslab.datasets.rows import Labelled
+from naslab.datasets import Labelled
 from naslab.errors import PluginError
 from naslab.space import Architecture, Recipe, SearchSpace
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from naslab.datasets.rows import Labelled
+from naslab.datasets import Labelled
 from naslab.errors import InvalidValue, UnknownName
 
 AUGMENTATIONS = ("none", "crop-flip")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from naslab.compiler.network import compile_network
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.evaluators.fitting import fit
 from naslab.evaluators.threads import one_thread
 from naslab.search_spaces.pocket_cell import pocket_cell

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from naslab.datasets.rows import Labelled
+from naslab.datasets import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
 from naslab.space import Recipe

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from naslab.compiler.layout import channels_last
 from naslab.compiler.supernet import Supernet, compile_supernet
-from naslab.datasets.rows import Labelled
+from naslab.datasets import Labelled
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity, TaskLike
 from naslab.evaluators.batches import Batches

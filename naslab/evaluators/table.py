@@ -9,14 +9,15 @@ import numpy as np
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
 from naslab.space import Architecture
-from naslab.tables.format import Floats, Table
+from naslab.tables import Table
+from naslab.tables.format import Floats
 
 
 class TableReward(Evaluator):
     """The recorded score of one randomly drawn training of the architecture.
 
     Asking twice may give two answers, as training twice would, and is charged twice: the protocol of Dong & Yang 2020
-    (NAS-Bench-201). What is charged is the recorded training time; see :meth:`naslab.tables.format.Table.charge`.
+    (NAS-Bench-201). What is charged is the recorded training time; see :meth:`naslab.tables.Table.charge`.
 
     Args:
         table: Where the numbers are.

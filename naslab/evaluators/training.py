@@ -11,7 +11,7 @@ from torch import fx, nn
 
 from naslab.compiler.network import compile_network
 from naslab.compiler.population import stack_networks
-from naslab.datasets.rows import Labelled
+from naslab.datasets import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity, TaskLike
 from naslab.evaluators.fitting import Training, fit, torch_generator

@@ -22,8 +22,8 @@ import numpy as np
 from naslab import registry
 from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownName
 from naslab.optimizers.base import AskTell, GradientSearch, Optimizer
+from naslab.registry import check_types, read_options, split_options
 from naslab.tasks import Problem
-from naslab.written import check_types, read_options, split_options
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from naslab.datasets import Dataset
 from naslab.datasets.catalogue import load_dataset
-from naslab.datasets.rows import Dataset
 from naslab.errors import UnknownTable
 from naslab.registry import search_space
 from naslab.space import Architecture, Recipe, SearchSpace

@@ -28,8 +28,8 @@ from naslab.pocket.work import TIMINGS, time_block, train_block
 from naslab.running.locking import lock
 from naslab.running.workers import interrupts_held, start_worker
 from naslab.space import Architecture
+from naslab.tables import cache_folder
 from naslab.tables.pocket import write_archive
-from naslab.tables.store import cache_folder
 
 Progress = Callable[[int, int, str], None]
 

@@ -151,7 +151,7 @@ def correlate(
     Raises:
         NaslabError: A name, a number or a folder that makes no sense; nothing that is kept is changed.
     """
-    from naslab.written import parse_list
+    from naslab.registry import parse_list
 
     found = naslab.task(task) if isinstance(task, str) else task
     if data is not None:

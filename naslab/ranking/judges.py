@@ -25,10 +25,9 @@ import numpy as np
 from naslab import registry
 from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownEvaluator
 from naslab.evaluators import AtFidelity, Evaluation, Evaluator, Fidelity
-from naslab.registry import checked_options
+from naslab.registry import check_types, checked_options, read_options, split_options
 from naslab.space import Architecture
 from naslab.tasks import Task
-from naslab.written import check_types, read_options, split_options
 
 ZERO_COST, REWARD = "zero-cost", "reward"
 

@@ -17,7 +17,7 @@ from naslab.analysis.style import style
 from naslab.studies.base import Outcome, Progress, environment, in_processes
 from naslab.studies.prediction import LATENCY, Fit, fit, framed, ground
 from naslab.studies.predictors_report import averaged, by_size
-from naslab.tables.store import find_table
+from naslab.tables import find_table
 
 TASKS = ("pocket-cell/mnist", "nasbench201/cifar10", "nasbench201/cifar100", "nasbench201/imagenet16-120")
 MEASUREMENTS = (10, 20, 50, 100, 200)

@@ -13,10 +13,10 @@ import pandas as pd
 from naslab.analysis.contents import Section
 from naslab.analysis.report import write_page
 from naslab.analysis.statistics import bootstrap_interval
-from naslab.own.page import FOUND
-from naslab.own.search import search_csv
 from naslab.studies.base import Outcome, Progress, environment, in_processes
 from naslab.studies.real_tables import TABLES
+from naslab.tabular.page import FOUND
+from naslab.tabular.search import search_csv
 
 SEEDS = 10
 OPTIMIZER = "tabnas"

@@ -23,7 +23,7 @@ from naslab.evaluators.predictors.catalogue import predictor_spec
 from naslab.evaluators.threads import one_thread
 from naslab.running import seed_sequence
 from naslab.space import Architecture, SearchSpace
-from naslab.tables.store import find_table
+from naslab.tables import find_table
 
 Floats = npt.NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from naslab.analysis.statistics import bootstrap_interval
 from naslab.running.comparison import compare
 from naslab.running.results import Results
 from naslab.studies.base import Outcome, Progress
-from naslab.tables.store import find_table, table_names
+from naslab.tables import find_table, table_names
 
 SEEDS = 100
 EVALUATIONS = "150"

@@ -16,7 +16,7 @@ from naslab.evaluators.predictors.losses import ORDER_ONLY
 from naslab.studies import predictors_report as report
 from naslab.studies.base import Outcome, Progress, environment, experiment_folder, in_processes
 from naslab.studies.prediction import LEARN, SELECT, UNUSED, Fit, fit, framed, ground
-from naslab.tables.store import table_names
+from naslab.tables import table_names
 
 TESTED, PACKAGED = "nats-tss", "nasbench201"
 """The table with test accuracies, where it is imported; the one that is always there has validation accuracies only."""

@@ -17,7 +17,7 @@ from naslab.registry import search_space
 from naslab.running import Trace, run, seed_sequence
 from naslab.space import Architecture
 from naslab.studies.base import Picks, Progress, TrainingFree, in_processes
-from naslab.tables.format import Table
+from naslab.tables import Table
 from naslab.tasks import Budget, Problem, Task
 
 BLOCK = 25

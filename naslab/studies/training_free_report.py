@@ -11,7 +11,7 @@ import pandas as pd
 from naslab.running.results import Results
 from naslab.studies.base import Further, Picks, Progress, TrainingFree
 from naslab.studies.training_free import BATCH, Scored, scored_cells, training_free_rows
-from naslab.tables.format import Table
+from naslab.tables import Table
 
 SCORES = "training-free/naswot.jsonl"
 _CAPTION = (

@@ -21,7 +21,7 @@ from naslab.evaluators.zero_cost.catalogue import PROXIES, TRAINED
 from naslab.ranking.correlate import Correlations, correlate
 from naslab.studies.base import Outcome, Progress, experiment_folder
 from naslab.studies.zero_cost import ENSEMBLES, about, pairwise_vote, spearman_of, with_ensembles
-from naslab.tables.store import table_names
+from naslab.tables import table_names
 
 ARCHITECTURES = 1000
 SCORED = tuple(name for name in PROXIES if name not in (*TRAINED, "gradsign"))

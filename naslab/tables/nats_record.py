@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from naslab.errors import InvalidTable
-from naslab.pickles import NUMPY_SCALARS, load_pickle
+from naslab.tables.pickles import NUMPY_SCALARS, load_pickle
 
 Trial = dict[str, Any]  # one training: the official ResultsCount
 

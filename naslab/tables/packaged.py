@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.errors import InvalidTable
-from naslab.pickles import load_pickle
 from naslab.tables.format import Table, file_sha256
 from naslab.tables.header import Reading, TableSpec, TableTask
 from naslab.tables.nasbench201 import SPACE_OPTIONS, describe
+from naslab.tables.pickles import load_pickle
 from naslab.tables.writing import write_table
 
 NAME = "nasbench201"

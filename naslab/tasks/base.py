@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from naslab.datasets.rows import Labelled
+from naslab.datasets import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators import Evaluator
 from naslab.evaluators.training_objective import ACCURACY, TrainingObjective

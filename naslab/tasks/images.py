@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from naslab.datasets import Rows
 from naslab.datasets.cifar import cifar_classes, load_cifar
-from naslab.datasets.rows import Rows
 from naslab.errors import InvalidDataset
 from naslab.tasks import Task
 

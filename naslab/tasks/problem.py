@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from naslab.datasets.rows import Labelled
+from naslab.datasets import Labelled
 from naslab.errors import InvalidValue, UnknownMetric
 from naslab.evaluators import Fidelity
 from naslab.feasibility import Backend, Feasibility, FeasibleSet, largest

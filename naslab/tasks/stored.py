@@ -13,9 +13,7 @@ from naslab.evaluators import Evaluator
 from naslab.evaluators.table import TableReward, TableTruth
 from naslab.registry import entries, load, search_space
 from naslab.space import Recipe
-from naslab.tables.format import Table
-from naslab.tables.header import Reading
-from naslab.tables.store import find_table, imported_names, packaged_names, table_names
+from naslab.tables import Reading, Table, find_table, imported_names, packaged_names, table_names
 from naslab.tasks.base import Task
 from naslab.tasks.problem import Problem, TabulatedCost
 

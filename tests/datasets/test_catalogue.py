@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from naslab.datasets import catalogue
+from naslab.datasets import Dataset, catalogue
 from naslab.datasets.catalogue import DATASETS, SOURCES, SPLITS, RowsOf, load_dataset
-from naslab.datasets.rows import Dataset
 from naslab.errors import InvalidDataset, MissingPackage, UnknownDataset
 
 HASHES = {

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from naslab.datasets.rows import Dataset, split_dataset
+from naslab.datasets import Dataset
+from naslab.datasets.rows import split_dataset
 
 SIZES = (20, 12, 30)
 RAW = np.random.default_rng(0).normal(3.0, [1.0, 10.0, 0.1], (70, 3))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.space import Recipe
 
 

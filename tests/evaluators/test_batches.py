@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.batches import Batches, crop_flip
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 import naslab
 from naslab.compiler.network import compile_network
 from naslab.compiler.population import stack_networks
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.errors import InvalidValue
 from naslab.evaluators import fitting
 from naslab.evaluators.fitting import Training, count_right, fit

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 import naslab
 import naslab.optimizers.tabnas
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.one_shot import OneShot
 from naslab.evaluators.table import TableTruth

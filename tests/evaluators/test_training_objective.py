@@ -16,7 +16,7 @@ from torch.nn import functional
 import naslab
 from naslab.compiler.network import compile_network
 from naslab.compiler.population import stack_networks
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.errors import InvalidValue, UnknownMetric
 from naslab.evaluators.fitting import fit, losses_of
 from naslab.evaluators.one_shot import OneShot

@@ -13,7 +13,7 @@ from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownHyperpa
 from naslab.optimizers import optimizer_spec
 from naslab.optimizers.random_search import RandomSearch
 from naslab.optimizers.regularized_evolution import RegularizedEvolution
-from naslab.written import parse_list
+from naslab.registry import parse_list
 
 GOOD = """
 import naslab

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from naslab.reproduce import experiment
 from naslab.studies import practitioner
 from naslab.studies.practitioner import Run, seconds_of, summarised
 from naslab.studies.real_tables import TABLES, RealTable
+from naslab.studies.reproduce import experiment
 from naslab.tabular.reading import read_table
 
 
@@ -68,8 +68,8 @@ def toy() -> tuple[list[str], list[list[object]]]:
 def test_the_whole_study_on_a_small_table(tmp_path, monkeypatch):
     monkeypatch.setattr(practitioner, "TABLES", {"toy": RealTable("a sum", "sum", toy)})
     monkeypatch.setattr(practitioner, "SEEDS", 2)
-    monkeypatch.setattr("naslab.own.defaults.STEPS", 100)
-    monkeypatch.setattr("naslab.own.plan.STEPS", 60)
+    monkeypatch.setattr("naslab.tabular.defaults.STEPS", 100)
+    monkeypatch.setattr("naslab.tabular.plan.STEPS", 60)
     monkeypatch.setattr(
         practitioner, "in_processes", lambda function, work, *_: json.loads(json.dumps([function(one) for one in work]))
     )

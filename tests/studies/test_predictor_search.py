@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from toy_tasks import ROWS
 
-from naslab.reproduce import Study, experiment
 from naslab.running.comparison import compare
 from naslab.studies import predictor_search
-from naslab.tables.store import find_table
+from naslab.studies.reproduce import Study, experiment
+from naslab.tables import find_table
 
 GUIDED = "predictor-guided[predictor=kernel-ridge,acquisition=mean,initial=4,round=3]"
 

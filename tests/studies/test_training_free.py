@@ -13,8 +13,8 @@ import pytest
 import naslab
 from naslab.errors import InvalidValue
 from naslab.evaluators.zero_cost.evaluator import ZeroCost
-from naslab.reproduce import Experiment, experiment, run_experiment
 from naslab.studies.base import Picks, TrainingFree, environment, experiment_folder
+from naslab.studies.reproduce import Experiment, experiment, run_experiment
 from naslab.studies.training_free import (
     Block,
     Scored,
@@ -25,8 +25,7 @@ from naslab.studies.training_free import (
     training_free_rows,
 )
 from naslab.studies.training_free_report import SCORES
-from naslab.tables.format import Table
-from naslab.tables.store import find_table
+from naslab.tables import Table, find_table
 
 POOL = 60
 PROTOCOL = TrainingFree(

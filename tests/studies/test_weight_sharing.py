@@ -11,9 +11,9 @@ from cifar_files import stand_in
 import naslab
 from naslab.errors import InvalidValue
 from naslab.optimizers import optimizer_spec
-from naslab.reproduce import Experiment, experiment, run_experiment
+from naslab.studies.reproduce import Experiment, experiment, run_experiment
 from naslab.studies.weight_sharing import FOLDER
-from naslab.tables.store import find_table
+from naslab.tables import find_table
 
 ALL_SKIP = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
 

@@ -12,9 +12,9 @@ from scipy import stats
 
 import naslab
 from naslab.ranking.correlate import Correlations
-from naslab.reproduce import experiment, run_experiment
 from naslab.studies import zero_cost_nasbench201 as on_cells
 from naslab.studies import zero_cost_pocket as on_pocket
+from naslab.studies.reproduce import experiment, run_experiment
 from naslab.studies.zero_cost import pairwise_vote, with_ensembles
 
 VOTED = ("params", "flops", "grad-norm", "snip", "grasp", "fisher", "synflow", "jacob-cov")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from toy_table import TOY_ARCHITECTURES, toy_arrays, toy_spec
 
-from naslab.tables.format import Table
+from naslab.tables import Table
 from naslab.tables.writing import write_table
 
 

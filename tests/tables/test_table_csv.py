@@ -12,9 +12,9 @@ import pytest
 
 import naslab
 from naslab.errors import InvalidTable, InvalidValue, NaslabError, UnknownHyperparameter, UnknownSearchSpace
+from naslab.tables import find_table, imported_names
 from naslab.tables.from_csv import import_csv
 from naslab.tables.packaged import build_packaged
-from naslab.tables.store import find_table, imported_names
 
 SHIPPED = Path(__file__).parents[2] / "experiments" / "tables" / "nasbench201.toml"
 SCHEMA = """

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from naslab.errors import InvalidArchitecture, InvalidTable, InvalidValue, UnknownMetric
+from naslab.tables import Table, open_table
 from naslab.tables import format as table_format
-from naslab.tables.format import Table, open_table
 from naslab.tables.header import ColumnSpec, TableSpec, content_hash
 from naslab.tables.writing import write_table
 

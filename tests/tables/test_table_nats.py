@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 
 from naslab.errors import InvalidTable
-from naslab.tables.format import Table
+from naslab.tables import Table, find_table
 from naslab.tables.from_csv import import_csv
 from naslab.tables.from_nats import import_nats
-from naslab.tables.store import find_table
 from naslab.tasks import table_task
 
 INDICES = (0, 11, 284)

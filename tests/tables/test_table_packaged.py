@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 
 from naslab.errors import InvalidTable, InvalidValue, UnknownTable
-from naslab.tables import packaged, store
-from naslab.tables.format import Table
+from naslab.tables import Table, find_table, imported_names, packaged, packaged_names, store, table_names
 from naslab.tables.pocket import shipped
-from naslab.tables.store import find_table, imported_names, packaged_names, table_names, table_path
+from naslab.tables.store import table_path
 
 BUILD = "from naslab.tables.store import find_table; print(find_table('nasbench201').sha256)"
 

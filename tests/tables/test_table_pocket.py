@@ -21,10 +21,10 @@ import naslab
 from naslab.datasets.catalogue import RowsOf, load_dataset
 from naslab.errors import InvalidDataset, InvalidTable, InvalidValue, UnknownTask
 from naslab.space import Recipe
-from naslab.tables import pocket, store
-from naslab.tables.format import Table, file_sha256
+from naslab.tables import Table, find_table, imported_names, packaged_names, pocket, store, table_names
+from naslab.tables.format import file_sha256
 from naslab.tables.pocket import LAYOUT, expand, read_archive, write_archive
-from naslab.tables.store import find_table, imported_names, packaged_names, table_names, table_path
+from naslab.tables.store import table_path
 from naslab.tasks import packaged_task, stored_task_ids
 
 NAME = "pocket-mlp-toy"

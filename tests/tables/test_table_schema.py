@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from naslab.errors import InvalidTable
-from naslab.tables.header import Reading
+from naslab.tables import Reading
 from naslab.tables.schema import read_schema
 
 GOOD = """

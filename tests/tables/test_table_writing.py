@@ -11,7 +11,7 @@ import pytest
 from toy_table import TOY_ARCHITECTURES, toy_arrays, toy_spec
 
 from naslab.errors import InvalidTable, OutputError
-from naslab.tables.format import Table, open_table
+from naslab.tables import Table, open_table
 from naslab.tables.writing import write_table
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from naslab.tables.header import ColumnSpec, Reading, TableSpec, TableTask
+from naslab.tables import Reading
+from naslab.tables.header import ColumnSpec, TableSpec, TableTask
 
 
 def toy_spec(**changes: object) -> TableSpec:

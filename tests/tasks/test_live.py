@@ -16,7 +16,7 @@ from toy_tasks import traces
 
 import naslab
 from naslab import Evaluation, Evaluator, Problem, Query, Task, compare
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.errors import InvalidValue
 from naslab.evaluators import calibration
 from naslab.evaluators.table import TableTruth

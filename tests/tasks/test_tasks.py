@@ -20,7 +20,7 @@ from naslab.errors import InvalidValue, UnknownMetric, UnknownTask
 from naslab.evaluators import Evaluator
 from naslab.evaluators.predictors.base import Predictor
 from naslab.evaluators.zero_cost.evaluator import ZeroCost
-from naslab.tables.format import Table
+from naslab.tables import Table
 from naslab.tasks import Budget, Constraint, Problem, Task
 
 

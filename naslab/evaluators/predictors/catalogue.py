@@ -12,8 +12,8 @@ from typing import Any
 from naslab import registry
 from naslab.errors import PluginError
 from naslab.evaluators.predictors.base import Predictor
+from naslab.registry import check_types, read_options, split_options
 from naslab.space import SearchSpace
-from naslab.written import check_types, read_options, split_options
 
 PREDICTORS: Mapping[str, str] = {
     "ridge": "naslab.evaluators.predictors.linear:Ridge",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from naslab.compiler.layout import channels_last
 from naslab.compiler.network import compile_network
-from naslab.datasets.rows import Labelled
+from naslab.datasets import Labelled
 from naslab.errors import InvalidDataset, InvalidValue
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity, TaskLike
 from naslab.evaluators.fitting import torch_generator

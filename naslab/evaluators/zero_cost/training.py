@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from naslab.datasets.rows import Labelled
+from naslab.datasets import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators.fitting import fit, losses_of, new_optimizer
 from naslab.evaluators.training_objective import ACCURACY

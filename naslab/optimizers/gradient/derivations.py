@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from naslab.compiler.network import compile_network
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.errors import UnknownName
 from naslab.evaluators.fitting import fit, torch_generator
 from naslab.space import Architecture, Recipe

@@ -15,7 +15,7 @@ from naslab.evaluators.predictors.catalogue import predictor
 from naslab.evaluators.predictors.nasbowl import _most_likely
 from naslab.evaluators.predictors.path_kernel import LARGEST_SHARE, _share
 from naslab.evaluators.predictors.targets import transform
-from naslab.tables.store import find_table
+from naslab.tables import find_table
 
 CELL = naslab.search_space("nasbench201")
 

@@ -13,7 +13,7 @@ import torch
 
 import naslab
 from naslab.compiler.network import compile_network
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.errors import InvalidDataset, InvalidValue, UnknownName
 from naslab.evaluators.fitting import torch_generator
 from naslab.evaluators.zero_cost.catalogue import PROXIES

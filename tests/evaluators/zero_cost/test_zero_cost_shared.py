@@ -15,7 +15,7 @@ from plain_networks import CLASSES, convolutional, images, known, perceptron, sc
 from torch import Tensor, nn
 
 from naslab.compiler.network import compile_network
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.zero_cost.blocks import cut_nodes
 from naslab.evaluators.zero_cost.catalogue import PROXIES, proxies

@@ -11,7 +11,7 @@ from plain_networks import CLASSES, known, score, seeded, together
 
 import naslab
 from naslab.compiler.network import compile_network
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.errors import InvalidValue
 from naslab.evaluators.fitting import fit
 from naslab.evaluators.zero_cost import gen_nas

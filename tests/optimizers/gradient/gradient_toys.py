@@ -6,7 +6,7 @@ import networkx as nx
 import numpy as np
 
 import naslab
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.evaluators.table import TableTruth
 from naslab.ops import Identity, Linear, Zero
 from naslab.space import Choice

@@ -129,5 +129,5 @@ def test_predicting_needs_a_search(tmp_path, table, capsys):
 
 
 def test_the_public_names():
-    assert naslab.load_model.__module__ == "naslab.own.model"
-    assert naslab.search_csv.__module__ == "naslab.own.search"
+    assert naslab.load_model.__module__ == "naslab.tabular.model"
+    assert naslab.search_csv.__module__ == "naslab.tabular.search"

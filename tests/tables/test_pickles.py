@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from naslab.errors import InvalidTable
-from naslab.pickles import NUMPY_SCALARS, load_pickle
+from naslab.tables.pickles import NUMPY_SCALARS, load_pickle
 
 
 class Malicious:

@@ -9,7 +9,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatt
 from naslab.analysis.contents import Section
 from naslab.analysis.plots import COST_LABELS
 from naslab.analysis.style import COLUMN_WIDTH, INK, literal, new_axes, palette, style
-from naslab.own.plan import Plan
+from naslab.tabular.plan import Plan
 
 FOUND, CONSTANT, RANDOM, RANDOM_BEST, TREES = (
     "found", "best constant width", "random feasible", "best random feasible", "boosted trees",
@@ -24,7 +24,7 @@ def sections(plan: Plan, frame: pd.DataFrame, trained: pd.DataFrame) -> list[Sec
 
     Args:
         plan: The search.
-        frame: As :attr:`naslab.own.search.OwnResult.frame`; the found network first, boosted trees last.
+        frame: As :attr:`naslab.tabular.search.OwnResult.frame`; the found network first, boosted trees last.
         trained: Every network that was trained from scratch: ``group, widths, params, validation``.
     """
     objective = plan.task.training_objective

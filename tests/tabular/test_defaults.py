@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from naslab.own import defaults
-from naslab.own.defaults import LADDER, balanced_weights, default_widths, shared_recipe, training_recipe
+from naslab.tabular import defaults
+from naslab.tabular.defaults import LADDER, balanced_weights, default_widths, shared_recipe, training_recipe
 
 
 @pytest.mark.parametrize(("rows", "largest"), [(12, 32), (256, 32), (257, 48), (1024, 64), (10_000, 256), (10**7, 512)])

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from naslab.datasets.rows import Labelled
+from naslab.datasets import Labelled
 from naslab.evaluators.training_objective import TrainingObjective
-from naslab.own.judging import Outputs
-from naslab.own.scratch import Candidate
 from naslab.running import Recorded, seed_sequence
 from naslab.space import Architecture
+from naslab.tabular.scoring import Outputs
+from naslab.tabular.training import Candidate
 from naslab.tasks import Problem
 
 FINALISTS, RANDOM = 5, 5

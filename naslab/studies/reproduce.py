@@ -18,9 +18,8 @@ from naslab.errors import InvalidValue, MissingTable, UnknownExperiment
 from naslab.running.comparison import Progress, compare
 from naslab.running.results import Results
 from naslab.studies.base import Outcome, Picks, TrainingFree, WeightSharing, experiment_folder
-from naslab.tables.format import Table
+from naslab.tables import Table, find_table, table_names
 from naslab.tables.messages import explain
-from naslab.tables.store import find_table, table_names
 
 
 class _Strict(BaseModel):

@@ -15,8 +15,8 @@ from own_tables import QUICK, write_table
 import naslab
 from naslab.cli import run_command
 from naslab.errors import InvalidValue, OutputError
-from naslab.own.plan import plan_search
-from naslab.own.search import run_search
+from naslab.tabular.plan import plan_search
+from naslab.tabular.search import run_search
 
 NAMES = ["found", "best constant width", "random feasible", "best random feasible", "boosted trees"]
 
@@ -96,7 +96,7 @@ def test_the_command_on_the_page_is_this_search(classified, capsys):
 
 def test_a_finished_search_is_read_and_not_run(classified, monkeypatch):
     before = files_of(classified.folder)
-    monkeypatch.setattr("naslab.own.search._run", lambda *_: pytest.fail("ran again"))
+    monkeypatch.setattr("naslab.tabular.search._run", lambda *_: pytest.fail("ran again"))
     again = naslab.search_csv(
         classified.folder.parent / "table.csv", "target", out=classified.folder, max={"params": 60}, **QUICK
     )

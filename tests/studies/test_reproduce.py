@@ -15,8 +15,8 @@ from toy_tasks import contents, run_naslab
 from naslab.cli import run_command
 from naslab.errors import InvalidValue, NaslabError, UnknownTable
 from naslab.optimizers import optimizer_spec
-from naslab.reproduce import Experiment, Study, experiment, experiments, run_experiment
 from naslab.studies.base import experiment_folder
+from naslab.studies.reproduce import Experiment, Study, experiment, experiments, run_experiment
 from naslab.tables.schema import read_schema
 from naslab.tasks import Budget
 

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from naslab.datasets.rows import Labelled
+from naslab.datasets import Labelled
 from naslab.evaluators import Evaluation, Evaluator, Fidelity
 from naslab.evaluators.fitting import outputs_of
 from naslab.evaluators.training import TrainingEvaluator
 from naslab.evaluators.training_objective import TrainingObjective
-from naslab.own.judging import Outputs
 from naslab.running import seed_sequence
 from naslab.space import Architecture, Recipe
+from naslab.tabular.scoring import Outputs
 from naslab.tasks import Problem
 
 

@@ -10,10 +10,10 @@ import torch
 from own_tables import write_table
 
 from naslab.compiler.network import compile_network
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.evaluators.fitting import fit, torch_generator
-from naslab.own.plan import plan_search
-from naslab.own.scratch import Trainings
+from naslab.tabular.plan import plan_search
+from naslab.tabular.training import Trainings
 
 
 @pytest.fixture

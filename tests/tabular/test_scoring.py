@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
-from naslab.own.judging import judged
+from naslab.tabular.scoring import judged
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(2, size=400)

@@ -10,7 +10,7 @@ import pytest
 from own_tables import write_table
 
 from naslab.errors import InvalidDataset, InvalidValue, UnknownMetric, UnknownName, UnknownOptimizer, UnknownSearchSpace
-from naslab.own.plan import extreme, plan_search
+from naslab.tabular.plan import extreme, plan_search
 from naslab.tasks import Budget
 
 

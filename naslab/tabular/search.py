@@ -19,15 +19,15 @@ from naslab import __version__
 from naslab.analysis.report import write_page
 from naslab.evaluators import Evaluation, Evaluator, Fidelity
 from naslab.evaluators.threads import one_thread
-from naslab.own import references
-from naslab.own.judging import judged
-from naslab.own.model import MODEL, Model, load_model, save_model
-from naslab.own.page import CONSTANT, FOUND, RANDOM, RANDOM_BEST, TREES, sections
-from naslab.own.plan import ClassWeights, Plan, plan_search
-from naslab.own.scratch import Candidate, Trainings, network_outputs
 from naslab.running import claimed_folder, run_one, trace_path
 from naslab.space import Architecture
+from naslab.tabular import references
+from naslab.tabular.model import MODEL, Model, load_model, save_model
+from naslab.tabular.page import CONSTANT, FOUND, RANDOM, RANDOM_BEST, TREES, sections
+from naslab.tabular.plan import ClassWeights, Plan, plan_search
 from naslab.tabular.reading import TaskKind
+from naslab.tabular.scoring import judged
+from naslab.tabular.training import Candidate, Trainings, network_outputs
 from naslab.tasks import Budget
 
 SPEC, RESULTS = "search.json", "results.csv"

@@ -14,7 +14,7 @@ import naslab
 def short_trainings() -> Iterator[None]:
     """A tenth of the steps."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("naslab.own.defaults.STEPS", 300)
+        patch.setattr("naslab.tabular.defaults.STEPS", 300)
         yield
 
 
@@ -31,5 +31,5 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> naslab.OwnResult:
     table = write_table(folder / "table.csv", kind="regression")
     options = {**QUICK, "depth": 1, "widths": (4, 8), "max": {"params": 500}}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("naslab.own.defaults.STEPS", 3000)
+        patch.setattr("naslab.tabular.defaults.STEPS", 3000)
         return naslab.search_csv(table, "target", out=folder / "out", metric="rmse", optimizer="random", **options)

@@ -15,20 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab import __version__
-from naslab.datasets.rows import Rows
+from naslab.datasets import Rows
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.training_objective import METRICS, TrainingObjective
 from naslab.optimizers import OptimizerSpec, optimizer_spec
 from naslab.optimizers.policy_search import PolicySearch
-from naslab.own.defaults import SHARE, STEPS, balanced_weights, default_widths, shared_recipe, training_recipe
-from naslab.own.scratch import Scratch
 from naslab.registry import entries, search_space
 from naslab.running import seed_sequence
 from naslab.space import Architecture, Recipe, SearchSpace
+from naslab.tabular.defaults import SHARE, STEPS, balanced_weights, default_widths, shared_recipe, training_recipe
 from naslab.tabular.delimited import counted
 from naslab.tabular.preprocessing import Preprocessor, TargetEncoder
 from naslab.tabular.reading import RawTable, TaskKind, read_table
 from naslab.tabular.splitting import split
+from naslab.tabular.training import Scratch
 from naslab.tasks import Budget, Constraint, Problem, Task
 from naslab.tasks.rewards import shared
 

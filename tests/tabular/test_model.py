@@ -17,7 +17,7 @@ from own_tables import write_table
 
 import naslab
 from naslab.errors import InvalidDataset, InvalidValue, OutputError
-from naslab.own.model import load_model
+from naslab.tabular.model import load_model
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

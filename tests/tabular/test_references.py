@@ -7,9 +7,9 @@ from own_tables import write_table
 
 from naslab.evaluators import Evaluation
 from naslab.optimizers import Query
-from naslab.own import references
-from naslab.own.plan import plan_search
 from naslab.running import Recorded, Step
+from naslab.tabular import references
+from naslab.tabular.plan import plan_search
 
 
 def recorded(end: dict[str, object], *scores: float, infeasible: int = -1) -> Recorded:

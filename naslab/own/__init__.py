@@ -1,1 +1,0 @@
-"""A search on a table of one's own: from a CSV file to a network that keeps a limit, and its predictions."""
