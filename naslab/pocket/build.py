@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import multiprocessing
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -21,17 +18,22 @@ import torch
 
 from naslab.compiler.network import compile_network, edge_name
 from naslab.datasets.catalogue import SOURCES
-from naslab.errors import InvalidValue, OutputError, WorkerDied
+from naslab.errors import InvalidValue, OutputError
 from naslab.evaluators.calibration import calibration_seconds
 from naslab.pocket.benchmarks import Pocket, pocket
 from naslab.pocket.work import TIMINGS, time_block, train_block
+from naslab.running import Progress, do_in_processes
 from naslab.running.locking import lock
-from naslab.running.workers import interrupts_held, start_worker
 from naslab.space import Architecture
 from naslab.tables import cache_folder
 from naslab.tables.pocket import write_archive
 
-Progress = Callable[[int, int, str], None]
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 33),
+}
+"""Workers of one thread whose memory allocator keeps what it has: giving it back after every step costs a tenth."""
 
 
 def build_table(name: str | Pocket, *, workers: int = 1, progress: Progress | None = None) -> Path:
@@ -96,34 +98,7 @@ def run_units(
     function: Callable[..., Any], units: Mapping[Any, tuple[Any, ...]], workers: int, done: Callable[[Any, Any], None]
 ) -> None:
     """Call a function with each unit's arguments in processes of one thread; report results as they come."""
-    others = set(multiprocessing.active_children())
-    with _executor(workers) as executor:
-        waiting: dict[Future[Any], Any] = {}
-        left = iter(units.items())
-        try:
-            with interrupts_held():
-                for _ in range(workers + 1):  # one more than there are workers: nobody waits for work
-                    _submit(executor, function, left, waiting)
-            while waiting:
-                finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    key = waiting.pop(future)
-                    done(key, future.result())
-                    _submit(executor, function, left, waiting)
-        except BrokenProcessPool:
-            raise WorkerDied("a worker ended unexpectedly; the same command again continues") from None
-        except BaseException:
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.terminate()  # a unit under way is done again
-            raise
-        finally:
-            executor.shutdown(cancel_futures=True)
-
-
-def _submit(executor: Executor, function: Any, left: Iterator[Any], waiting: dict[Future[Any], Any]) -> None:
-    for key, arguments in left:
-        waiting[executor.submit(function, *arguments)] = key
-        return
+    do_in_processes(function, units, workers, done, environment=ENVIRONMENT)
 
 
 def _do(
@@ -154,27 +129,6 @@ def train_one(benchmark: str | Pocket, block: int, seed: int) -> npt.NDArray[np.
 def time_one(benchmark: str | Pocket, block: int) -> npt.NDArray[np.float64]:
     """:func:`naslab.pocket.work.time_block` for a worker process."""
     return time_block(pocket(benchmark), block)
-
-
-@contextmanager
-def _executor(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Workers of one thread whose memory allocator keeps what it has: giving it back after every step costs a tenth."""
-    settings = {
-        "OMP_NUM_THREADS": "1",
-        "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
-        "MALLOC_MMAP_THRESHOLD_": str(1 << 33),
-    }
-    before = {key: os.environ.get(key) for key in settings}
-    os.environ.update(settings)  # a spawned process reads them when it starts
-    try:
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), start_worker) as executor:
-            yield executor
-    finally:
-        for key, value in before.items():
-            if value is None:
-                del os.environ[key]
-            else:
-                os.environ[key] = value
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from naslab.errors import InvalidTable, InvalidValue
 from naslab.pocket.benchmarks import Pocket, pocket
-from naslab.pocket.build import Progress, differences, machine, run_units, train_one, versions
+from naslab.pocket.build import differences, machine, run_units, train_one, versions
+from naslab.running import Progress
 from naslab.tables.pocket import SPLITS, read_archive, shipped
 
 

@@ -20,8 +20,8 @@ from naslab.analysis.data import FloatArray
 from naslab.errors import InvalidValue
 from naslab.ranking.judges import Source, inputs_of, looks_at_inputs, sources
 from naslab.ranking.populations import Population, draw
-from naslab.ranking.scores import Progress, Scores, score_all, score_path
-from naslab.running import claimed_folder, seed_sequence
+from naslab.ranking.scores import Scores, score_all, score_path
+from naslab.running import Progress, claimed_folder, seed_sequence
 from naslab.tasks import Task
 
 SPEC = "correlation.json"

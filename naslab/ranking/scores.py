@@ -7,34 +7,27 @@ architectures, written by one call: a kill at any moment loses at most the batch
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 import naslab
-from naslab.errors import InvalidValue, NaslabError, OutputError, PluginError, WorkerDied
+from naslab.errors import InvalidValue, NaslabError, PluginError
 from naslab.evaluators import Evaluation, Evaluator
 from naslab.evaluators.threads import one_thread
 from naslab.ranking.judges import Source, build, inputs_of, is_stateful, learns
-from naslab.running import differences, seed_sequence
-from naslab.running.workers import interrupts_held, start_worker
+from naslab.running import Kept, Progress, do_in_processes, seed_sequence
 from naslab.space import Architecture
 from naslab.tasks import Task
 
 FORMAT = 1
 BATCH = 20
-Progress: TypeAlias = Callable[[int, int, str], None]
 Batch: TypeAlias = tuple[tuple[Architecture, ...], tuple[str, ...]]
 """Architectures, and the metrics that are missing of them."""
 _Outcome: TypeAlias = tuple[list[Evaluation], float, tuple[Architecture, ...]]
@@ -65,9 +58,17 @@ class Scores:
         self.seconds: dict[Architecture, float] = {}
         self.making = 0.0
         self.learned: set[Architecture] = set()
-        self.header = json.loads(json.dumps(_header(source, task, seed)))
-        if path is not None and path.exists():
-            self._read(path)
+        self._kept = Kept(path, _header(source, task, seed), "scores")
+        try:
+            for entry in self._kept.entries:
+                self._take(entry)
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+            raise self._kept.damaged() from None
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """What the scores depend on."""
+        return dict(self._kept.header)
 
     def missing(self, architectures: Sequence[Architecture]) -> list[Batch]:
         """What is still to be done, cut along the order of the architectures."""
@@ -103,7 +104,7 @@ class Scores:
             **({"making": making} if making else {}),
             **({"learned": [list(a) for a in learned]} if learned else {}),
         }
-        self._write(json.dumps(entry, separators=(",", ":")) + "\n")
+        self._kept.add(entry, separators=(",", ":"))
         self._take(entry)
 
     def column(self, name: str, architectures: Iterable[Architecture]) -> list[float]:
@@ -119,37 +120,6 @@ class Scores:
             self.seconds.setdefault(tuple(options), float(entry["seconds"][row]))
         self.making = entry.get("making", self.making)
         self.learned.update(map(tuple, entry.get("learned", ())))
-
-    def _read(self, path: Path) -> None:
-        try:
-            content = path.read_bytes()
-            whole = content[: content.rfind(b"\n") + 1]
-            lines = [json.loads(line) for line in whole.splitlines()]
-            if lines and lines[0] != self.header:
-                raise OutputError(
-                    f"{path} holds other scores: {differences(lines[0], self.header)}; give another --out, or delete it"
-                )
-            for entry in lines[1:]:
-                self._take(entry)
-            if len(whole) < len(content):
-                os.truncate(path, len(whole))  # what a kill cut short
-        except OSError as error:
-            raise OutputError(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from None
-        except OutputError:
-            raise
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            raise OutputError(f"{path} is damaged; delete it to score these architectures again") from None
-
-    def _write(self, line: str) -> None:
-        if self.path is None:
-            return
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            begun = self.path.exists() and self.path.stat().st_size > 0
-            with self.path.open("ab", buffering=0) as file:
-                file.write((line if begun else json.dumps(self.header) + "\n" + line).encode())
-        except OSError as error:
-            raise OutputError(f"{self.path}: {(error.strerror or str(error)).lower()}; what is in it is kept") from None
 
 
 def score_all(
@@ -196,20 +166,10 @@ def score_all(
         for batch in batches:
             took(batch, judge(batch))
         return
-    context = get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start, (scores.source, task, seed)) as executor:
-        with interrupts_held():
-            futures = {executor.submit(_in_worker, batch): batch for batch in batches}
-        try:
-            for future in as_completed(futures):
-                took(futures[future], future.result())
-        except BrokenProcessPool:
-            raise WorkerDied(
-                f"a process scoring by {label!r} ended unexpectedly (out of memory?); what is done is kept: give the "
-                "same command again, perhaps with fewer --workers"
-            ) from None
-        finally:
-            executor.shutdown(cancel_futures=True)
+    do_in_processes(
+        _in_worker, {batch: (batch,) for batch in batches}, workers, took,
+        begin=_start, begin_with=(scores.source, task, seed), what=f"scoring by {label!r}",
+    )  # fmt: skip
 
 
 def score_path(folder: Path, source: Source) -> Path:
@@ -258,7 +218,6 @@ _judge: list[_Judge] = []
 
 
 def _start(source: Source, task: Task, seed: int) -> None:
-    start_worker()
     _judge[:] = [_Judge(source, task, seed)]
 
 

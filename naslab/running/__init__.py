@@ -5,12 +5,16 @@ results mean is the affair of :mod:`naslab.analysis`. Comparisons and results (:
 :mod:`naslab.running.results`) load pandas and are therefore imported from their files.
 """
 
+from naslab.running.kept import Kept
 from naslab.running.loop import StepGenerator, run, second_worth, seed_sequence
 from naslab.running.output import check_folder, claimed_folder
 from naslab.running.runs import SearchResult, constrained_task, default_budget, run_one, search
 from naslab.running.trace import Recorded, Step, Trace, differences, read, trace_path
+from naslab.running.workers import Progress, do_in_processes
 
 __all__ = [
+    "Kept",
+    "Progress",
     "Recorded",
     "SearchResult",
     "Step",
@@ -21,6 +25,7 @@ __all__ = [
     "constrained_task",
     "default_budget",
     "differences",
+    "do_in_processes",
     "read",
     "run",
     "run_one",

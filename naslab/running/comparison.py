@@ -12,30 +12,26 @@ The same call again finishes what is missing and changes nothing that is there.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import pickle
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from naslab import __version__
-from naslab.errors import InvalidValue, WorkerDied
+from naslab.errors import InvalidValue
 from naslab.optimizers import Optimizer, OptimizerSpec, optimizer_spec
 from naslab.running.output import claimed_folder, unwritable
 from naslab.running.results import SPEC, Results
 from naslab.running.runs import check_budget, constrained_task, forget_tasks, run_one
 from naslab.running.trace import FORMAT, trace_path
-from naslab.running.workers import interrupts_held, start_worker
+from naslab.running.workers import Progress, do_in_processes
 from naslab.tasks import Budget, Constraint, Task
 
-Progress: TypeAlias = Callable[[int, int, str], None]
-"""Called after every run with the number of runs done, their total, and the name of the last one."""
 LARGEST_CHUNK = 25
 
 
@@ -131,11 +127,16 @@ def compare(
         done = total - sum(len(job.seeds) for job in jobs)
         if progress:
             progress(done, total, "")
-        for finished in _execute(jobs, workers, executor):
-            done += 1
-            _note_time(folder, finished)
-            if progress:
-                progress(done, total, f"{finished['task']} {finished['optimizer']} {finished['seed']}")
+
+        def finished(_: int, runs: list[dict[str, Any]]) -> None:
+            nonlocal done
+            for one in runs:
+                done += 1
+                _note_time(folder, one)
+                if progress:
+                    progress(done, total, f"{one['task']} {one['optimizer']} {one['seed']}")
+
+        _execute(jobs, workers, executor, finished)
     return Results(folder, {_id(t): one for t, one in zip(comparison.tasks, prepared.values(), strict=True)})
 
 
@@ -188,36 +189,17 @@ def _jobs(comparison: Comparison, folder: Path, workers: int) -> list[_Job]:
     return jobs
 
 
-def _execute(jobs: Sequence[_Job], workers: int, executor: Executor | None) -> Iterator[dict[str, Any]]:
+def _execute(
+    jobs: Sequence[_Job], workers: int, executor: Executor | None, done: Callable[[int, list[dict[str, Any]]], None]
+) -> None:
+    """Do the jobs; say of each, by its number, which runs are finished."""
     if executor is None and (workers == 1 or len(jobs) <= 1):
-        for job in jobs:
-            yield from _run_job(job)
+        for i, job in enumerate(jobs):
+            done(i, _run_job(job))
         return
     if executor is None:  # another executor may run threads, which need nothing to be sent
         _check_sendable(jobs)
-    others = set(multiprocessing.active_children())
-    # Fresh processes: a forked one would inherit threads and locks of torch and of the caller.
-    pool = executor or ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=start_worker
-    )
-    try:
-        with interrupts_held():
-            futures = [pool.submit(_run_job, job) for job in jobs]
-        for future in as_completed(futures):
-            yield from future.result()
-    except BrokenProcessPool:
-        raise WorkerDied(
-            "a worker process ended unexpectedly (out of memory? a script that calls naslab.compare outside "
-            '`if __name__ == "__main__":`?); what is done is kept: the same call again continues'
-        ) from None
-    except BaseException:
-        if executor is None:  # don't wait for runs under way: what they have written, the next call continues
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.terminate()
-        raise
-    finally:
-        if executor is None:
-            pool.shutdown(cancel_futures=True)
+    do_in_processes(_run_job, {i: (job,) for i, job in enumerate(jobs)}, workers, done, executor=executor)
 
 
 def _check_sendable(jobs: Sequence[_Job]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ from naslab.evaluators.threads import one_thread
 from naslab.optimizers import GradientSearch, Query, Step
 from naslab.running.loop import second_worth
 from naslab.running.trace import Recorded, Trace, differences
+from naslab.running.workers import Progress
 from naslab.tasks import Budget, Task
-
-Progress = Callable[[int, int, str], None]
 
 
 def run_gradient(

@@ -1,4 +1,4 @@
-"""Worker processes that end with the process that started them, and leave Ctrl-C to it."""
+"""Work in other processes, which end with the process that started them and leave Ctrl-C to it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,84 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from naslab.errors import WorkerDied
+
+Progress: TypeAlias = Callable[[int, int, str], None]
+"""Is told what is done, how much there is in all, and what was done last."""
 
 
-def start_worker() -> None:
+def do_in_processes(
+    function: Callable[..., Any],
+    work: Mapping[Any, tuple[Any, ...]],
+    workers: int,
+    done: Callable[[Any, Any], None],
+    *,
+    begin: Callable[..., None] | None = None,
+    begin_with: tuple[Any, ...] = (),
+    environment: Mapping[str, str] | None = None,
+    executor: Executor | None = None,
+    what: str = "",
+) -> None:
+    """Call a function once for each piece of work.
+
+    Processes are fresh: a forked one would inherit threads and locks of PyTorch and of the caller. When anything goes
+    wrong, work that waits is dropped, and processes of our own are ended.
+
+    Args:
+        function: What is done; at the top level of a module.
+        work: Its arguments, by a key.
+        workers: Processes.
+        done: Is called here with the key and the result of each, as they come.
+        begin: What each process does first.
+        begin_with: Its arguments.
+        environment: Variables that processes start with.
+        executor: Where to work instead. It shall have what `begin` and `environment` would give it.
+        what: Is done, for the message: ``"scoring by 'synflow'"``.
+
+    Raises:
+        WorkerDied: A process ended unexpectedly.
+    """
+    others = set(multiprocessing.active_children())
+    pool = executor or ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), start_worker, (begin, begin_with)
+    )
+    try:
+        with interrupts_held(), _variables(environment or {}):
+            futures = {pool.submit(function, *arguments): key for key, arguments in work.items()}
+        for future in as_completed(futures):
+            done(futures[future], future.result())
+    except BrokenProcessPool:
+        doing = f" while {what}" if what else ""
+        raise WorkerDied(
+            f"a worker process ended unexpectedly{doing} (out of memory? a script that calls naslab outside "
+            '`if __name__ == "__main__":`?); what is done is kept: the same command again continues, perhaps with '
+            "fewer workers"
+        ) from None
+    except BaseException:
+        if executor is None:  # don't wait for what is under way: it is done again, or goes on from what it has written
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
+        raise
+    finally:
+        if executor is None:
+            pool.shutdown(cancel_futures=True)
+
+
+def start_worker(begin: Callable[..., None] | None = None, begin_with: tuple[Any, ...] = ()) -> None:
     """For an executor's ``initializer``: leave Ctrl-C to the parent, and end when that ends, however it ends.
 
     A worker of a killed process would otherwise wait for work for ever. It may end at any moment.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    if begin is not None:
+        begin(*begin_with)
 
 
 @contextmanager
@@ -37,3 +104,18 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+@contextmanager
+def _variables(settings: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables, set for as long as processes are started."""
+    before = {key: os.environ.get(key) for key in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value

@@ -11,8 +11,9 @@ import pandas as pd
 from naslab.analysis.contents import Section
 from naslab.analysis.report import write_page
 from naslab.analysis.style import legend_above, new_axes, palette, style
+from naslab.running import Progress
 from naslab.studies import tuning
-from naslab.studies.base import Outcome, Progress, environment, in_processes
+from naslab.studies.base import Outcome, environment, in_processes
 from naslab.studies.limited import RULES, Run, judge, limits
 from naslab.studies.limited_report import against, curve, draw_curves, summary
 from naslab.studies.tradeoff import TASKS

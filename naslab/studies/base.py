@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
-import multiprocessing
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,10 +15,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 import naslab
-from naslab.errors import OutputError, WorkerDied
-from naslab.running.workers import interrupts_held, start_worker
+from naslab.running import Kept, Progress, do_in_processes
 
-Progress = Callable[[int, int, str], None]
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 
@@ -135,30 +129,23 @@ def in_processes(
             must then be JSON.
 
     Raises:
-        OutputError: The file was written by other versions.
+        OutputError: The file was written by other versions, or is damaged.
         WorkerDied: A worker process ended unexpectedly.
     """
-    results: dict[str, Result] = {} if keep is None else _kept(keep)
-    missing = [each for each in work if repr(each) not in results]
+    kept = Kept(keep, environment("torch", "optuna"), "results")
+    results: dict[str, Any] = dict(kept.entries)
+    missing = {repr(each): (each,) for each in work if repr(each) not in results}
     done = len(work) - len(missing)
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), start_worker) as executor:
-        with interrupts_held():
-            futures = {executor.submit(function, each): repr(each) for each in missing}
-        for future in as_completed(futures):
-            key = futures[future]
-            try:
-                results[key] = future.result()
-            except BrokenProcessPool:
-                raise WorkerDied(
-                    f"a process ended unexpectedly (out of memory?) near {key}; what is done is kept: give the same "
-                    "command again, perhaps with fewer --workers"
-                ) from None
-            if keep is not None:
-                with keep.open("a") as file:
-                    file.write(json.dumps([key, results[key]]) + "\n")
-            done += 1
-            if progress:
-                progress(done, len(work), "")
+
+    def found(key: str, result: Result) -> None:
+        nonlocal done
+        results[key] = result
+        kept.add([key, result])
+        done += 1
+        if progress:
+            progress(done, len(work), "")
+
+    do_in_processes(function, missing, workers, found)
     return [results[repr(each)] for each in work]
 
 
@@ -169,18 +156,3 @@ def environment(*packages: str) -> dict[str, str]:
         "python": platform.python_version(),
         **{name: version(name) for name in ("numpy", *packages)},
     }
-
-
-def _kept(path: Path) -> dict[str, Any]:
-    """What an interrupted study left; the last line may be cut short."""
-    header = json.dumps(environment("torch", "optuna"))
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(header + "\n")
-        return {}
-    text = path.read_text()
-    lines = text[: text.rfind("\n") + 1].splitlines()
-    if not lines or lines[0] != header:
-        raise OutputError(f"{path} was written by {lines[0] if lines else 'nobody'}, this is {header}; delete it")
-    path.write_text("\n".join(lines) + "\n")
-    return dict(json.loads(line) for line in lines[1:])

@@ -30,8 +30,8 @@ from naslab.optimizers.estimators import (
     straight_through,
     variance_loss,
 )
-from naslab.running import seed_sequence
-from naslab.studies.base import Outcome, Progress, environment, in_processes
+from naslab.running import Progress, seed_sequence
+from naslab.studies.base import Outcome, environment, in_processes
 
 CHOICES, OPTIONS = 3, 5
 TEMPERATURES = (0.1, 0.2, 0.35, 0.6, 1.0, 1.7, 3.0)

@@ -14,7 +14,8 @@ from naslab.analysis.contents import Section
 from naslab.analysis.learning_curves import plot_curves
 from naslab.analysis.report import write_page
 from naslab.analysis.style import style
-from naslab.studies.base import Outcome, Progress, environment, in_processes
+from naslab.running import Progress
+from naslab.studies.base import Outcome, environment, in_processes
 from naslab.studies.prediction import LATENCY, Fit, fit, framed, ground
 from naslab.studies.predictors_report import averaged, by_size
 from naslab.tables import find_table

@@ -12,9 +12,9 @@ import pandas as pd
 from naslab.analysis.report import write_page
 from naslab.analysis.style import style
 from naslab.optimizers import optimizer_spec
-from naslab.running import constrained_task, run_one
+from naslab.running import Progress, constrained_task, run_one
 from naslab.studies import one_shot_report as report
-from naslab.studies.base import Outcome, Progress, environment, in_processes
+from naslab.studies.base import Outcome, environment, in_processes
 from naslab.studies.one_shot import Genotype, Ranked, Training, Trial, genotype, rank, skip_share, train, trial
 from naslab.tasks import Budget, Constraint
 

@@ -13,7 +13,8 @@ import pandas as pd
 from naslab.analysis.contents import Section
 from naslab.analysis.report import write_page
 from naslab.analysis.statistics import bootstrap_interval
-from naslab.studies.base import Outcome, Progress, environment, in_processes
+from naslab.running import Progress
+from naslab.studies.base import Outcome, environment, in_processes
 from naslab.studies.real_tables import TABLES
 from naslab.tabular.page import FOUND
 from naslab.tabular.search import search_csv

@@ -11,9 +11,10 @@ import pandas as pd
 
 from naslab.analysis.data import COMPLETE, FloatArray
 from naslab.analysis.statistics import bootstrap_interval
+from naslab.running import Progress
 from naslab.running.comparison import compare
 from naslab.running.results import Results
-from naslab.studies.base import Outcome, Progress
+from naslab.studies.base import Outcome
 from naslab.tables import find_table, table_names
 
 SEEDS = 100

@@ -13,8 +13,9 @@ from naslab.analysis.report import write_page
 from naslab.analysis.style import style
 from naslab.evaluators.predictors.catalogue import PREDICTORS, predictor_spec
 from naslab.evaluators.predictors.losses import ORDER_ONLY
+from naslab.running import Progress
 from naslab.studies import predictors_report as report
-from naslab.studies.base import Outcome, Progress, environment, experiment_folder, in_processes
+from naslab.studies.base import Outcome, environment, experiment_folder, in_processes
 from naslab.studies.prediction import LEARN, SELECT, UNUSED, Fit, fit, framed, ground
 from naslab.tables import table_names
 

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from naslab.datasets.cifar import load_cifar
 from naslab.errors import InvalidValue, MissingTable, UnknownExperiment
-from naslab.running.comparison import Progress, compare
+from naslab.running import Progress
+from naslab.running.comparison import compare
 from naslab.running.results import Results
 from naslab.studies.base import Outcome, Picks, TrainingFree, WeightSharing, experiment_folder
 from naslab.tables import Table, find_table, table_names

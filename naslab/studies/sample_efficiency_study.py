@@ -15,7 +15,8 @@ from naslab.analysis.data import FloatArray
 from naslab.analysis.report import write_page
 from naslab.analysis.statistics import bootstrap_interval, holm
 from naslab.analysis.style import new_axes, palette, style
-from naslab.studies.base import Outcome, Progress, environment, in_processes
+from naslab.running import Progress
+from naslab.studies.base import Outcome, environment, in_processes
 from naslab.studies.sample_efficiency import KINDS, MODE, TARGETS, Run, samples_needed
 
 BUDGET = 3000

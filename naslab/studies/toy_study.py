@@ -16,7 +16,8 @@ from naslab.analysis.contents import Section
 from naslab.analysis.report import write_page
 from naslab.analysis.statistics import holm
 from naslab.analysis.style import legend_above, log_ticks, new_axes, palette, style
-from naslab.studies.base import Outcome, Progress, environment, experiment_folder, in_processes
+from naslab.running import Progress
+from naslab.studies.base import Outcome, environment, experiment_folder, in_processes
 from naslab.studies.toy import Variant, simulate
 
 REPETITIONS = 4000

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from naslab.analysis.contents import Section
 from naslab.analysis.report import write_page
 from naslab.analysis.style import legend_above, log_ticks, new_axes, palette, style
-from naslab.running import constrained_task
+from naslab.running import Progress, constrained_task
 from naslab.studies import tuning
-from naslab.studies.base import Outcome, Progress, environment
+from naslab.studies.base import Outcome, environment
 from naslab.studies.cells import cells_sections
 from naslab.studies.limited import RULES, Run, limits
 from naslab.studies.limited_report import curve, draw_curves, summary

@@ -14,9 +14,9 @@ from naslab.evaluators.threads import one_thread
 from naslab.evaluators.zero_cost.evaluator import ZeroCost
 from naslab.optimizers.zero_cost import AREA
 from naslab.registry import search_space
-from naslab.running import Trace, run, seed_sequence
+from naslab.running import Progress, Trace, run, seed_sequence
 from naslab.space import Architecture
-from naslab.studies.base import Picks, Progress, TrainingFree, in_processes
+from naslab.studies.base import Picks, TrainingFree, in_processes
 from naslab.tables import Table
 from naslab.tasks import Budget, Problem, Task
 

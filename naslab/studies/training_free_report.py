@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from naslab.running import Progress
 from naslab.running.results import Results
-from naslab.studies.base import Further, Picks, Progress, TrainingFree
+from naslab.studies.base import Further, Picks, TrainingFree
 from naslab.studies.training_free import BATCH, Scored, scored_cells, training_free_rows
 from naslab.tables import Table
 

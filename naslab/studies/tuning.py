@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from naslab.analysis.contents import Section
-from naslab.studies.base import Progress, in_processes
+from naslab.running import Progress
+from naslab.studies.base import in_processes
 from naslab.studies.limited import RULES, Run, judge
 from naslab.studies.limited_report import against, summary
 

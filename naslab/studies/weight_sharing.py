@@ -8,8 +8,8 @@ from pathlib import Path
 
 from naslab.errors import InvalidValue
 from naslab.optimizers import optimizer_spec
-from naslab.running import constrained_task, default_budget, run_one, trace_path
-from naslab.studies.base import Further, Picks, Progress, WeightSharing, in_processes
+from naslab.running import Progress, constrained_task, default_budget, run_one, trace_path
+from naslab.studies.base import Further, Picks, WeightSharing, in_processes
 from naslab.tables import Table
 from naslab.tasks import Budget, Constraint
 from naslab.tasks.images import with_images

@@ -19,7 +19,8 @@ from naslab.analysis.report import write_page
 from naslab.analysis.style import style
 from naslab.evaluators.zero_cost.catalogue import PROXIES, TRAINED
 from naslab.ranking.correlate import Correlations, correlate
-from naslab.studies.base import Outcome, Progress, experiment_folder
+from naslab.running import Progress
+from naslab.studies.base import Outcome, experiment_folder
 from naslab.studies.zero_cost import ENSEMBLES, about, pairwise_vote, spearman_of, with_ensembles
 from naslab.tables import table_names
 

@@ -22,8 +22,8 @@ from naslab.evaluators.threads import one_thread
 from naslab.ranking.correlate import Correlations, correlate
 from naslab.ranking.judges import build, sources
 from naslab.ranking.populations import draw
-from naslab.running import seed_sequence
-from naslab.studies.base import Outcome, Progress
+from naslab.running import Progress, seed_sequence
+from naslab.studies.base import Outcome
 from naslab.studies.zero_cost import ENSEMBLED, ENSEMBLES, about, spearman_of, with_ensembles
 
 TASKS: Mapping[str, str] = {"pocket-cell/mnist": "canonical", "pocket-mlp/mnist": "all", "pocket-mlp/segments": "all"}

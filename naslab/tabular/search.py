@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -19,7 +19,7 @@ from naslab import __version__
 from naslab.analysis.report import write_page
 from naslab.evaluators import Evaluation, Evaluator, Fidelity
 from naslab.evaluators.threads import one_thread
-from naslab.running import claimed_folder, run_one, trace_path
+from naslab.running import Progress, claimed_folder, run_one, trace_path
 from naslab.space import Architecture
 from naslab.tabular import references
 from naslab.tabular.model import MODEL, Model, load_model, save_model
@@ -31,7 +31,6 @@ from naslab.tabular.training import Candidate, Trainings, network_outputs
 from naslab.tasks import Budget
 
 SPEC, RESULTS = "search.json", "results.csv"
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, eq=False)

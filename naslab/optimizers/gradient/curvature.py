@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
@@ -12,16 +10,14 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from naslab.compiler.supernet import Supernet, compile_supernet
+from naslab.optimizers.gradient.base import SharedWeightsSearch
 from naslab.optimizers.gradient.model import Model
 from naslab.optimizers.gradient.updates import Batch
-
-if TYPE_CHECKING:
-    from naslab.optimizers.gradient.search import OneShotSearch
 
 DENSE = 12
 
 
-def curvature_of(search: OneShotSearch) -> Curvature:
+def curvature_of(search: SharedWeightsSearch) -> Curvature:
     """For the supernets of a search."""
     return Curvature(
         compile_supernet(

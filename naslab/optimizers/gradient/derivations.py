@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,10 +11,8 @@ from naslab.compiler.network import compile_network
 from naslab.datasets import Rows
 from naslab.errors import UnknownName
 from naslab.evaluators.fitting import fit, torch_generator
+from naslab.optimizers.gradient.base import SharedWeightsSearch
 from naslab.space import Architecture, Recipe
-
-if TYPE_CHECKING:
-    from naslab.optimizers.gradient.search import OneShotSearch
 
 SAMPLES, BETWEEN = 100, 10
 RETRAINED = 5
@@ -26,7 +23,7 @@ class Derivation(ABC):
     """How a search ends. What it draws is drawn from a generator of its own: asking must not change the search."""
 
     @abstractmethod
-    def derive(self, search: OneShotSearch, *, final: bool) -> Architecture:
+    def derive(self, search: SharedWeightsSearch, *, final: bool) -> Architecture:
         """The architecture that the search would return; it keeps the limits and the rules of the space.
 
         Args:
@@ -42,7 +39,7 @@ class Argmax(Derivation):
     a limit or a rule, it is the most probable architecture that keeps them.
     """
 
-    def derive(self, search: OneShotSearch, *, final: bool) -> Architecture:
+    def derive(self, search: SharedWeightsSearch, *, final: bool) -> Architecture:
         space, logits = search.space, search.logits()
         own: Callable[..., Architecture] | None = getattr(space, "discretise", None)
         if own is not None:
@@ -60,15 +57,15 @@ class Argmax(Derivation):
 class SampleAndRank(Derivation):
     """Of 100 feasible draws the best with the shared weights, on all validation rows; of ten, before the end."""
 
-    def derive(self, search: OneShotSearch, *, final: bool) -> Architecture:
+    def derive(self, search: SharedWeightsSearch, *, final: bool) -> Architecture:
         return self.ranked(search, SAMPLES if final else BETWEEN)[0]
 
-    def ranked(self, search: OneShotSearch, count: int) -> list[Architecture]:
+    def ranked(self, search: SharedWeightsSearch, count: int) -> list[Architecture]:
         """Different ones of so many draws, the best first."""
         distinct = sorted(set(self.candidates(search, count)))
         return sorted(distinct, key=search.score, reverse=True)
 
-    def candidates(self, search: OneShotSearch, count: int) -> Sequence[Architecture]:
+    def candidates(self, search: SharedWeightsSearch, count: int) -> Sequence[Architecture]:
         """What is ranked."""
         return search.draws(count, np.random.default_rng(search.ending))
 
@@ -76,7 +73,7 @@ class SampleAndRank(Derivation):
 class TopAndRank(SampleAndRank):
     """Of the 100 most probable feasible ones the best with the shared weights (SETN); of ten, before the end."""
 
-    def candidates(self, search: OneShotSearch, count: int) -> Sequence[Architecture]:
+    def candidates(self, search: SharedWeightsSearch, count: int) -> Sequence[Architecture]:
         return search.feasible.top(search.logits(), count)
 
 
@@ -87,7 +84,7 @@ class Evolution(SampleAndRank):
     choice anew with probability 0.1. What breaks a limit or a rule is made again.
     """
 
-    def derive(self, search: OneShotSearch, *, final: bool) -> Architecture:
+    def derive(self, search: SharedWeightsSearch, *, final: bool) -> Architecture:
         if not final:
             return super().derive(search, final=False)
         rng = np.random.default_rng(search.ending)
@@ -109,7 +106,7 @@ class Retrain(SampleAndRank):
     Li & Talwalkar 2019 end their searches.
     """
 
-    def derive(self, search: OneShotSearch, *, final: bool) -> Architecture:
+    def derive(self, search: SharedWeightsSearch, *, final: bool) -> Architecture:
         if not final:
             return super().derive(search, final=False)
         candidates, rng = self.ranked(search, SAMPLES)[:RETRAINED], np.random.default_rng(search.ending)
@@ -132,7 +129,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return np.asarray(shares / shares.sum())
 
 
-def _crossed(search: OneShotSearch, parents: list[Architecture], rng: np.random.Generator) -> Architecture:
+def _crossed(search: SharedWeightsSearch, parents: list[Architecture], rng: np.random.Generator) -> Architecture:
     """Each choice from one of two of the best."""
 
     def made() -> Architecture:
@@ -143,7 +140,7 @@ def _crossed(search: OneShotSearch, parents: list[Architecture], rng: np.random.
     return _kept(search, made, rng)
 
 
-def _mutated(search: OneShotSearch, parents: list[Architecture], rng: np.random.Generator) -> Architecture:
+def _mutated(search: SharedWeightsSearch, parents: list[Architecture], rng: np.random.Generator) -> Architecture:
     """One of the best, each choice drawn anew with a probability of 0.1."""
 
     def made() -> Architecture:
@@ -155,7 +152,7 @@ def _mutated(search: OneShotSearch, parents: list[Architecture], rng: np.random.
     return _kept(search, made, rng)
 
 
-def _kept(search: OneShotSearch, made: Callable[[], Architecture], rng: np.random.Generator) -> Architecture:
+def _kept(search: SharedWeightsSearch, made: Callable[[], Architecture], rng: np.random.Generator) -> Architecture:
     """The first that keeps limits and rules; should a hundred not, a feasible draw."""
     for _ in range(100):
         child = made()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,8 +17,8 @@ from naslab.compiler.supernet import Form, compile_supernet
 from naslab.errors import InvalidValue, TrainingFailed
 from naslab.evaluators.batches import Batches
 from naslab.evaluators.fitting import torch_generator
-from naslab.feasibility import Feasibility
-from naslab.optimizers.base import GradientSearch, Step
+from naslab.optimizers.base import Step
+from naslab.optimizers.gradient.base import SharedWeightsSearch
 from naslab.optimizers.gradient.derivations import new_derivation
 from naslab.optimizers.gradient.model import Model, unmoved_statistics
 from naslab.optimizers.gradient.penalties import ExpectedCost
@@ -34,7 +32,7 @@ from naslab.space import Architecture, scope
 from naslab.tasks import Problem
 
 
-class OneShotSearch(GradientSearch):
+class OneShotSearch(SharedWeightsSearch):
     """Shared weights and a distribution over architectures, trained in turn.
 
     Every step updates the logits on a batch of validation rows (after ``warm_up`` epochs), then the weights on a batch
@@ -179,11 +177,6 @@ class OneShotSearch(GradientSearch):
     def prepare(self, rng: np.random.Generator) -> None:
         """Whatever else a strategy begins with."""
 
-    @cached_property
-    def feasible(self) -> Feasibility:
-        """The architectures that keep rules and limits."""
-        return self.problem.feasibility()
-
     def step(self) -> Step | None:
         if self.ended or self.epoch >= self.epochs:
             return None
@@ -224,44 +217,6 @@ class OneShotSearch(GradientSearch):
 
     def best(self) -> Architecture:
         return self.derivation.derive(self, final=True)
-
-    def score(self, architecture: Architecture) -> float:
-        """The accuracy of an architecture with the shared weights on all validation rows, in percent."""
-        return self.ranking.accuracy(architecture)
-
-    def logits(self) -> list[np.ndarray]:
-        """Of every choice, ``(K,)``, float64."""
-        return [each.detach().double().numpy() for each in self.model.logits]
-
-    def draws(self, count: int, rng: np.random.Generator) -> list[Architecture]:
-        """Feasible architectures, drawn from the distribution as it is."""
-        return [tuple(row) for row in self.feasible.sample(self.logits(), rng, count).tolist()]
-
-    def entropy(self) -> float:
-        """Of the distribution over architectures, in nats."""
-        return self.model.entropy()
-
-    def learnt(self) -> dict[str, Any]:
-        """A copy of what training has made of weights and logits, their optimisers included, and the epoch."""
-        return copy.deepcopy(
-            {
-                "epoch": self.epoch,
-                "supernet": self.model.supernet.state_dict(),
-                "architecture": [parameter.detach() for parameter in self.model.architecture],
-                "weight_optimizer": self.weight_optimizer.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-            }
-        )
-
-    def set_learnt(self, learnt: Mapping[str, Any]) -> None:
-        """Go back to what :meth:`learnt` gave."""
-        self.epoch = learnt["epoch"]
-        self.model.supernet.load_state_dict(learnt["supernet"])
-        with torch.no_grad():
-            for parameter, value in zip(self.model.architecture, learnt["architecture"], strict=True):
-                parameter.copy_(value)
-        self.weight_optimizer.load_state_dict(copy.deepcopy(learnt["weight_optimizer"]))
-        self.optimizer.load_state_dict(copy.deepcopy(learnt["optimizer"]))
 
     def state(self) -> dict[str, Any]:
         others = {

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from naslab.errors import UnknownName
+from naslab.optimizers.gradient.base import SharedWeightsSearch
 from naslab.optimizers.gradient.curvature import Curvature, curvature_of
-
-if TYPE_CHECKING:
-    from naslab.optimizers.gradient.search import OneShotSearch
 
 WINDOW, BACK, RISE, EARLIEST = 5, 4, 1.3, 10
 AGO = BACK + WINDOW // 2  # measurements between the last one and the middle of the earlier window
@@ -23,7 +21,7 @@ class Stopping(ABC):
     """Looks at a search after every epoch."""
 
     @abstractmethod
-    def after_epoch(self, search: OneShotSearch) -> dict[str, float]:
+    def after_epoch(self, search: SharedWeightsSearch) -> dict[str, float]:
         """May end the search (``search.ended``) or take it back; returns what shall be recorded of the epoch."""
 
     def state(self) -> dict[str, Any]:
@@ -38,7 +36,7 @@ class Stopping(ABC):
 class Epochs(Stopping):
     """The search ends with its last epoch."""
 
-    def after_epoch(self, search: OneShotSearch) -> dict[str, float]:
+    def after_epoch(self, search: SharedWeightsSearch) -> dict[str, float]:
         return {}
 
 
@@ -58,7 +56,7 @@ class Eigenvalue(Stopping):
         self.kept: list[dict[str, Any]] = []
         self._curvature: Curvature | None = None
 
-    def after_epoch(self, search: OneShotSearch) -> dict[str, float]:
+    def after_epoch(self, search: SharedWeightsSearch) -> dict[str, float]:
         if search.epoch % self.EVERY:
             return {}
         self.values.append(self._measured(search))
@@ -72,11 +70,11 @@ class Eigenvalue(Stopping):
                 self.risen(search)
         return found
 
-    def keep(self, search: OneShotSearch) -> dict[str, Any]:
+    def keep(self, search: SharedWeightsSearch) -> dict[str, Any]:
         """What is needed to go back to now."""
         return {"architecture": [each.detach().clone() for each in search.model.architecture]}
 
-    def risen(self, search: OneShotSearch) -> None:
+    def risen(self, search: SharedWeightsSearch) -> None:
         """The eigenvalue has risen: what is done about it."""
         with torch.no_grad():
             for parameter, value in zip(search.model.architecture, self.kept[0]["architecture"], strict=True):
@@ -89,7 +87,7 @@ class Eigenvalue(Stopping):
     def restore(self, state: dict[str, Any]) -> None:
         self.values, self.kept = list(state["values"]), list(state["kept"])
 
-    def _measured(self, search: OneShotSearch) -> float:
+    def _measured(self, search: SharedWeightsSearch) -> float:
         model = search.model
         if self._curvature is None:
             self._curvature = curvature_of(search)
@@ -107,10 +105,10 @@ class AdaptiveL2(Eigenvalue):
     weight decay there is none to triple, and nothing is done.
     """
 
-    def keep(self, search: OneShotSearch) -> dict[str, Any]:
+    def keep(self, search: SharedWeightsSearch) -> dict[str, Any]:
         return search.learnt()
 
-    def risen(self, search: OneShotSearch) -> None:
+    def risen(self, search: SharedWeightsSearch) -> None:
         stronger = STRONGER * search.weight_decay
         if not search.weight_decay < stronger <= STRONGEST * (1 + 1e-9):
             return
