@@ -12,10 +12,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from naslab.compiler import compile_network, compile_supernet
+    from naslab.correlation.study import Correlations, correlate
     from naslab.errors import NaslabError
     from naslab.evaluators import Evaluation, Evaluator
     from naslab.optimizers import AskTell, Optimizer, Query
-    from naslab.ranking.correlate import Correlations, correlate
     from naslab.registry import search_space
     from naslab.running import search
     from naslab.running.comparison import compare
@@ -33,7 +33,7 @@ _HOMES = {
     "naslab.optimizers": ("AskTell", "Optimizer", "Query"),
     "naslab.tabular.model": ("Model", "load_model"),
     "naslab.tabular.search": ("OwnResult", "search_csv"),
-    "naslab.ranking.correlate": ("Correlations", "correlate"),
+    "naslab.correlation.study": ("Correlations", "correlate"),
     "naslab.registry": ("search_space",),
     "naslab.running.results": ("Results",),
     "naslab.running": ("search",),

@@ -244,7 +244,7 @@ def correlate(
 ) -> None:
     """Judge evaluators: how well do their scores order architectures?"""
     from naslab.cli.console import print_frame, progress
-    from naslab.ranking.correlate import correlate as run_correlate
+    from naslab.correlation.study import correlate as run_correlate
 
     with progress("scores", detail=True) as tick:
         found = run_correlate(
@@ -288,7 +288,7 @@ def reproduce(
 ) -> None:
     """Reproduce a published table, ours beside the published numbers."""
     from naslab.cli.console import print_frame, progress
-    from naslab.studies.base import CELLS
+    from naslab.studies.nasbench201.rows import CELLS
     from naslab.studies.reproduce import experiment, run_experiment
 
     found = experiment(name)

@@ -62,7 +62,7 @@ def described(kind: str, name: str) -> str:
         spec = optimizer_spec(name)
         it, options = spec.factory, spec.describe()["hyperparameters"]
     else:
-        from naslab.ranking.judges import explained
+        from naslab.correlation.judges import explained
 
         it, options = explained(name)
     return "\n".join([inspect.getdoc(it) or "It has no documentation.", "", _written(name, options)])

@@ -8,7 +8,6 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from naslab import running
 from naslab.compiler.network import compile_network, edge_name
 from naslab.datasets.catalogue import SOURCES
 from naslab.errors import InvalidValue, OutputError
@@ -85,8 +85,7 @@ def trained_file(folder: Path, block: int, seed: int) -> Path:
 
 def versions(benchmark: Pocket) -> dict[str, str]:
     """What the numbers depend on beside the benchmark's definition."""
-    packages = ("torch", "numpy", SOURCES[benchmark.dataset].partition("==")[0])
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    return running.versions("python", "torch", "numpy", SOURCES[benchmark.dataset].partition("==")[0])
 
 
 def machine() -> str:

@@ -10,6 +10,7 @@ from naslab.running.loop import StepGenerator, run, second_worth, seed_sequence
 from naslab.running.output import check_folder, claimed_folder
 from naslab.running.runs import SearchResult, constrained_task, default_budget, run_one, search
 from naslab.running.trace import Recorded, Step, Trace, differences, read, trace_path
+from naslab.running.versions import versions
 from naslab.running.workers import Progress, do_in_processes
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "second_worth",
     "seed_sequence",
     "trace_path",
+    "versions",
 ]

@@ -22,13 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from naslab import __version__
 from naslab.errors import InvalidValue
 from naslab.optimizers import Optimizer, OptimizerSpec, optimizer_spec
 from naslab.running.output import claimed_folder, unwritable
 from naslab.running.results import SPEC, Results
 from naslab.running.runs import check_budget, constrained_task, forget_tasks, run_one
 from naslab.running.trace import FORMAT, trace_path
+from naslab.running.versions import versions
 from naslab.running.workers import Progress, do_in_processes
 from naslab.tasks import Budget, Constraint, Task
 
@@ -71,7 +71,7 @@ class Comparison:
     def describe(self, tasks: Mapping[str, Task], specs: Mapping[str, OptimizerSpec]) -> dict[str, Any]:
         """What ``comparison.json`` says; a folder serves only one comparison, on one version of its data."""
         return {
-            "naslab": __version__,
+            **versions("naslab"),
             "format": FORMAT,
             "tasks": [_id(t) for t in self.tasks],
             "optimizers": [spec.describe() for spec in specs.values()],

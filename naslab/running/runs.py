@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 from collections.abc import Iterable, Mapping
@@ -12,15 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from naslab import __version__
 from naslab.errors import InvalidValue, NaslabError
 from naslab.optimizers import GradientSearch, Optimizer, OptimizerSpec, optimizer_spec, plugin_error
 from naslab.running.gradient_loop import run_gradient
 from naslab.running.loop import run, seed_sequence
 from naslab.running.trace import FORMAT, Recorded, Trace, read, trace_path
+from naslab.running.versions import versions
 from naslab.running.workers import Progress
 from naslab.space import Architecture
 from naslab.tasks import Budget, Constraint, Task, task
+
+VERSIONS = ("python", "numpy", "networkx", "optuna", "torch")
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def run_one(
     """
     measured = issubclass(spec.factory, GradientSearch) or task.reward().clock == "measured"
     header = {
-        "naslab": __version__,
+        **versions("naslab"),
         "format": FORMAT,
         "task": task.id,
         "source": dict(task.source),
@@ -133,7 +134,7 @@ def run_one(
         "optimizer": spec.describe(),
         "seed": seed,
         "budget": str(budget),
-        "versions": _versions() | ({"machine": _machine()} if measured else {}),
+        "versions": versions(*VERSIONS) | ({"machine": _machine()} if measured else {}),
     }
     key = (task.id, spec.label, seed)
     with Trace(header, path, measured=measured) as trace:
@@ -165,15 +166,6 @@ def forget_tasks() -> None:
 def _named_task(task_id: str, constraint: Constraint) -> Task:
     found = task(task_id)
     return found.constrained(constraint) if constraint.limits else found
-
-
-@cache
-def _versions() -> dict[str, str]:
-    packages = ("numpy", "networkx", "optuna", "torch")
-    return {
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in packages},
-    }
 
 
 @cache

@@ -18,7 +18,8 @@ from naslab.errors import InvalidValue, MissingTable, UnknownExperiment
 from naslab.running import Progress
 from naslab.running.comparison import compare
 from naslab.running.results import Results
-from naslab.studies.base import Outcome, Picks, TrainingFree, WeightSharing, experiment_folder
+from naslab.studies.base import Outcome, experiment_folder
+from naslab.studies.nasbench201.rows import Picks, TrainingFree, WeightSharing
 from naslab.tables import Table, find_table, table_names
 from naslab.tables.messages import explain
 
@@ -187,7 +188,7 @@ def run_experiment(
     )
     further = []
     if wanted.training_free and training_free:
-        from naslab.studies import training_free_report
+        from naslab.studies.nasbench201 import training_free_report
 
         further.append(
             training_free_report.further_rows(
@@ -196,7 +197,7 @@ def run_experiment(
             )
         )  # fmt: skip
     if wanted.weight_sharing and weight_sharing and data is not None:
-        from naslab.studies import weight_sharing as sharing
+        from naslab.studies.nasbench201 import weight_sharing as sharing
 
         datasets = [column.dataset for column in wanted.columns]
         further.append(sharing.further_rows(wanted.weight_sharing, data, out, stored, datasets, workers, progress))

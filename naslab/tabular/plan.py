@@ -14,14 +14,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab import __version__
 from naslab.datasets import Rows
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.training_objective import METRICS, TrainingObjective
 from naslab.optimizers import OptimizerSpec, optimizer_spec
-from naslab.optimizers.policy_search import PolicySearch
+from naslab.optimizers.policy.policy_search import PolicySearch
 from naslab.registry import entries, search_space
-from naslab.running import seed_sequence
+from naslab.running import seed_sequence, versions
 from naslab.space import Architecture, Recipe, SearchSpace
 from naslab.tabular.defaults import SHARE, STEPS, balanced_weights, default_widths, shared_recipe, training_recipe
 from naslab.tabular.delimited import counted
@@ -145,7 +144,7 @@ def plan_search(
     _check_limit(problem, constraint)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     settings = {
-        "naslab": __version__,
+        **versions("naslab"),
         "csv_sha256": digest,
         "target": target,
         "kind": raw.target.kind,

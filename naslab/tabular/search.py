@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from naslab import __version__
 from naslab.analysis.report import write_page
 from naslab.evaluators import Evaluation, Evaluator, Fidelity
 from naslab.evaluators.threads import one_thread
-from naslab.running import Progress, claimed_folder, run_one, trace_path
+from naslab.running import Progress, claimed_folder, run_one, trace_path, versions
 from naslab.space import Architecture
 from naslab.tabular import references
 from naslab.tabular.model import MODEL, Model, load_model, save_model
@@ -179,8 +176,7 @@ def _write(plan: Plan, folder: Path, frame: pd.DataFrame, trained: pd.DataFrame)
 
 
 def _versions() -> dict[str, str]:
-    names = ("torch", "numpy", "scikit-learn")
-    return {"naslab": __version__, "python": platform.python_version(), **{name: version(name) for name in names}}
+    return versions("naslab", "python", "torch", "numpy", "scikit-learn")
 
 
 def _rows(rows: Any) -> Any:

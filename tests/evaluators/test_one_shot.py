@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 import naslab
-import naslab.optimizers.tabnas
+import naslab.optimizers.policy.tabnas
 from naslab.datasets import Rows
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.one_shot import OneShot
@@ -140,7 +140,7 @@ def test_an_interrupted_run_resumes_to_the_same_trace(tmp_path, optimizer):
 def test_strategies_do_not_learn_from_the_warm_up():
     one = shared(task(), Recipe(epochs=8, batch=8, learning_rate=0.1))
     evaluator, rng = one.reward(), np.random.default_rng(0)
-    optimizer = naslab.optimizers.tabnas.TabNAS(one.problem, rng)
+    optimizer = naslab.optimizers.policy.tabnas.TabNAS(one.problem, rng)
     for step in range(20):
         asked = optimizer.ask()
         optimizer.tell(asked, evaluator.evaluate(asked, rng=rng))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from naslab.studies import gradient_estimators as study
-from naslab.studies.gradient_estimators import Work, measure, toy
+from naslab.studies.policy_search import gradient_estimators as study
+from naslab.studies.policy_search.gradient_estimators import Work, measure, toy
 
 
 @pytest.mark.parametrize("policy", list(study.POLICIES))

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from naslab.studies import landscapes
-from naslab.studies.landscapes import GRID, Landscape, landscape_task
+from naslab.studies.policy_search import landscapes
+from naslab.studies.policy_search.landscapes import GRID, Landscape, landscape_task
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from scipy import stats
 
 import naslab
 from naslab.running import search
-from naslab.studies import ablation, tradeoff, tuning
-from naslab.studies.limited import Run, judge, limits
-from naslab.studies.limited_report import against, mean_regret
+from naslab.studies.tabnas import ablation, tradeoff, tuning
+from naslab.studies.tabnas.limited import Run, judge, limits
+from naslab.studies.tabnas.limited_report import against, mean_regret
 
 TASK = "pocket-mlp/segments"
 LIMIT = limits(TASK, "params", [0.15])[0]

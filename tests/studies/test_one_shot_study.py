@@ -12,9 +12,10 @@ import naslab
 from naslab.errors import TrainingFailed
 from naslab.optimizers import Step, optimizer_spec
 from naslab.optimizers.gradient.search import OneShotSearch
-from naslab.studies import one_shot, one_shot_pocket
-from naslab.studies.one_shot import Genotype, Ranked, Training, Trial, genotype, rank, train, trial, written
-from naslab.studies.one_shot_report import cell_of, collapse, perturbations, rankings, sensitivity
+from naslab.studies.one_shot import pocket as one_shot_pocket
+from naslab.studies.one_shot import searches as one_shot
+from naslab.studies.one_shot.page import cell_of, collapse, perturbations, rankings, sensitivity
+from naslab.studies.one_shot.searches import Genotype, Ranked, Training, Trial, genotype, rank, train, trial, written
 
 TASK = "pocket-cell/mnist"
 

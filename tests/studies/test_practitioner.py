@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from naslab.studies import practitioner
-from naslab.studies.practitioner import Run, seconds_of, summarised
-from naslab.studies.real_tables import TABLES, RealTable
 from naslab.studies.reproduce import experiment
+from naslab.studies.tabnas import practitioner
+from naslab.studies.tabnas.practitioner import Run, seconds_of, summarised
+from naslab.studies.tabnas.real_tables import TABLES, RealTable
 from naslab.tabular.reading import read_table
 
 
@@ -86,5 +86,5 @@ def test_the_whole_study_on_a_small_table(tmp_path, monkeypatch):
 
 
 def test_it_can_be_reproduced():
-    assert experiment("tabnas-csv").study == "naslab.studies.practitioner:run"
+    assert experiment("tabnas-csv").study == "naslab.studies.tabnas.practitioner:run"
     assert repr(Run("mpg", 3, folder=None)) == "Run(table='mpg', seed=3)"  # results are kept under this

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from naslab.studies import latency_prediction, prediction, predictors
-from naslab.studies.prediction import Fit
+from naslab.studies.predictors import accuracy as predictors
+from naslab.studies.predictors import latency as latency_prediction
+from naslab.studies.predictors.accuracy import fits as prediction
+from naslab.studies.predictors.fits import Fit
 
 SMALL = "pocket-mlp/segments"
 

@@ -9,7 +9,7 @@ import pytest
 from toy_tasks import ROWS
 
 from naslab.running.comparison import compare
-from naslab.studies import predictor_search
+from naslab.studies.predictors import search as predictor_search
 from naslab.studies.reproduce import Study, experiment
 from naslab.tables import find_table
 
@@ -92,7 +92,7 @@ def test_tables_of_the_same_trainings_are_compared_apart(
 def test_it_can_be_reproduced() -> None:
     wanted = experiment("predictor-search")
     assert isinstance(wanted, Study)
-    assert wanted.study == "naslab.studies.predictor_search:run"
+    assert wanted.study == "naslab.studies.predictors.search:run"
 
 
 def test_every_task_has_its_table(nats_tss: str) -> None:

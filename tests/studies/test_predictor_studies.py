@@ -14,8 +14,8 @@ from naslab.analysis.statistics import mean_interval
 from naslab.errors import InvalidValue
 from naslab.evaluators.predictors.catalogue import PREDICTORS
 from naslab.evaluators.predictors.targets import transform
-from naslab.studies import predictors
-from naslab.studies.prediction import HELD, Fit, fit, ground, split, stored_scores, tops
+from naslab.studies.predictors import accuracy as predictors
+from naslab.studies.predictors.fits import HELD, Fit, fit, ground, split, stored_scores, tops
 
 SMALL = "pocket-mlp/segments"
 

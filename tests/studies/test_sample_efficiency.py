@@ -8,9 +8,9 @@ import pytest
 
 from naslab.evaluators import Evaluation
 from naslab.optimizers import optimizer_spec
-from naslab.studies import sample_efficiency_study as study
-from naslab.studies.landscapes import landscape_space
-from naslab.studies.sample_efficiency import KINDS, MODE, TARGETS, Run, samples_needed
+from naslab.studies.policy_search import sample_efficiency_study as study
+from naslab.studies.policy_search.landscapes import landscape_space
+from naslab.studies.policy_search.sample_efficiency import KINDS, MODE, TARGETS, Run, samples_needed
 from naslab.tasks import Problem
 
 

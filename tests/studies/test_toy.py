@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from naslab.errors import InvalidValue
-from naslab.studies import toy
-from naslab.studies.toy import Variant, simulate
-from naslab.studies.toy_study import RECORDED_REPETITIONS, as_variant, recorded_variants
+from naslab.studies.tabnas import toy
+from naslab.studies.tabnas.toy import Variant, simulate
+from naslab.studies.tabnas.toy_study import RECORDED_REPETITIONS, as_variant, recorded_variants
 
 
 def recorded() -> list[tuple[Variant, dict[str, float]]]:

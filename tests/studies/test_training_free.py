@@ -13,9 +13,9 @@ import pytest
 import naslab
 from naslab.errors import InvalidValue
 from naslab.evaluators.zero_cost.evaluator import ZeroCost
-from naslab.studies.base import Picks, TrainingFree, environment, experiment_folder
-from naslab.studies.reproduce import Experiment, experiment, run_experiment
-from naslab.studies.training_free import (
+from naslab.studies.base import environment, experiment_folder
+from naslab.studies.nasbench201.rows import Picks, TrainingFree
+from naslab.studies.nasbench201.training_free import (
     Block,
     Scored,
     StoredArea,
@@ -24,7 +24,8 @@ from naslab.studies.training_free import (
     scored_cells,
     training_free_rows,
 )
-from naslab.studies.training_free_report import SCORES
+from naslab.studies.nasbench201.training_free_report import SCORES
+from naslab.studies.reproduce import Experiment, experiment, run_experiment
 from naslab.tables import Table, find_table
 
 POOL = 60

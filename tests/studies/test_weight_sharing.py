@@ -11,8 +11,8 @@ from cifar_files import stand_in
 import naslab
 from naslab.errors import InvalidValue
 from naslab.optimizers import optimizer_spec
+from naslab.studies.nasbench201.weight_sharing import FOLDER
 from naslab.studies.reproduce import Experiment, experiment, run_experiment
-from naslab.studies.weight_sharing import FOLDER
 from naslab.tables import find_table
 
 ALL_SKIP = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"

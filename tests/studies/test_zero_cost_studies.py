@@ -11,11 +11,11 @@ import pytest
 from scipy import stats
 
 import naslab
-from naslab.ranking.correlate import Correlations
-from naslab.studies import zero_cost_nasbench201 as on_cells
-from naslab.studies import zero_cost_pocket as on_pocket
+from naslab.correlation.study import Correlations
 from naslab.studies.reproduce import experiment, run_experiment
-from naslab.studies.zero_cost import pairwise_vote, with_ensembles
+from naslab.studies.zero_cost import nasbench201 as on_cells
+from naslab.studies.zero_cost import pocket as on_pocket
+from naslab.studies.zero_cost.shared import pairwise_vote, with_ensembles
 
 VOTED = ("params", "flops", "grad-norm", "snip", "grasp", "fisher", "synflow", "jacob-cov")
 
@@ -23,7 +23,7 @@ VOTED = ("params", "flops", "grad-norm", "snip", "grasp", "fisher", "synflow", "
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr("naslab.analysis.correlation.RESAMPLES", 8)
-    monkeypatch.setattr("naslab.studies.zero_cost.RESAMPLES", 40)
+    monkeypatch.setattr("naslab.studies.zero_cost.shared.RESAMPLES", 40)
 
 
 def judged(n=30):

@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from naslab.errors import UnknownName
-from naslab.optimizers import estimators
 from naslab.optimizers.gradient.model import nothing_dropped, unmoved_statistics
 from naslab.optimizers.gradient.updates import (
     ArchitectureUpdate,
@@ -21,7 +20,8 @@ from naslab.optimizers.gradient.updates import (
     NoUpdate,
     SecondOrder,
 )
-from naslab.optimizers.policy import Baseline
+from naslab.optimizers.policy import estimators
+from naslab.optimizers.policy.policy import Baseline
 
 MOMENTUM = 0.95
 CONTROL_RATE = 0.01
@@ -61,7 +61,8 @@ class Reinforce(ArchitectureUpdate):
 class Relax(ArchitectureUpdate):
     """RELAX (Grathwohl et al. 2018) on the same reward; its control variate is a small network on relaxed draws.
 
-    See :mod:`naslab.optimizers.estimators`. f is the advantage, as in :class:`naslab.optimizers.relax.Relax`.
+    See :mod:`naslab.optimizers.policy.estimators`. f is the advantage, as in
+    :class:`naslab.optimizers.policy.relax.Relax`.
     """
 
     differentiates = False

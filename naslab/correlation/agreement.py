@@ -1,0 +1,108 @@
+"""What evaluators said about a population, and every statistic of how well that agrees with a reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from naslab.analysis import correlation
+from naslab.analysis.data import FloatArray
+from naslab.running import seed_sequence
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """What evaluators said about a population, and how well that agrees with a reference.
+
+    Attributes:
+        task: Id of the task.
+        reference: What they are judged by: the truth's metric, or an evaluator's name.
+        unit: The reference's unit.
+        population: Which architectures these are, in words.
+        scores: One row per architecture (index: its official string), one column per evaluator, higher is better.
+        truth: ``(n,)``: the reference, higher is better.
+        params: ``(n,)``: parameters of each architecture.
+        trainings: ``(n, S)``: single trainings behind the truth, higher is better; None where they are not known.
+        seconds: Evaluator -> median seconds for an architecture; those of one pass are the pass's, together.
+        making: Evaluator -> CPU seconds that making it took once: fitting a predictor, training shared weights.
+        notes: Sentences that a reader must know.
+        seed: Of sample, scores and intervals.
+        command: That makes the same again.
+        environment: Versions and data that the numbers depend on.
+    """
+
+    task: str
+    reference: str
+    unit: str
+    population: str
+    scores: pd.DataFrame
+    truth: FloatArray
+    params: FloatArray
+    trainings: FloatArray | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    making: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    seed: int = 0
+    command: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The reference with its unit."""
+        return f"{self.reference} ({self.unit})" if self.unit else self.reference
+
+    @property
+    def evaluators(self) -> list[str]:
+        """Their names, in the order in which they were given."""
+        return [str(name) for name in self.scores.columns]
+
+    @cached_property
+    def statistics(self) -> pd.DataFrame:
+        """Every evaluator against the reference: see :func:`naslab.analysis.correlation.agreement`."""
+        return correlation.agreement(self.scores, self.truth, self._rng("agreement"))
+
+    @cached_property
+    def counts(self) -> pd.DataFrame:
+        """Architectures, scores that are not finite and ties: see :func:`naslab.analysis.correlation.counts`."""
+        return correlation.counts(self.scores)
+
+    @cached_property
+    def matrix(self) -> pd.DataFrame:
+        """Spearman's correlations of all evaluators with each other; the last row is the reference."""
+        return correlation.matrix(self.scores.assign(**{self.reference: self.truth}))
+
+    @cached_property
+    def bias(self) -> pd.DataFrame:
+        """Spearman's correlation with the number of parameters, of every evaluator and of the reference."""
+        return correlation.bias(self.scores.assign(**{self.reference: self.truth}), self.params, self._rng("bias"))
+
+    @cached_property
+    def ceiling(self) -> pd.DataFrame:
+        """What the noise of trainings leaves to be predicted: see :func:`naslab.analysis.correlation.ceiling`."""
+        trainings = np.empty((0, 2)) if self.trainings is None else self.trainings
+        return correlation.ceiling(trainings, self._rng("ceiling"))
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """One row per evaluator, the best Spearman first."""
+        return wide(self.statistics).merge(self.counts, on="evaluator").sort_values(
+            "Spearman", ascending=False, kind="stable", ignore_index=True
+        )  # fmt: skip
+
+    def _rng(self, purpose: str) -> np.random.Generator:
+        return np.random.default_rng(seed_sequence(self.task, self.reference, self.seed, purpose))
+
+
+def wide(statistics: pd.DataFrame) -> pd.DataFrame:
+    """One row per evaluator, each statistic with its bounds in columns of their own: as tables show it."""
+    columns: dict[str, Any] = {"evaluator": list(dict.fromkeys(statistics["evaluator"]))}
+    for statistic, rows in statistics.groupby("statistic", sort=False):
+        by_name = rows.set_index("evaluator").loc[columns["evaluator"]]
+        columns[str(statistic)] = by_name["value"].to_numpy()
+        for bound in ("low", "high"):
+            columns[f"{statistic} {bound}"] = by_name[bound].to_numpy()
+    return pd.DataFrame(columns)

@@ -1,0 +1,96 @@
+"""Proximal policy optimisation on a factorised policy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from naslab.errors import InvalidValue
+from naslab.evaluators import Evaluation
+from naslab.feasibility import Floats
+from naslab.optimizers.policy.policy_search import PolicySearch
+from naslab.space import Architecture
+from naslab.tasks import Problem
+
+
+class PPO(PolicySearch):
+    """Clipped proximal policy optimisation (Schulman et al. 2017, equation 7); one action is a whole architecture.
+
+    Draws are collected in batches; each batch is then used for several gradient steps in which the ratio of new to old
+    probability is clipped. Under a limit the policy is that of the feasible architectures, as in TabNAS: draws are
+    feasible, and the ratio is of P(y | y feasible), so that P(V) of both the old and the new policy is in it.
+
+    The reward comes once, with the whole architecture: an episode has one step, so there is nothing to discount and the
+    value function is a number, the zero-debiased average of the rewards.
+
+    Args:
+        problem: The problem.
+        rng: Its generator.
+        batch: Evaluations between updates.
+        epochs: Gradient steps on each batch.
+        clip: How far the ratio may go from 1.
+        learning_rate: Of Adam.
+        momentum: Of the baseline.
+        entropy: Weight of the policy's entropy.
+        scale: Score to quality.
+        selection: See :class:`naslab.optimizers.policy.policy_search.PolicySearch`.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        rng: np.random.Generator,
+        *,
+        batch: int = 20,
+        epochs: int = 4,
+        clip: float = 0.2,
+        learning_rate: float = 0.05,
+        momentum: float = 0.9,
+        entropy: float = 0.0,
+        scale: float = 0.01,
+        selection: str = "most-probable",
+    ) -> None:
+        super().__init__(
+            problem,
+            rng,
+            learning_rate=learning_rate,
+            momentum=momentum,
+            entropy=entropy,
+            scale=scale,
+            selection=selection,
+        )
+        if batch < 1 or epochs < 1 or not clip > 0:
+            raise InvalidValue(f"batch={batch}, epochs={epochs}, clip={clip}: at least 1, at least 1, above 0")
+        self.batch, self.epochs, self.clip = batch, epochs, clip
+        self._collected: list[tuple[Architecture, float]] = []
+
+    def ask(self) -> Architecture:
+        return self.feasible_draw()
+
+    def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
+        quality = self.quality(evaluation)
+        if quality is None:
+            return
+        self._collected.append((architecture, self.baseline.advantage(quality)))
+        if len(self._collected) >= self.batch:
+            self._update()
+            self._collected = []
+
+    def _update(self) -> None:
+        advantages = np.array([advantage for _, advantage in self._collected])
+        codes = np.stack([self.policy.one_hot(a) for a, _ in self._collected])
+        old, _ = self._log_probabilities(codes)
+        for _ in range(self.epochs):
+            new, center = self._log_probabilities(codes)
+            ratios = np.exp(new - old)
+            # Where the clipped term is the smaller one it is constant: no gradient.
+            held = np.where(advantages > 0, ratios > 1 + self.clip, ratios < 1 - self.clip)
+            weights = np.where(held, 0.0, ratios * advantages) / len(codes)
+            self.learn(np.tensordot(weights, codes - center, axes=1), 1.0)
+
+    def _log_probabilities(self, codes: Floats) -> tuple[Floats, Floats]:
+        """log P(y | y feasible) of each architecture, and what its gradient subtracts from the one-hot code."""
+        with np.errstate(divide="ignore"):
+            logs = np.where(codes > 0, np.log(self.policy.probabilities), 0.0).sum(axis=(1, 2))
+        if not self.unrestricted:
+            logs = logs - self.feasible.log_probability(self.policy.per_choice)
+        return logs, self.feasible_mean()

@@ -1,0 +1,17 @@
+"""What numbers depend on beside their inputs: versions of software."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from functools import cache
+
+
+def versions(*names: str) -> dict[str, str]:
+    """Of each distribution the version that is installed, in this order; ``"python"`` is the interpreter."""
+    return {name: _version(name) for name in names}
+
+
+@cache
+def _version(name: str) -> str:
+    return platform.python_version() if name == "python" else importlib.metadata.version(name)

@@ -1,0 +1,1 @@
+"""Scores of untrained networks: on NAS-Bench-201 beside the published numbers, and on pocket tasks."""
