@@ -9,8 +9,8 @@ from naslab.running.kept import Kept
 from naslab.running.loop import StepGenerator, run, second_worth, seed_sequence
 from naslab.running.output import check_folder, claimed_folder
 from naslab.running.runs import SearchResult, constrained_task, default_budget, run_one, search
+from naslab.running.software import versions
 from naslab.running.trace import Recorded, Step, Trace, differences, read, trace_path
-from naslab.running.versions import versions
 from naslab.running.workers import Progress, do_in_processes
 
 __all__ = [

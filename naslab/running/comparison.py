@@ -27,8 +27,8 @@ from naslab.optimizers import Optimizer, OptimizerSpec, optimizer_spec
 from naslab.running.output import claimed_folder, unwritable
 from naslab.running.results import SPEC, Results
 from naslab.running.runs import check_budget, constrained_task, forget_tasks, run_one
+from naslab.running.software import versions
 from naslab.running.trace import FORMAT, trace_path
-from naslab.running.versions import versions
 from naslab.running.workers import Progress, do_in_processes
 from naslab.tasks import Budget, Constraint, Task
 

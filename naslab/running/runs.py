@@ -15,8 +15,8 @@ from naslab.errors import InvalidValue, NaslabError
 from naslab.optimizers import GradientSearch, Optimizer, OptimizerSpec, optimizer_spec, plugin_error
 from naslab.running.gradient_loop import run_gradient
 from naslab.running.loop import run, seed_sequence
+from naslab.running.software import versions
 from naslab.running.trace import FORMAT, Recorded, Trace, read, trace_path
-from naslab.running.versions import versions
 from naslab.running.workers import Progress
 from naslab.space import Architecture
 from naslab.tasks import Budget, Constraint, Task, task

@@ -1,0 +1,116 @@
+"""The code of the README and of the pages that say how to use naslab runs as it stands there."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import naslab
+from naslab.testing import check_optimizer
+
+ROOT = Path(__file__).parent.parent
+NAMES = ("comparing", "networks", "tables", "your-own-optimizer", "your-own-table")
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
+PLUG_IN = "# hill.py"
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def plug_in(page):
+    return next(block for block in blocks(page, "python") if block.startswith(PLUG_IN))
+
+
+def shell_lines():
+    found = {}
+    for page in PAGES:
+        lines = "".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+        found |= {line.partition("   #")[0].strip(): None for line in lines if line.startswith("naslab")}
+    return list(found)
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hill.py").write_text(plug_in(PAGES[0]))
+    rng = np.random.default_rng(0)
+    rows = [f"{x:.3f},{y:.3f},{'yes' if x > y else 'no'}\n" for x, y in rng.random((120, 2))]
+    for name in ("data.csv", "new.csv"):
+        (tmp_path / name).write_text("".join(["width,height,label\n", *rows]))
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_python_examples_run(page, workplace, capsys):
+    names: dict[str, object] = {}
+    for block in blocks(page, "python"):
+        if not block.startswith(PLUG_IN):
+            exec(compile(block.replace("budget=3000", "budget=20"), page.name, "exec"), names)
+    if page.stem in ("README", "comparing"):
+        assert (workplace / "anytime.png").stat().st_size > 10_000
+        assert "regularized-evolution" in capsys.readouterr().out
+
+
+def test_the_ten_line_optimizer_conforms(workplace):
+    block = (workplace / "hill.py").read_text()
+    code = [line for line in block.splitlines() if line.strip() and not line.startswith("#")]
+    assert len(code) <= 10
+    check_optimizer("./hill.py:Hill")
+    assert block == plug_in(ROOT / "docs" / "your-own-optimizer.md")
+
+
+@pytest.mark.parametrize("line", shell_lines())
+def test_the_commands_are_understood(line, workplace, monkeypatch):
+    """Every command, with fewer runs: exit code 0, or 2 with the one line that the README announces."""
+    words = shlex.split(re.sub(r"--seeds \d+", "--seeds 2", re.sub(r"--budget \d+ ", "--budget 12 ", line)))
+    if words[1:2] == ["reproduce"]:
+        monkeypatch.setenv("NASLAB_CACHE", str(workplace))  # where nothing was imported
+    if words[1:2] == ["report"]:
+        pytest.skip("needs the comparison before it")
+    if words[1:2] == ["predict"]:
+        naslab.search_csv("data.csv", "label", widths=(4, 8), depth=2, budget=20, out=words[2])
+    done = subprocess.run(
+        [sys.executable, "-c", "from naslab.cli import main; main()", *words[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if words[1] == "reproduce":
+        assert "naslab table import" in done.stderr
+    else:
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_layout_is_the_tree():
+    """The README names every wing and every folder, and nothing else."""
+    block = re.search(r"## Layout\n\n```\n(.*?)```", PAGES[0].read_text(), re.DOTALL)[1]
+    named = {False: set(), True: set()}
+    for line in block.splitlines():
+        inner = line.startswith("  ")
+        for name in re.findall(r"\S+/(?=\s)|\S+\.(?:md|cfg|toml|txt)|Makefile", line.split("   ")[0] + " "):
+            assert (ROOT / ("naslab" if inner else "") / name).exists(), name
+            named[inner].add(name)
+    wings = {path.name for path in (ROOT / "naslab").iterdir() if (path / "__init__.py").is_file()}
+    assert {name for name in named[True] if name.endswith("/")} == {f"{wing}/" for wing in wings}
+    folders = {path.parts[0] for path in map(Path, tracked()) if len(path.parts) > 1}
+    assert {name for name in named[False] if name.endswith("/")} == {f"{each}/" for each in folders - {".ci"}}
+
+
+def tracked():
+    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("no git here to say which folders belong to the project")
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.stem
+)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
