@@ -15,6 +15,7 @@ from naslab.testing import check_optimizer
 ROOT = Path(__file__).parent.parent
 NAMES = ("comparing", "networks", "tables", "your-own-optimizer", "your-own-table")
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PLUG_IN = "# hill.py"
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from naslab.studies.predictors import accuracy as predictors
+from naslab.studies.predictors import fits as prediction
 from naslab.studies.predictors import latency as latency_prediction
-from naslab.studies.predictors.accuracy import fits as prediction
 from naslab.studies.predictors.fits import Fit
 
 SMALL = "pocket-mlp/segments"
