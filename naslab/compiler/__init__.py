@@ -1,6 +1,6 @@
 """From graphs to PyTorch: :func:`compile_network` for one architecture, :func:`compile_supernet` for all at once.
 
-Here lives what turns operations into modules and networks into ``torch.fx`` graphs. It never trains anything.
+This package turns operations into modules and networks into ``torch.fx`` graphs. It never trains anything.
 """
 
 from naslab.compiler.choice_ops import CategoricalOp, MixedOp

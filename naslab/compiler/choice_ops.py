@@ -19,7 +19,7 @@ from naslab.space import Features, resolve
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a site.
+    """One option of a :class:`Site`.
 
     Attributes:
         op: The operation without choices.
@@ -35,14 +35,14 @@ class Site:
     """An edge whose operation or widths depend on choices.
 
     Attributes:
-        name: Of the edge.
-        scope: The choices in its operation; the options are their product, the last choice fastest.
-        sizes: Number of options of each.
-        options: As many as the product of ``sizes``.
+        name: Name of the edge.
+        scope: The choices in its operation.
+        sizes: Number of options of each choice in ``scope``.
+        options: One for each combination of the choices' options; the last choice varies fastest.
         width: The width that the destination states: a number, a choice, or None.
         source: Shape of the input.
         leaving: Shape of the output.
-        pieces: The shapes of the tensors that the input concatenates; empty where it is no concatenation.
+        pieces: The shapes of the tensors that are concatenated in the input; empty if it is no concatenation.
         widths: The choices that input and output widths depend on.
         partial: Only one in this many channels passes through the mixture.
         depth: Where the destination stands in the network: 0 is the input, 1 the output.
@@ -63,14 +63,13 @@ class Site:
     paths: int = 1
 
     def pieces_at(self, decisions: Mapping[str, int]) -> Pieces:
-        """Largest and present widths of the tensors that the input concatenates."""
+        """Largest and present widths of the tensors that are concatenated in the input."""
         return tuple((piece.largest[0], piece.at(decisions)[0]) for piece in self.pieces)
 
 
 def bypass(x: Tensor, mixed: Tensor | None, partial: int, halves: bool) -> Tensor:
     """Partial channel connections (Xu et al. 2020, PC-DARTS, section 3.1): the first 1/K of the channels have been
-    mixed, the others are passed by (halved by maximum pooling where the mixture halves the image), and all are
-    shuffled.
+    mixed, the others bypass the mixture (halved by maximum pooling where it halves the image), and all are shuffled.
 
     Args:
         x: ``(N, C, H, W)``, the input of the edge.
@@ -101,12 +100,12 @@ class _SiteModule(nn.Module):
     ) -> None:
         super().__init__()
         self.site, self.shared = site, dict(shared)
-        self._drop = (drop,)  # in a tuple: it belongs to the supernet
+        self._drop = (drop,)  # in a tuple, so that it is no child: it belongs to the supernet
         for name, module in hosts.items():
             self.add_module(name, module)
 
     def _mixture(self, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor | None:
-        """The options that run, on all of ``x``: None where it is exactly zero, a number where it is one everywhere."""
+        """The weighted sum of options on all of ``x``: None if exactly zero, a number if it is the same everywhere."""
         site = self.site
         total: Tensor | None = None
         for term in terms([decisions[name] for name in site.scope], site.sizes):
@@ -136,7 +135,7 @@ class _SiteModule(nn.Module):
         raise NotImplementedError
 
     def _partial(self, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor:
-        """With the channels that pass by."""
+        """The mixture, joined with the channels that bypass it."""
         site = self.site
         mixed = self._mixture(x[:, : x.shape[1] // site.partial], decisions)
         return bypass(x, mixed, site.partial, site.source.space != site.leaving.space)
@@ -146,10 +145,10 @@ class _SiteModule(nn.Module):
 
 
 class MixedOp(_SiteModule):
-    """A mixture of all options, every one running.
+    """A mixture in which all options run.
 
-    In a supernet's mixed form it is written out in the graph, term by term, so that passes see through it; called on
-    its own it computes the same.
+    In a supernet's mixed form it is written out in the graph, term by term, so that passes see its terms; called on its
+    own it computes the same.
     """
 
     def forward(self, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor:
@@ -172,10 +171,10 @@ class MixedOp(_SiteModule):
 
 
 class _Hard(torch.autograd.Function):
-    """``sum_k h_k o_k(x)`` for a one-hot h of which only the hot option is computed and the others are numbers.
+    """``sum_k h_k o_k(x)`` for a one-hot h: only the hot option is computed, for all others the term is the number h_k.
 
-    The sum is what the hot option gave, so nothing is multiplied: forward and backward cost what that option costs, and
-    one reduction for the gradients of h.
+    The sum equals the hot option's output, so nothing is multiplied: forward and backward cost what that option costs,
+    plus one reduction for the gradients of h.
     """
 
     @staticmethod
@@ -195,10 +194,10 @@ class _Hard(torch.autograd.Function):
 
 
 class CategoricalOp(_SiteModule):
-    """One option, or a few: opaque in the graph, because which modules run is known only when it is called."""
+    """Runs one option or a few. Opaque in the graph, because only a call decides which modules run."""
 
     def forward(self, x: Tensor, decisions: Mapping[str, Decision]) -> Tensor | None:
-        """The mixture of the options that run: None where it is exactly zero, a number where it is one everywhere."""
+        """The weighted sum of the options that run: None if exactly zero, a number if it is the same everywhere."""
         site = self.site
         if site.partial > 1:
             return self._partial(x, decisions)
@@ -227,7 +226,7 @@ class CategoricalOp(_SiteModule):
 
 
 def width_index(name: str, decision: Decision) -> int:
-    """The decision for a width where only one can run."""
+    """The decision for a width as an index, where only one width can run."""
     if not isinstance(decision, int):
         raise InvalidValue(f"choice {name!r} is a width: the categorical form needs an index, the mixed form weights")
     return decision

@@ -21,7 +21,7 @@ class Sparse(NamedTuple):
         weights: ``(K,)``, one per option; they need not sum to one.
         active: The options that run.
         inactive: What becomes of the others: ``"drop"`` ignores them; ``"scalar"`` adds their weight as a number, so
-            that a hard decision whose value is zero there passes a gradient (GDAS; Dong & Yang 2019, equation 7).
+            that a hard decision passes gradients to weights that are zero (GDAS; Dong & Yang 2019, equation 7).
     """
 
     weights: Tensor
@@ -30,15 +30,15 @@ class Sparse(NamedTuple):
 
 
 Decision: TypeAlias = int | Tensor | Sparse
-"""An option index; ``(K,)`` weights, every option running; or a :class:`Sparse` mixture."""
+"""An option index; ``(K,)`` weights, with which every option runs; or a :class:`Sparse` mixture."""
 
 
 class Term(NamedTuple):
     """One summand of a mixture over a site's options.
 
     Attributes:
-        option: Position among the options (the last choice of the site's scope fastest).
-        weight: Its weight; None is one.
+        option: Position among the options (the last choice of the site's scope varies fastest).
+        weight: Weight of the option; None means 1.
         runs: Whether the option runs; otherwise its weight is added as a number.
     """
 
@@ -48,7 +48,7 @@ class Term(NamedTuple):
 
 
 def terms(decisions: Sequence[Decision], sizes: Sequence[int]) -> Iterator[Term]:
-    """The summands of a site that depends on several choices: weights multiply, an option runs if all its parts do."""
+    """The summands of a site that depends on several choices: weights multiply, an option runs if all its parts run."""
     for index in itertools.product(*(_relevant(d, size) for d, size in zip(decisions, sizes, strict=True))):
         weight: Tensor | None = None
         runs = True
@@ -120,7 +120,7 @@ def _checked(choice: Choice, decision: Decision) -> Decision:
 
 
 def hard_option(decision: Decision) -> int | None:
-    """The only option that runs, where its weight is exactly one and the others, exactly zero, are numbers."""
+    """The only option that runs, if its weight is exactly 1 and all others are numbers, exactly 0; else None."""
     if not isinstance(decision, Sparse) or decision.inactive != "scalar" or len(decision.active) > 1:
         return None
     (drawn,) = decision.active
@@ -137,5 +137,5 @@ def _relevant(decision: Decision, size: int) -> Sequence[int]:
 
 
 def position(index: Sequence[int], sizes: Sequence[int]) -> int:
-    """Where a combination of options stands among all, the last choice fastest."""
+    """The position of a combination of options among all; the last choice varies fastest."""
     return sum(k * prod(sizes[i + 1 :]) for i, k in enumerate(index))

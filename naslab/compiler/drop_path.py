@@ -9,7 +9,7 @@ from naslab.errors import InvalidValue
 
 
 class DropPath(nn.Module):
-    """Zeroes an option's output at random and scales what is kept, so that its expectation stays.
+    """Sets an option's output to zero at random and scales kept outputs, so that the expectation stays the same.
 
     Two published forms, :meth:`operations` and :meth:`scheduled`. The rate rises linearly with :attr:`progress`,
     which the training loop sets; in evaluation mode nothing is dropped, and identities are never dropped by the
@@ -40,8 +40,8 @@ class DropPath(nn.Module):
     def operations(cls, rate: float, generator: torch.Generator) -> DropPath:
         """Bender et al. 2018, "Understanding and Simplifying One-Shot Architecture Search", section 3: every option
         of every edge is dropped for the whole batch with probability ``rate ** (1 / k)``, where k options lead to its
-        node, so that all of them are dropped with probability ``rate``. Deviation: what is kept is scaled to keep its
-        expectation.
+        node, so that all of them are dropped with probability ``rate``. Deviation: kept outputs are scaled so that
+        the expectation stays the same.
         """
         return cls(rate, generator, per_example=False, by_depth=False, by_paths=True, identity=True)
 
@@ -53,7 +53,7 @@ class DropPath(nn.Module):
         return cls(rate, generator, per_example=True, by_depth=True, by_paths=False, identity=False)
 
     def probability(self, depth: float, paths: int) -> float:
-        """How probably an option is dropped now.
+        """The probability that an option is dropped now.
 
         Args:
             depth: Where its node stands in the network: 0 is the input, 1 the output.

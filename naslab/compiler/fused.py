@@ -1,4 +1,4 @@
-"""What the passes put into a graph."""
+"""The modules and functions that the passes put into a graph."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 
 class DepthwiseAverage(nn.Module):
-    """Average pooling that leaves padding out, as a depthwise convolution; the pooling itself off the CPU."""
+    """Average pooling that leaves padding out: on a CPU as a depthwise convolution, elsewhere as the pooling itself."""
 
     def __init__(self, pool: nn.AvgPool2d) -> None:
         super().__init__()
@@ -28,11 +28,11 @@ class DepthwiseAverage(nn.Module):
         return sums * shares
 
     def _kernel(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Ones for every channel, and one over the number of pixels in each window."""
+        """A kernel of ones for every channel, and the reciprocal of the number of pixels in each window."""
         key = (x.shape[1:], x.dtype)
         if key not in self._constants:
             size = (self.pool.kernel_size,) * 2 if isinstance(self.pool.kernel_size, int) else self.pool.kernel_size
-            with torch.inference_mode(False), torch.no_grad():  # kept: training must be able to use them as well
+            with torch.inference_mode(False), torch.no_grad():  # cached in evaluation, they must serve training, too
                 ones = x.new_ones(1, 1, *size)
                 counts = functional.conv2d(
                     x.new_ones(1, 1, *x.shape[2:]), ones, None, self.pool.stride, self.pool.padding
@@ -56,7 +56,7 @@ def normalised_convolutions(
     dilation: Any,
     eps: float,
 ) -> Sequence[Tensor]:
-    """``scale * normalise(convolve(x))`` for several kernels and scales (numbers; None is one) at once.
+    """``scale * normalise(convolve(x))`` for several kernels and scales (numbers; None means 1) at once.
 
     The normalisations are without parameters and use the batch's statistics.
     """
@@ -69,7 +69,7 @@ def summed_convolutions(x: Tensor, calls: Sequence[tuple[Any, ...]]) -> Sequence
 
     Args:
         x: The input.
-        calls: The other arguments of each; their outputs have the same sizes.
+        calls: The other arguments of each call; the outputs of all calls have the same sizes.
     """
     y = _stacked(x, *calls[0])
     for call in calls[1:]:

@@ -32,7 +32,7 @@ def lower(
 
     Args:
         parts: What the supernet is made of.
-        modules: Its modules by name; a site's children are its options.
+        modules: The supernet's modules by name; the children of a site's module are its options.
         form: How choices appear.
         with_edges: Whether ``edges`` weights are applied.
         fast: Whether the passes are run (mixed form only).
@@ -57,7 +57,7 @@ def lower(
 
 
 class WidthMask(nn.Module):
-    """Sets the features past a mixture of widths to zero: the mask is the weighted sum of the widths' masks."""
+    """Masks features for a mixture of widths: the mask is the weighted sum of the masks of the widths."""
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class WidthMask(nn.Module):
 
 
 class SharedOption(nn.Module):
-    """An option that runs on a part of another's tensors: a smaller kernel or expansion."""
+    """An option that runs on a part of a larger operation's tensors: a smaller kernel or expansion."""
 
     def __init__(self, shared: Shared, op: Any) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ def _first_channels(x: Tensor, partial: int) -> Tensor:
 
 
 class WidthTotal(nn.Module):
-    """:func:`total` at a node whose width is decided."""
+    """:func:`total` at a node whose width depends on decisions."""
 
     def __init__(self, features: Features) -> None:
         super().__init__()
@@ -99,11 +99,11 @@ class WidthTotal(nn.Module):
 
 
 def total(x: Tensor, shape: Shape, *terms: Tensor | None) -> Tensor:
-    """The sum of what arrives at a node: None is zero, a number is the same everywhere.
+    """The sum of what arrives at a node: None stands for zero, a number for a tensor filled with it.
 
     Args:
         x: The network's input, for the number of examples.
-        shape: Of the node, for the case that no tensor arrives.
+        shape: Shape of the node, for the case that no tensor arrives.
         terms: What arrives.
     """
     present = [term for term in terms if term is not None]
@@ -147,7 +147,7 @@ class _Writer:
             value = self.graph.call_function(_first_channels, (value, site.partial))
         terms = []
         index = itertools.product(*map(range, site.sizes))
-        # Equal options run once, with the sum of their weights; a third party's may give something else every time.
+        # Equal options run once, with the sum of their weights; not a third party's, which may differ at every call.
         equal: dict[tuple[Option, Any], list[tuple[int, ...]]] = {}
         for option, picked in zip(site.options, index, strict=True):
             if not option.op.is_zero:
@@ -257,8 +257,8 @@ class _Writer:
         for option in site.options:
             if site.widths and not option.op.masks_width:
                 raise InvalidSpace(
-                    f"edge {site.name!r}: its widths depend on {', '.join(map(repr, site.widths))}, and masking "
-                    f"{option.op} is not slicing it: use choices='categorical'"
+                    f"edge {site.name!r}: its widths depend on {', '.join(map(repr, site.widths))}, and masked "
+                    f"features change the result of {option.op}: use choices='categorical'"
                 )
 
     def _weight(self, choice: str, k: int) -> fx.Node:
@@ -282,5 +282,5 @@ class _Writer:
 
 
 def times(edges: Mapping[str, Tensor], name: str, term: Tensor | None) -> Tensor | None:
-    """What an edge delivers times its weight, where it has one."""
+    """The output of an edge times the edge's weight, if it has one."""
     return term if term is None or name not in edges else edges[name] * term

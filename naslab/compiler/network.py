@@ -17,7 +17,7 @@ from naslab.ops import Shape
 from naslab.space import Architecture, SearchSpace
 
 NODES = "naslab/nodes"
-"""Where an fx node keeps the nodes of the search space whose tensor it computes."""
+"""The key in an fx node's ``meta`` for the nodes of the search space whose tensor it computes."""
 
 
 def compile_network(
@@ -29,16 +29,16 @@ def compile_network(
     track_running_stats: bool = True,
     cut: bool = True,
 ) -> fx.GraphModule:
-    """The network of one architecture, widths real.
+    """The network of one architecture, built at its actual widths.
 
-    What cannot reach the output is cut. What the input cannot reach is cut only where that is exactly zero: an affine
-    normalisation of zeros is its bias, which is learnt; a disconnected network computes its constant. Identities leave
-    no trace. Modules are named after their edges; ``meta[NODES]`` of an fx node lists the nodes of the space that it
-    computes.
+    Operations that cannot reach the output are cut. Operations that the input cannot reach are cut only if they give
+    exactly zero: an affine normalisation turns zeros into its bias, which is learnt, and a disconnected network
+    computes a constant. Identities leave no trace in the graph. Modules are named after their edges; ``meta[NODES]`` of
+    an fx node lists the nodes of the space that it computes.
 
     Args:
         space: The search space.
-        architecture: Of this space.
+        architecture: An architecture of this space.
         generator: For the initial parameters (PyTorch's default distributions); a fresh one with its default seed
             where None.
         affine: Whether batch normalisations have a weight and a bias.
@@ -78,10 +78,10 @@ def edge_name(graph: nx.DiGraph[Any], source: Any, node: Any) -> str:
 
 
 def check_names(graph: nx.DiGraph[Any]) -> None:
-    """Modules are named after edges.
+    """Check the names of edges, after which modules are named.
 
     Raises:
-        InvalidSpace: Two edges have one name, or one has a name that modules have for something else.
+        InvalidSpace: Two edges have the same name, or an edge has a name that modules use for something else.
     """
     found: dict[str, tuple[Any, Any]] = {}
     for source, node in graph.edges:
@@ -90,7 +90,7 @@ def check_names(graph: nx.DiGraph[Any]) -> None:
             raise InvalidSpace(f"edge {source!r} -> {node!r}: the name {name!r} is taken by PyTorch; give it another")
         if name in found:
             other = "{!r} -> {!r}".format(*found[name])
-            raise InvalidSpace(f"edges {other} and {source!r} -> {node!r} have one name, {name!r}; name them apart")
+            raise InvalidSpace(f"edges {other} and {source!r} -> {node!r} have the same name, {name!r}; rename one")
         found[name] = (source, node)
 
 
@@ -107,7 +107,8 @@ def identifier(name: str) -> str:
 def maps_zero_to_zero(op: Any, shape: Shape, out: Shape, norm: Norm) -> bool:
     """Whether the module of an operation gives exactly zero for zeros, whatever values it learns.
 
-    Only weights are taken to be factors. Running statistics may come from a supernet, in which the input was not zero.
+    Only tensors named ``weight`` are assumed to be factors. Running statistics may come from a supernet in which the
+    input was not zero.
     """
     with torch.device("meta"):
         module = build(op, shape, out, norm)
@@ -189,7 +190,7 @@ def made(op: Any, shape: Shape, out: Shape, norm: Norm, generator: torch.Generat
     """Build and initialise the module of an edge.
 
     Raises:
-        InvalidSpace: It has no builder, or does not deliver the shape that its operation states.
+        InvalidSpace: The operation has no builder, or its module does not deliver the shape that it states.
     """
     try:
         prototype, delivered = _prototype(op, shape, out, norm)

@@ -126,12 +126,12 @@ class _Builder:
         self.sites[name], self.hosts[name], self.shared[name] = site, modules, shared
 
     def _passed(self, source: Any, node: Any, pieces: tuple[Features, ...]) -> tuple[Features, ...]:
-        """The pieces of what an edge delivers: those of its input, unless it makes features of its own."""
+        """The pieces of what an edge delivers: those of its input, unless the operation makes new features."""
         ops = [op for op in _operations(self.space.graph.edges[source, node]["op"]) if not op.is_zero]
         return () if any(op.sets_width for op in ops) else pieces
 
     def _pieces(self, node: Any, passed: Sequence[tuple[Features, ...]]) -> tuple[Features, ...]:
-        """The shapes of the tensors that a node concatenates; empty where its features are of one piece."""
+        """The shapes of the tensors that a node concatenates; empty where its features are a single piece."""
         sources = self.space.inputs[node]
         if self.space.graph.nodes[node].get("combine", "sum") == "concat":
             arriving = [self.space.cost_model.arriving[source, node] for source in sources]
@@ -145,7 +145,7 @@ class _Builder:
         return passed[0] if passed else ()
 
     def _partial(self, name: str, op: Any, arriving: Features, leaving: Features) -> int:
-        """K where an edge has partial channels: a choice between operations on images that keep the width."""
+        """K for an edge with partial channels (a choice between operations on images that keep the width), else 1."""
         if self.partial == 1 or not arriving.space or not leaving.space:
             return 1
         if arriving.scope or leaving.scope or int(arriving.widths) != int(leaving.widths):
@@ -153,7 +153,7 @@ class _Builder:
         if int(arriving.widths) % self.partial:
             raise InvalidSpace(f"edge {name!r}: {int(arriving.widths)} channels can't be cut into {self.partial} parts")
         if leaving.space not in (arriving.space, tuple(-(-side // 2) for side in arriving.space)):
-            raise InvalidSpace(f"edge {name!r}: channels that pass by can keep or halve an image, nothing else")
+            raise InvalidSpace(f"edge {name!r}: partial channels need operations that keep or halve the image")
         return self.partial
 
     def _paths(self, node: Any) -> int:

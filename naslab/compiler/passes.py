@@ -1,7 +1,7 @@
-"""Rewrites of a mixed supernet's graph that make it fast without changing its result or anybody's ``state_dict``.
+"""Rewrites of a mixed supernet's graph that make it fast without changing its result or any ``state_dict``.
 
-Each pass is one function over the fx graph and applies to any space. Measured alone and together by
-``benchmarks/supernet_step.py``; :data:`PASSES` holds those that pay on a CPU.
+Each pass is one function over the fx graph and applies to any space. ``benchmarks/supernet_step.py`` measures them
+alone and together; :data:`PASSES` holds those that save time on a CPU.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def optimise(module: fx.GraphModule) -> fx.GraphModule:
 
 
 def share_subexpressions(module: fx.GraphModule) -> None:
-    """Compute what is asked for twice once: one ReLU and one pooling per tensor."""
+    """Compute repeated expressions only once: one ReLU and one pooling per tensor."""
     seen: dict[Any, fx.Node] = {}
     for node in module.graph.nodes:
         key: Any = None
@@ -60,7 +60,7 @@ def pool_by_convolution(module: fx.GraphModule) -> None:
 
 
 def fold_weights(module: fx.GraphModule) -> None:
-    """A mixture's weight times a batch normalisation is a scaled batch normalisation: one pass over memory less."""
+    """Turn a mixture's weight times a batch normalisation into a scaled one, which saves a pass over memory."""
     for node in list(module.graph.nodes):
         if node.op != "call_function" or node.target is not torch.mul:
             continue
@@ -77,7 +77,7 @@ def fold_weights(module: fx.GraphModule) -> None:
 
 
 def fuse_sums(module: fx.GraphModule) -> None:
-    """A sum of weighted tensors in one pass over memory, and gradients of its weights as dot products."""
+    """Compute a sum of weighted tensors in one pass over memory, and gradients of its weights as dot products."""
     for node in reversed(list(module.graph.nodes)):
         if not _is(node, torch.add) or any(_is(user, torch.add) for user in node.users):
             continue
@@ -94,10 +94,10 @@ def fuse_sums(module: fx.GraphModule) -> None:
 
 
 def batch_convolutions(module: fx.GraphModule) -> None:
-    """Convolutions of one input with one geometry in one call with stacked kernels, their normalisations in another.
+    """Run convolutions of one input and one geometry in one call with stacked kernels, their normalisations in another.
 
-    Only where each convolution is followed by a plain normalisation with the batch's own statistics: a part of the
-    stacked output alone is a slice, on which everything else is slow. Run it after :func:`fold_weights`.
+    Only where each convolution is followed by a plain normalisation with the batch's own statistics: any other
+    operation would have to run on a slice of the stacked output, which is slow. Run it after :func:`fold_weights`.
     """
     groups: dict[Any, list[tuple[fx.Node, fx.Node]]] = {}
     for node in module.graph.nodes:
@@ -192,7 +192,7 @@ def _sizes(module: fx.GraphModule, pieces: dict[fx.Node, fx.Node]) -> dict[fx.No
 
 
 def channels_last(module: fx.GraphModule) -> None:
-    """Images with channels innermost, from the input on: CPU convolutions, normalisations and poolings prefer it."""
+    """Turn the input into channels-last format: CPU convolutions, normalisations and poolings are faster in it."""
     x = next(node for node in module.graph.nodes if node.op == "placeholder")
     if not any(isinstance(_module(module, node), nn.Conv2d) for node in module.graph.nodes):
         return
@@ -220,7 +220,7 @@ PASSES: tuple[Callable[[fx.GraphModule], None], ...] = (
 
 
 def _sort(graph: fx.Graph) -> None:
-    """Put every node behind what it uses: calls that were joined stand where the last of them stood."""
+    """Put every node after the nodes it uses: calls that were joined stand where the last of them stood."""
     placed: set[fx.Node] = set()
     for node in list(graph.nodes):
         stack = [node]

@@ -22,13 +22,13 @@ def stack_networks(
     """Compiled networks of one space as one module, from ``(B, ...)`` to ``(B, P, classes)``.
 
     The members start from the networks' parameters and never affect each other, so that training the population by
-    the sum of its members' losses is training each alone. Operations of one kind that lead to the same node run as
+    the sum of its members' losses equals training each alone. Operations of one kind that lead to the same node run as
     one; members that agree on an edge need no copying, so architectures are best given in sorted order.
 
     Args:
         space: The search space.
-        architectures: P of this space.
-        networks: What ``compile_network`` made of them; they keep their parameters.
+        architectures: P architectures of this space.
+        networks: What ``compile_network`` made of them; their own parameters stay as they are.
 
     Raises:
         InvalidSpace: The space concatenates, has an operation without a stacked form, or widths of images (or of
@@ -37,7 +37,7 @@ def stack_networks(
     return Population(space, architectures, networks)
 
 
-_NOBODY = -1  # the member that a tensor of zeros belongs to: what reads it finds nobody it looks for
+_NOBODY = -1  # the only member of a tensor of zeros, so that no real member is found in it
 
 
 class Population(nn.Module):
@@ -119,7 +119,7 @@ class _Node(nn.Module):
             chunks.setdefault((term.source, term.module is None or term.op), []).append(term)
         kinds: dict[Any, list[_Term]] = {}
         for (source, op), chunk in chunks.items():
-            # What all members do is kept apart: it needs no copying.
+            # An operation that all members share is kept apart: it needs no copying.
             apart = source if len(chunk) == size or chunk[0].from_input else None
             kinds.setdefault((op, chunk[0].shape, apart), []).extend(chunk)
         self.kinds = nn.ModuleList(_Kind(kind, present) for kind in kinds.values())
@@ -149,7 +149,7 @@ class _Kind(nn.Module):
 
 
 class _Gather:
-    """Members picked from several tensors, joined. A member that a tensor lacks is zero there."""
+    """Picks members from several tensors and joins them. A member that a tensor lacks is zero there."""
 
     def __init__(self, picks: Sequence[tuple[Sequence[int], Sequence[int]]]) -> None:
         self.plain = len(picks) == 1 and list(picks[0][0]) == list(picks[0][1])
@@ -165,7 +165,7 @@ class _Gather:
 
 
 class _Gathered(torch.autograd.Function):
-    """Every member is picked once at most: the gradient of a selection is a selection, which autograd can't know."""
+    """Members are picked at most once, so the gradient of a selection is a selection. Autograd can't know that."""
 
     @staticmethod
     def forward(ctx: Any, gather: _Gather, *sources: Tensor) -> Tensor:
@@ -186,7 +186,7 @@ class _Add:
     def __init__(self, kinds: Sequence[Sequence[int]], members: Sequence[int]) -> None:
         self.lengths = [len(kind) for kind in kinds]
         self.spread = [None if list(kind) == list(members) else _Selection(kind, members) for kind in kinds]
-        places: list[list[int]] = [[] for _ in members]  # of each member's terms among the kinds to be spread
+        places: list[list[int]] = [[] for _ in members]  # for each member: where its terms are in the joined kinds
         slot, count = {member: i for i, member in enumerate(members)}, 0
         for kind, spread in zip(kinds, self.spread, strict=True):
             if spread is not None:
@@ -259,7 +259,7 @@ def _rows(x: Tensor, members: int) -> Tensor:
 
 
 def _like(rows: Tensor, x: Tensor) -> Tensor:
-    """Back to the form of ``x``: an image whose channels lie together in memory, or features."""
+    """Back to the form of ``x``: an image in channels-last format, or features."""
     if x.dim() == 3:
         return rows
     b, _, h, w = x.shape

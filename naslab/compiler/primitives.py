@@ -42,7 +42,7 @@ class Norm:
 
 
 class _Uninitialised:
-    """A layer whose constructor sets no values: :func:`initialised` does. Building is much faster without."""
+    """A layer whose constructor sets no values: :func:`initialised` does. This makes building much faster."""
 
     def reset_parameters(self) -> None:
         pass
@@ -61,10 +61,10 @@ class Linear(_Uninitialised, nn.Linear):
 
 
 class BatchNorm(_Uninitialised, nn.BatchNorm2d):
-    """Batch normalisation that can be scaled by a number on the way: a mixture's weight costs nothing then."""
+    """Batch normalisation that can scale its output by a number: applying a mixture's weight then costs nothing."""
 
     def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
-        """``scale * normalise(x)``; ``scale`` is a single number, 1 where None."""
+        """``scale * normalise(x)``; ``scale`` is a single number (None means 1)."""
         if scale is None:
             return super().forward(x)
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
@@ -85,7 +85,7 @@ class BatchNorm(_Uninitialised, nn.BatchNorm2d):
 
 
 def is_built_in(op: Any) -> bool:
-    """Whether it is an operation of naslab's own, whose modules are deterministic and can be copied."""
+    """Whether an operation is one of naslab's own, whose modules are deterministic and can be copied."""
     return type(op).__module__.startswith(f"{ops.__name__}.")
 
 
@@ -95,8 +95,8 @@ def build(op: Any, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
 
     Args:
         op: The operation.
-        shape: Of its input, without the batch axis.
-        out: Of its output.
+        shape: Shape of its input, without the batch axis.
+        out: Shape of its output.
         norm: How batch normalisations behave.
     """
     raise InvalidSpace(
@@ -107,7 +107,7 @@ def build(op: Any, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
 def initialised(module: nn.Module, generator: torch.Generator) -> nn.Module:
     """Give a module on the meta device real parameters, with PyTorch's default distributions.
 
-    A module's method ``initialise(generator)`` is called once its parts have their values, and may change them.
+    A module's method ``initialise(generator)`` is called after its parts have got their values, and may change them.
 
     Raises:
         InvalidSpace: A module with parameters or buffers of its own that is neither a standard layer nor has a method
@@ -215,7 +215,7 @@ class SqueezeExcitation(nn.Module):
 
 
 class InvertedBottleneck(nn.Module):
-    """MobileNetV2's block: its residual connection exists where input and output have one shape."""
+    """MobileNetV2's block, with a residual connection where input and output have the same shape."""
 
     def __init__(self, body: nn.Module, residual: bool) -> None:
         super().__init__()

@@ -1,9 +1,9 @@
 """Weights that several widths share: a small module runs on parts of the large module's tensors.
 
-The first features are kept, kernels are cropped at the centre. Where the input is a concatenation, the first features
+The first features are kept, kernels are cropped to their centre. Where the input is a concatenation, the first features
 of every piece are kept. Batch statistics are those of the kept features; running statistics, biases and affine
-parameters of the others are neither used nor changed, and they get no gradient (weight decay, which is the
-optimiser's, still shrinks them unless it skips parameters without gradients).
+parameters of all other features are neither used nor changed, and they get no gradient (the optimiser's weight decay
+still shrinks them unless it skips parameters without gradients).
 """
 
 from __future__ import annotations
@@ -96,13 +96,13 @@ def cropped(tensor: Tensor, shape: Shape, input_axes: Sequence[int] = (), pieces
 
 
 def _places(pieces: Pieces) -> list[tuple[int, int, int]]:
-    """Where each piece starts at its largest, and its two widths."""
+    """Where each piece starts at the largest widths, and its two widths."""
     return [(sum(full for full, _ in pieces[:i]), *piece) for i, piece in enumerate(pieces)]
 
 
 @cache
 def _skeleton(op: Any, shape: Shape, out: Shape, norm: Norm, training: bool = True) -> nn.Module:
-    """A module without memory of its own, to be called with other tensors; one for each mode."""
+    """A module without memory of its own, to be called with other tensors; one for training, one for evaluation."""
     with torch.device("meta"):
         return build(op, shape, out, norm).train(training)
 
@@ -141,7 +141,7 @@ def _slots(op: Any, shape: Shape, out: Shape, norm: Norm, training: bool) -> tup
 
 
 def _called(skeleton: nn.Module, tensors: Mapping[str, Tensor], slots: Sequence[_Slot], x: Tensor) -> Tensor:
-    """The skeleton with these tensors in place of its own: ``torch.func.functional_call`` at a fifth of its cost."""
+    """Call the skeleton with these tensors, not its own: ``torch.func.functional_call`` at a fifth of its cost."""
     own = [slot.owner[slot.attribute] for slot in slots]
     try:
         for slot in slots:
@@ -155,7 +155,7 @@ def _called(skeleton: nn.Module, tensors: Mapping[str, Tensor], slots: Sequence[
 
 @cache
 def _input_axes(op: Any, shape: Shape, out: Shape, norm: Norm) -> dict[str, tuple[int, ...]]:
-    """Which axes of which tensors count input features: those that grow as the input does, by little and by much."""
+    """By tensor, the axes that count input features: those that grow as the input does, by 1 and by 7 features."""
     now = tensors_of(_skeleton(op, shape, out, norm))
     grown = [(by, tensors_of(_skeleton(op, (shape[0] + by, *shape[1:]), out, norm))) for by in (1, 7)]
     return {

@@ -1,8 +1,8 @@
 """One module that computes what several modules of one structure compute, each on its own share of the channels.
 
-On small networks PyTorch's overhead per operation dwarfs the arithmetic: a population is trained in one computation
-instead. Images are ``(B, P * C, H, W)``, features ``(B, P, F)``, for P members; results are those of the members up
-to the order in which floating-point sums are taken.
+On small networks PyTorch's overhead per operation is much larger than the arithmetic, so a population is trained in
+one computation. Images are ``(B, P * C, H, W)``, features ``(B, P, F)``, for P members; results equal those of the
+separate modules up to the order in which floating-point sums are taken.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from naslab.errors import InvalidSpace
 
 
 def stack(modules: Sequence[nn.Module], shared: bool = False) -> nn.Module:
-    """The modules as one.
+    """Several modules as one.
 
     Args:
-        modules: Of one structure; linear layers may differ in their widths.
+        modules: Modules of one structure; linear layers may differ in their widths.
         shared: Whether all members read the same input, which then has no axis of members.
 
     Raises:
@@ -33,7 +33,7 @@ def stack(modules: Sequence[nn.Module], shared: bool = False) -> nn.Module:
 
 
 class StackedConv(nn.Module):
-    """Convolutions side by side: one with a group for each member."""
+    """Convolutions side by side: one convolution with a group for each member."""
 
     def __init__(self, convs: Sequence[nn.Conv2d], shared: bool) -> None:
         super().__init__()

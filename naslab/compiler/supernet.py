@@ -41,18 +41,18 @@ def compile_supernet(
             site is a :class:`CategoricalOp`.
         generator: For the initial weights; a fresh one with its default seed where None.
         affine: Whether batch normalisations have a weight and a bias (in a supernet they would compete with the
-            mixture's weights, so DARTS and its family go without).
-        track_running_stats: Whether they keep running statistics; by default they use the batch's, without which shared
-            weights rank badly (NATS-Bench; Dong et al. 2021).
+            mixture's weights, so DARTS and its family have none).
+        track_running_stats: Whether they keep running statistics. By default they use the batch's: with running ones,
+            shared weights rank architectures badly (NATS-Bench; Dong et al. 2021).
         partial_channels: K of PC-DARTS (Xu et al. 2020): one in K channels passes through a choice between operations
-            on images, the others by it, see :func:`~naslab.compiler.choice_ops.bypass`; edge normalisation is
-            ``edges`` when the supernet is called.
+            on images, the others bypass it, see :func:`~naslab.compiler.choice_ops.bypass`; edge normalisation is
+            given as ``edges`` when the supernet is called.
         drop_path: Drops options at random while training, see :class:`~naslab.compiler.drop_path.DropPath`.
         fast: Whether the mixed graph is rewritten by the passes of :mod:`naslab.compiler.passes`: same result, same
             ``state_dict``.
 
     Raises:
-        InvalidSpace: An operation has no builder or does not fit; or, in mixed form, a width is a choice beside an
+        InvalidSpace: An operation has no builder or does not fit; or, in mixed form, a width is a choice at an
             operation for which masking does not equal slicing.
     """
     _check_form(choices)
@@ -89,7 +89,7 @@ class Supernet(nn.Module):
         for name, site in parts.sites.items():
             kind = CategoricalOp if form == "categorical" else MixedOp
             self.add_module(name, kind(site, parts.hosts[name], parts.shared[name], parts.drop_path))
-        _ = self.graph_module  # written now, so that what can't be expressed is said at compile time
+        _ = self.graph_module  # written now, so that its errors are raised at compile time
 
     def forward(
         self,
@@ -128,7 +128,7 @@ class Supernet(nn.Module):
         return self._graph(False)
 
     def view(self, form: Form) -> Supernet:
-        """The other form over the same parameters (itself, if it has this form)."""
+        """This supernet in the given form, over the same parameters (itself, if it has that form)."""
         _check_form(form)
         if form == self.form:
             return self
@@ -140,10 +140,10 @@ class Supernet(nn.Module):
         return other
 
     def extract(self, architecture: Architecture) -> fx.GraphModule:
-        """One architecture as a network of its own, with copies of the supernet's weights; its output is equal.
+        """One architecture as a separate network with copies of the supernet's weights; it computes the same output.
 
         Raises:
-            InvalidArchitecture: It is not of this space.
+            InvalidArchitecture: The architecture is not of this space.
             InvalidValue: The supernet has partial channels, which no architecture has.
         """
         if any(site.partial > 1 for site in self._parts.sites.values()):

@@ -1,6 +1,7 @@
-"""The architectures of a space within limits, exactly: how probable they are under a policy, draws, moves, bounds.
+"""The architectures of a space within limits, exactly: their probability under a policy, draws, moves, bounds.
 
-Here lives what follows from a space and limits on its costs. Nothing here knows tasks, budgets or strategies.
+This package computes what follows from a space and limits on its costs. It does not depend on tasks, budgets or
+strategies.
 """
 
 from naslab.feasibility.additive import AdditiveFit, fit_additive

@@ -17,11 +17,11 @@ class AdditiveFit:
     """Tables fitted to measurements, and how far they are off.
 
     Attributes:
-        factors: A constant and one table per choice, what :class:`naslab.feasibility.Feasibility` takes; in the unit of
-            the measurements.
-        error: Root mean squared error on measurements that were not fitted to, in their unit: 10-fold cross-validation.
-        r2: The share of their variance that is explained.
-        maximum: The largest absolute error among them.
+        factors: A constant and one table per choice, as :class:`naslab.feasibility.Feasibility` takes them; in the unit
+            of the measurements.
+        error: Root mean squared error on held-out measurements (10-fold cross-validation), in their unit.
+        r2: The explained share of the variance of the held-out measurements.
+        maximum: The largest absolute error on the held-out measurements.
     """
 
     factors: tuple[Factor, ...]
@@ -44,8 +44,8 @@ def fit_additive(
     Args:
         sizes: Number of options of each choice.
         architectures: ``(N, choices)`` option indices, at least 10.
-        values: ``(N,)``: what was measured.
-        rng: Of the folds.
+        values: ``(N,)`` measurements.
+        rng: Draws the folds.
 
     Raises:
         InvalidValue: Fewer than 10 measurements, or one that is not finite.
@@ -53,7 +53,7 @@ def fit_additive(
     rows, measured = np.asarray(architectures), np.asarray(values, np.float64)
     if len(rows) < 10 or not np.isfinite(measured).all():
         infinite = int((~np.isfinite(measured)).sum())
-        raise InvalidValue(f"{len(rows)} measurements, {infinite} of them not finite: give 10 or more that are")
+        raise InvalidValue(f"{len(rows)} measurements, {infinite} of them not finite: give 10 or more, all finite")
     code = np.concatenate([np.ones((len(rows), 1)), *(np.eye(n)[rows[:, i]] for i, n in enumerate(sizes))], axis=1)
     predicted = np.empty(len(rows))
     for fold in np.array_split(rng.permutation(len(rows)), 10):
@@ -72,5 +72,5 @@ def fit_additive(
 
 
 def _least_squares(code: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The shortest of the solutions: tables are only known up to constants that cancel out."""
+    """The solution of smallest norm: the data fix tables only up to constants that cancel out."""
     return np.asarray(np.linalg.lstsq(code, values, rcond=None)[0], np.float64)

@@ -1,8 +1,8 @@
 """The architectures within limits as a decision diagram: exact sums over all of them, however many there are.
 
 A diagram decides one choice per layer; its paths are the feasible architectures, each exactly once. Under independent
-distributions, one per choice (a factorised policy), everything that is asked about the feasible architectures is a pass
-over the layers: their probability, its gradient, samples, the most probable of them.
+distributions, one per choice (a factorised policy), a pass over the layers answers every question about the feasible
+architectures: their probability, its gradient, samples, the most probable of them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Layer:
 
     Attributes:
         choice: Position of the choice in the space.
-        targets: ``(nodes, options)``: the node of the next layer; ``after`` where there is no way on.
+        targets: ``(nodes, options)``: the node of the next layer; ``after`` where the option is infeasible.
         after: The number of nodes of the next layer.
     """
 
@@ -49,23 +49,23 @@ class Diagram:
 
     @property
     def nodes(self) -> int:
-        """Nodes of all layers, the end left out."""
+        """The number of nodes in all layers, without the end."""
         return sum(len(layer.targets) for layer in self.layers)
 
     @property
     def paths(self) -> float:
-        """How many there are; exact below 2**53."""
+        """The number of paths; exact below 2**53."""
         ways = np.ones(1)
         for layer in reversed(self.layers):
             ways = np.append(ways, 0.0)[layer.targets].sum(axis=1)
         return float(ways[0])
 
     def log_probability(self, p: Probabilities) -> float:
-        """Logarithm of the probability that a draw is a path; minus infinity where none is."""
+        """Logarithm of the probability that a draw is a path; minus infinity where that is 0."""
         return self._completions(p)[1]
 
     def marginals(self, p: Probabilities) -> tuple[float, list[Floats]]:
-        """The log-probability, and of each choice the distribution given that the draw is a path (zeros if none is)."""
+        """The log-probability, and each choice's distribution given that the draw is a path (zeros if it never is)."""
         onward, log_probability = self._completions(p)
         found: list[Floats] = [np.zeros(len(each)) for each in p]
         if log_probability == -np.inf:
@@ -81,24 +81,24 @@ class Diagram:
         return log_probability, found
 
     def sample(self, p: Probabilities, rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
-        """``(count, choices)``: independent draws given that they are paths. There must be one."""
+        """``(count, choices)``: independent draws given that they are paths. One must have positive probability."""
         onward, _ = self._completions(p)
         drawn = np.zeros((count, len(p)), np.int64)
         node = np.zeros(count, np.int64)
         for layer, completing in zip(self.layers, onward, strict=True):
             cumulative = np.cumsum(completing[node] * p[layer.choice], axis=1)
             uniform = rng.random(count) * cumulative[:, -1]
-            # Strictly below: a uniform of zero must not choose an option of probability zero.
+            # <=, not <: a uniform number of zero must not choose an option of probability zero.
             option = np.minimum((cumulative <= uniform[:, None]).sum(axis=1), cumulative.shape[1] - 1)
             drawn[:, layer.choice] = option
             node = layer.targets[node, option].astype(np.int64)
         return drawn
 
     def best(self, p: Probabilities) -> Iterator[tuple[Architecture, float]]:
-        """Paths with their log-probabilities, the most probable first; among equals by option numbers.
+        """Paths with their log-probabilities, the most probable first; ties in the order of option numbers.
 
-        Best-first search; what is still to come is known exactly from a pass of maxima (Viterbi), so that nothing is
-        visited in vain. Paths of probability zero are left out.
+        Best-first search. A backward pass of maxima (Viterbi) gives the best completion of every node exactly, so that
+        no node is visited in vain. Paths of probability zero are left out.
         """
         with np.errstate(divide="ignore"):
             logs = [np.log(each) for each in p]
@@ -121,8 +121,8 @@ class Diagram:
                     heapq.heappush(heap, (-(so_far + log + rest), (*decided, option), following, so_far + log))
 
     def _completions(self, p: Probabilities) -> tuple[list[Floats], float]:
-        """For each layer, node and option the probability that what follows completes a path, up to a factor for each
-        layer; and the logarithm of the probability of all paths."""
+        """For each layer, node and option, the probability that the later decisions complete a path, up to one factor
+        per layer; and the logarithm of the probability of all paths together."""
         onward: list[Floats] = []
         value, log_scale = np.ones(1), 0.0
         for layer in reversed(self.layers):

@@ -1,11 +1,11 @@
 """Building decision diagrams from cost factors: see :mod:`naslab.feasibility.diagram`.
 
-Nodes stand for everything decided so far that still matters: the options that remaining tables look at, and how much
-of each limit is left. Two amounts left are one node if the same completions fit into both (the interval construction
+A node stands for the earlier decisions that still matter: the options that later tables depend on, and how much of
+each limit is left. Two remaining amounts share a node if the same completions fit into both (the interval construction
 of Abio et al. 2012, "A new look at BDDs for pseudo-Boolean constraints"), so that five layers of 20 widths, 3.2 million
-networks, take some 2,000 nodes. Where that is too many, costs are merged into groups: by their smallest for a superset
-of the feasible architectures, by their largest for a subset (relaxed and restricted diagrams; Bergman et al. 2016,
-"Decision Diagrams for Optimization", chapters 4 and 6).
+networks, take some 2,000 nodes. Where there would be too many nodes, nodes of similar cost are merged: the group takes
+their smallest cost for a superset of the feasible architectures, their largest for a subset (relaxed and restricted
+diagrams; Bergman et al. 2016, "Decision Diagrams for Optimization", chapters 4 and 6).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import numpy.typing as npt
 from naslab.feasibility.diagram import Diagram, Layer
 
 Table: TypeAlias = tuple[tuple[int, ...], npt.NDArray[Any]]
-"""Positions of the choices that it depends on, and a value for each combination of their options."""
+"""Positions of the choices that a table depends on, and a value for each combination of their options."""
 
 _Listed: TypeAlias = list[list[npt.NDArray[Any]]]
-"""By limit and key."""
+"""Sorted costs of completions, by limit and key."""
 
-_LISTED = 1 << 16  # completions of one layer that are listed to merge nodes by
+_LISTED = 1 << 16  # at most so many completions of a layer are listed, to merge its nodes
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ def build_diagram(
     max_nodes: int = 1 << 18,
     merge: Literal["never", "superset", "subset"] = "never",
 ) -> Diagram:
-    """The diagram of all architectures within the limits that keep the rules.
+    """The diagram of all architectures that are within the limits and keep the rules.
 
     Args:
         sizes: Number of options of each choice.
-        limits: On sums of tables; costs are integers (exact) or floats.
+        limits: Limits on sums of tables; costs are integers (exact) or floats.
         rules: Tables of booleans: which combinations are allowed.
-        max_nodes: Of one layer.
-        merge: What happens beyond: ``"never"`` refuses; ``"superset"`` and ``"subset"`` merge nodes so that the
+        max_nodes: Largest number of nodes of one layer.
+        merge: What happens above it: ``"never"`` refuses; ``"superset"`` and ``"subset"`` merge nodes so that the
             diagram holds at least, or at most, the feasible architectures.
 
     Raises:
@@ -91,7 +91,7 @@ def build_diagram(
 
 
 def least_sum(sizes: Sequence[int], limit: Additive, rules: Sequence[Table] = ()) -> float:
-    """The smallest sum of a limit's terms over the architectures that keep the rules; its maximum is ignored."""
+    """The smallest sum of a limit's terms over the architectures that keep the rules; ``limit.maximum`` is ignored."""
     steps = _steps(sizes, [limit], rules)
     after = _Rest(steps, [limit]).least[0][steps[0].next_key]
     return float(np.where(steps[0].allowed[:, :, None], steps[0].cost + after, _far([limit])).min())
@@ -99,7 +99,7 @@ def least_sum(sizes: Sequence[int], limit: Additive, rules: Sequence[Table] = ()
 
 @dataclass(frozen=True)
 class _Step:
-    """What deciding one choice does, by what is known before: ``key`` numbers the options still looked at."""
+    """What deciding one choice does, by ``key``: the number of a combination of earlier options that still matter."""
 
     choice: int
     next_key: npt.NDArray[np.int64]  # (keys, options)
@@ -111,7 +111,7 @@ def _steps(sizes: Sequence[int], limits: Sequence[Additive], rules: Sequence[Tab
     scopes = [set(scope) for limit in limits for scope, _ in limit.terms] + [set(scope) for scope, _ in rules]
     order = _order(sizes, scopes)
     steps = []
-    known: list[int] = []  # choices decided that remaining tables look at
+    known: list[int] = []  # decided choices that later tables depend on
     for number, choice in enumerate(order):
         here, later = [*known, choice], set(order[number + 1 :])
         decided = dict(zip(here, np.indices([sizes[c] for c in here]).reshape(len(here), -1), strict=True))
@@ -135,12 +135,12 @@ def _steps(sizes: Sequence[int], limits: Sequence[Additive], rules: Sequence[Tab
 
 
 def _is_due(scope: tuple[int, ...], choice: int, here: Sequence[int], number: int) -> bool:
-    """Whether a table can be looked up at this step and not before; constants are, at the first."""
+    """Whether a table can be looked up at this step and not before; constants are looked up at the first step."""
     return (choice in scope and set(scope) <= set(here)) if scope else number == 0
 
 
 def _order(sizes: Sequence[int], scopes: Sequence[set[int]]) -> list[int]:
-    """An order of the choices in which few decided ones are still looked at: greedy, the best of all first choices."""
+    """An order in which later tables depend on few decided choices: greedy from every first choice, the best kept."""
 
     def open_options(decided: set[int]) -> int:
         return prod(sizes[c] for c in decided if any(c in scope and scope - decided for scope in scopes))
@@ -176,7 +176,7 @@ class _Rest:
 
     def label(self, step: int, limit: int, key: npt.NDArray[Any], left: npt.NDArray[Any]) -> tuple[Any, Any]:
         """A number that nodes share exactly if the same completions fit into what is left of a limit, and whether any
-        fits. Where completions are too many to list, what is left itself, if it decides anything."""
+        fits. Where completions are too many to list, the number is what is left; infinity if all of them fit."""
         listed = self.listed[step]
         if listed is None:
             label = np.where(left >= self.most[step][key, limit], np.inf, left)
@@ -244,7 +244,7 @@ def _merged(
     _, first, group = np.unique(number, return_index=True, return_inverse=True)
     reduced = np.full((len(first), cost.shape[1]), np.inf if merge == "superset" else -np.inf)
     (np.minimum if merge == "superset" else np.maximum).at(reduced, group, cost)
-    renamed = np.append(group, len(first)).astype(np.int32)  # no way on stays no way on
+    renamed = np.append(group, len(first)).astype(np.int32)  # infeasible options stay infeasible
     return renamed[targets], key[first], reduced.astype(cost.dtype)
 
 
@@ -254,5 +254,5 @@ def _cost_type(limits: Sequence[Additive]) -> type[np.generic]:
 
 
 def _far(limits: Sequence[Additive]) -> Any:
-    """More than any sum."""
+    """A number larger than any sum."""
     return 1 + 2 * sum(abs(table).max(initial=0) for limit in limits for _, table in limit.terms)

@@ -17,8 +17,8 @@ def differentiable(with_gradient: WithGradient, arguments: Sequence[Tensor]) -> 
     """The value of a function of several vectors, which can be differentiated once.
 
     Args:
-        with_gradient: From the vectors, as float64 arrays, to the value and its gradient in each of them.
-        arguments: Of the function.
+        with_gradient: Takes the vectors as float64 arrays; returns the value and its gradient in each of them.
+        arguments: The vectors.
     """
     value: Tensor = _Known.apply(with_gradient, *arguments)  # type: ignore[no-untyped-call]
     return value

@@ -1,4 +1,4 @@
-"""Feasible architectures listed one by one: any predicate, small spaces; the same questions as to a diagram."""
+"""Feasible architectures listed one by one: for any predicate, on small spaces; with the methods of a diagram."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from naslab.feasibility.diagram import Floats, Probabilities
 from naslab.space import Architecture
 
 ENUMERABLE = 200_000
-"""Architectures of a space, at most, where all are looked at."""
+"""A space is enumerated if it has at most this many architectures."""
 
 
 class Enumerated:
-    """A list of architectures, asked like a :class:`naslab.feasibility.Diagram`.
+    """A list of architectures with the methods of a :class:`naslab.feasibility.Diagram`.
 
     Args:
         architectures: ``(N, choices)`` option indices, all different.
@@ -27,11 +27,11 @@ class Enumerated:
 
     @cached_property
     def paths(self) -> float:
-        """How many there are."""
+        """The number of architectures."""
         return float(len(self.architectures))
 
     def log_probability(self, p: Probabilities) -> float:
-        """Logarithm of the probability that a draw is one of them."""
+        """Logarithm of the probability that a draw is one of the architectures."""
         logs = self._logs(p)
         largest = logs.max(initial=-np.inf)
         return float(largest if largest == -np.inf else largest + np.log(np.exp(logs - largest).sum()))

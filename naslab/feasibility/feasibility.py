@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Logits: TypeAlias = Sequence[Floats]
-"""One array per choice; the policy is their softmaxes."""
+"""One array per choice; its softmax is the policy for that choice."""
 Backend: TypeAlias = Literal["auto", "exact", "bounds", "enumerate", "monte-carlo"]
 BACKENDS = ("auto", "exact", "bounds", "enumerate", "monte-carlo")
 Members: TypeAlias = Diagram | Enumerated | Sampled
@@ -40,19 +40,19 @@ class Feasibility:
 
     Args:
         space: The search space.
-        limits: The largest value allowed by cost: ``{"params": 41153}``; several limits hold at once.
+        limits: The largest allowed value of each limited cost: ``{"params": 41153}``; all limits hold at once.
         backend: ``"exact"``: a decision diagram. ``"bounds"``: two diagrams, of a superset and of a subset of the
-            feasible architectures, for what is too large; draws and the most probable architectures are still exact.
-            ``"enumerate"``: all architectures one by one. ``"monte-carlo"``: TabNAS' estimates from ``samples`` draws,
-            anew for every question; its draws are exact, by rejection. ``"auto"``: exact where it fits, else bounds.
+            feasible architectures, where one is too large; draws and the most probable architectures are still exact.
+            ``"enumerate"``: all architectures one by one. ``"monte-carlo"``: TabNAS' estimates from ``samples`` new
+            draws per question; its draws are exact, by rejection. ``"auto"``: exact where it fits, else bounds.
         additive: Further costs as sums of factors, such as a fitted latency table.
         measured: Further costs by architecture, such as a measured latency: those need ``"enumerate"`` or
             ``"monte-carlo"``.
-        samples: Draws of an estimate.
-        rng: Of the estimates; always the same one by default.
+        samples: Number of draws per estimate.
+        rng: Draws for the estimates; by default always with the same seed.
 
     Attributes:
-        backend: The one in use.
+        backend: The back end in use.
 
     Raises:
         UnknownMetric: A limit on a cost that is neither the cost model's nor in ``additive``.
@@ -107,11 +107,11 @@ class Feasibility:
         return within
 
     def fraction(self) -> float:
-        """The share of all combinations of options that is feasible; the middle of the bracket with bounds."""
+        """The share of all combinations of options that is feasible; with bounds, the middle of the bracket."""
         return float(np.exp(self.log_probability([np.zeros(size) for size in self.space.sizes])))
 
     def bracket(self, logits: Logits) -> tuple[float, float]:
-        """Two numbers between which log P(V) certainly is: the same one twice unless the back end is bounds."""
+        """A lower and an upper bound on log P(V); they are equal unless the back end is ``"bounds"``."""
         p = _softmax(logits)
         high = self._outer.log_probability(p)
         return high if self._inner is self._outer else self._inner.log_probability(p), high
@@ -122,9 +122,9 @@ class Feasibility:
     def log_probability(self, logits: Sequence[Tensor]) -> Tensor: ...
 
     def log_probability(self, logits: Logits | Sequence[Tensor]) -> float | Tensor:
-        """log P(V): of a draw from the policy being feasible. Its gradient is :meth:`gradient`.
+        """log P(V), where P(V) is the probability that a draw is feasible. Its gradient is :meth:`gradient`.
 
-        Of PyTorch's tensors it is a tensor, and can be differentiated once.
+        For PyTorch tensors the result is a tensor that can be differentiated once.
         """
         if not isinstance(logits[0], np.ndarray):
             from naslab.feasibility.differentiable import differentiable
@@ -138,17 +138,17 @@ class Feasibility:
         return self.with_gradient(logits)[1]
 
     def with_gradient(self, logits: Logits) -> tuple[float, list[Floats]]:
-        """log P(V) and its gradient, of the same draws where they are estimated; with bounds those of the superset."""
+        """log P(V) and its gradient, both from the same draws if estimated; with bounds, both of the superset."""
         p = _softmax(logits)
         value, marginals = self._outer.marginals(p)
         return value, [m - each for m, each in zip(marginals, p, strict=True)]
 
     def marginals(self, logits: Logits) -> list[Floats]:
-        """Of each choice the distribution given that the draw is feasible; with bounds, that of the superset."""
+        """The distribution of each choice given that the draw is feasible; with bounds, that of the superset."""
         return self._outer.marginals(_softmax(logits))[1]
 
     def entropy(self, logits: Logits) -> float:
-        """Of the policy given that the draw is feasible, in nats."""
+        """Entropy of the policy given that the draw is feasible, in nats."""
         p = _softmax(logits)
         log_probability, marginals = self._outer.marginals(p)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -156,7 +156,7 @@ class Feasibility:
         return float(log_probability - sum(log.sum() for log in logs))
 
     def sample(self, logits: Logits, rng: np.random.Generator, count: int = 1) -> npt.NDArray[np.int64]:
-        """``(count, choices)``: independent draws from the policy given that they are feasible, all back ends exactly.
+        """``(count, choices)``: independent draws from the policy given that they are feasible, exact in all back ends.
 
         With bounds a draw from the superset that is not feasible is drawn again.
         """
@@ -217,7 +217,7 @@ class Feasibility:
         return "bounds", inner, outer
 
     def _tables(self) -> tuple[list[Additive], list[Table]]:
-        """Sums are limited as sums; a maximum is within its limit if each of its terms is: a rule."""
+        """A limit on a sum stays one. A limit on a maximum becomes rules, since each of its terms must be within it."""
         limits, rules = [], list(self._rules)
         for metric, maximum in self.limits.items():
             tables = [(factor.scope, factor.table) for factor in self._model.factors[metric]]
@@ -248,7 +248,7 @@ class Feasibility:
 
 
 def largest(space: SearchSpace, metric: str, factors: Sequence[Factor]) -> float:
-    """The largest value of a cost over the valid architectures; of ``peak_bytes`` a bound where there are rules."""
+    """The largest cost of the valid architectures; for ``peak_bytes`` only an upper bound if there are rules."""
     if metric == "peak_bytes":
         return float(max(factor.table.max() for factor in factors))
     negated = Additive(tuple((factor.scope, -factor.table) for factor in factors), 0)
@@ -256,7 +256,7 @@ def largest(space: SearchSpace, metric: str, factors: Sequence[Factor]) -> float
 
 
 def _rules(space: SearchSpace) -> list[Table]:
-    """What the space forbids: for some choices which combinations are allowed."""
+    """The rules of a space as tables: which combinations of options are allowed."""
     tables = []
     for scope, allowed in space.indexed_rules:
         table = np.zeros([space.sizes[i] for i in scope], np.bool_)

@@ -27,7 +27,7 @@ class FeasibleSet:
         self.space, self.is_feasible, self.description = space, is_feasible, description
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """A feasible architecture, each with the same probability.
+        """A uniformly random feasible architecture.
 
         Raises:
             InvalidValue: There is none, or none among 20,000 draws from a space too large to enumerate.

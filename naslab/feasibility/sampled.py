@@ -1,4 +1,4 @@
-"""Feasible architectures known by a test and by draws alone: TabNAS' estimates of what a diagram computes."""
+"""Feasible architectures known only through a test and draws: TabNAS' estimates of what a diagram computes."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ TRIES = 1_000_000
 
 
 class Sampled:
-    """Architectures that pass a test, asked like a :class:`naslab.feasibility.Diagram`, but answering by estimates.
+    """Architectures that pass a test, with the methods of a :class:`naslab.feasibility.Diagram` but estimated answers.
 
-    P(V) is estimated as in TabNAS (Yang et al. 2022, section 3.3): ``N`` draws from q, the present policy held fixed,
-    of which the feasible ones count p/q. Its value is the share of draws that are feasible; its gradient follows the
-    feasible draws, and is zero where there are none. Every question draws anew.
+    P(V) is estimated as in TabNAS (Yang et al. 2022, section 3.3): from ``N`` draws from q, the present policy held
+    fixed, by the mean of p/q for feasible draws and zero for others. The value is the share of draws that are
+    feasible; the gradient follows the feasible draws, and is zero where there are none. Every call draws anew.
 
     Args:
         test: Which rows of ``(N, choices)`` are feasible.
         samples: N.
-        rng: Of the estimates.
+        rng: Draws for the estimates.
     """
 
     paths = float("nan")
-    """Nobody has counted them."""
+    """The number of feasible architectures is not known."""
 
     def __init__(self, test: Test, samples: int, rng: np.random.Generator) -> None:
         self.test, self.samples, self.rng = test, samples, rng
@@ -40,7 +40,7 @@ class Sampled:
         return _log_share(len(self._kept(p)), self.samples)
 
     def marginals(self, p: Probabilities) -> tuple[float, list[Floats]]:
-        """The same, and how often the feasible draws chose each option; the policy's own where none is feasible."""
+        """The log-probability, and each option's share of the feasible draws; the policy itself if none is feasible."""
         kept = self._kept(p)
         log_share = _log_share(len(kept), self.samples)
         if not len(kept):
@@ -52,7 +52,7 @@ class Sampled:
         """Draws until ``count`` are feasible: exact, however long it takes.
 
         Raises:
-            InvalidValue: None of a million draws was.
+            InvalidValue: None of a million draws was feasible.
         """
         found: list[npt.NDArray[np.int64]] = []
         missing, failures = count, 0

@@ -1,11 +1,11 @@
 """The vocabulary of operations: frozen dataclasses with closed-form costs, one file per family. No torch here.
 
-An operation is what stands on an edge. It says how shapes change and what it costs; how to build it is the
-compiler's business. Shapes have no batch axis: ``(features,)`` or ``(channels, height, width)``.
+An operation stands on an edge. It says how shapes change and what it costs; the compiler knows how to build it.
+Shapes have no batch axis: ``(features,)`` or ``(channels, height, width)``.
 
 Conventions. *Parameters* count weights, biases and the affine pairs of batch normalisations. *MACs* count the
 multiply-accumulates of linear and convolutional layers only: biases, normalisations, activations and poolings
-count nothing. (Tables that the literature calls "FLOPs" are often MACs plus the classifier's biases.)
+count as zero. (Tables that the literature calls "FLOPs" are often MACs plus the classifier's biases.)
 
 A third party adds an operation by subclassing :class:`Operation`.
 """

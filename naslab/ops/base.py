@@ -18,14 +18,14 @@ class Operation:
     """
 
     is_zero: ClassVar[bool] = False
-    """Its output is zero whatever its input: the edge carries nothing."""
+    """The output is zero for every input: the edge carries nothing."""
     is_identity: ClassVar[bool] = False
-    """Its output is its input: the edge only renames a tensor."""
+    """The output is the input: the edge only renames a tensor."""
     sets_width: ClassVar[bool] = False
-    """Its number of output features is free, hence set by the width of the node it leads to."""
+    """The number of output features is free, so the width of the destination node sets it."""
     masks_width: ClassVar[bool] = False
-    """Setting surplus features to zero, before and after it, gives what it would give without them. Not so where
-    features are mixed inside or a bias makes zero something else."""
+    """Setting surplus features to zero before and after the operation gives the same result as removing them. This is
+    false if the operation mixes features inside, or if a bias turns zeros into other numbers."""
 
     def output_shape(self, shape: Shape, width: int | None) -> Shape:
         """Shape of the output.
@@ -37,7 +37,7 @@ class Operation:
         return (width, *shape[1:]) if self.sets_width and width is not None else shape
 
     def label(self, width: int | None) -> str:
-        """The operation in words, with the width of the node it leads to where it sets one (None: not stated)."""
+        """The operation in words, with the destination's width (None: not stated) if the operation sets the width."""
         return f"{self!r} to {width}" if self.sets_width and width is not None else repr(self)
 
     def params(self, shape: Shape, out: Shape) -> int:

@@ -1,4 +1,4 @@
-"""What consists of several convolutions, side by side or one after the other."""
+"""Operations that consist of several convolutions, side by side or one after the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from naslab.ops.base import Operation, Shape, Value, Windowed
 class Projection(Operation):
     """The identity where input and output have the same width, else a 1x1 convolution with batch normalisation.
 
-    What a skip connection is in NATS-Bench's size space.
+    This is the skip connection of NATS-Bench's size space.
     """
 
     sets_width = True
@@ -62,7 +62,7 @@ class ResidualReduction(Windowed):
 class MBConv(Windowed):
     """Inverted bottleneck (MobileNetV2; Sandler et al. 2018): 1x1 expansion, depthwise convolution, optional
     squeeze-and-excitation (reduced to a quarter of the *input* width, as in MnasNet), 1x1 projection; each
-    convolution followed by batch normalisation. Without the expansion where its factor is 1.
+    convolution followed by batch normalisation. There is no expansion where its factor is 1.
     """
 
     sets_width = True

@@ -1,4 +1,4 @@
-"""Convolutions, with what is customarily around them."""
+"""Convolutions, with the normalisations and ReLUs that usually come with them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Conv(Windowed):
 
 @dataclass(frozen=True)
 class PlainConv(Windowed):
-    """Convolution alone, without bias, normalisation or ReLU: for nodes that normalise the sum of what arrives."""
+    """Convolution alone, without bias, normalisation or ReLU: for nodes that normalise the sum of their inputs."""
 
     masks_width = True
     sets_width = True
@@ -43,10 +43,10 @@ class PlainConv(Windowed):
 
 @dataclass(frozen=True)
 class UpsamplingConv(Operation):
-    """Convolution of an image at twice its height and width, zeros between its pixels; no bias, no normalisation.
+    """Convolution of an image enlarged to twice its height and width by zeros between pixels; no bias or normalisation.
 
-    How a convolutional neural fabric goes to a finer scale (Saxena & Verbeek 2016, section 3.1). The kernel is odd.
-    Products with the zeros that were put in are no MACs: it is run as a transposed convolution.
+    Convolutional neural fabrics use it to go to a finer scale (Saxena & Verbeek 2016, section 3.1). The kernel is odd.
+    Products with the inserted zeros do not count as MACs, because the operation runs as a transposed convolution.
     """
 
     masks_width = True

@@ -1,4 +1,4 @@
-"""Linear layers, alone or after pooling: what makes class scores."""
+"""Linear layers, alone or after pooling: the operations that compute class scores."""
 
 from __future__ import annotations
 

@@ -16,6 +16,6 @@ class AvgPool(Windowed):
 
 @dataclass(frozen=True)
 class MaxPool(Windowed):
-    """Maximum pooling; an even kernel has to be moved by two pixels or more to fit."""
+    """Maximum pooling; an even kernel needs a stride of 2 or more to fit."""
 
     masks_width = True

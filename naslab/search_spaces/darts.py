@@ -2,12 +2,12 @@
 
 Liu et al. 2019, "DARTS: Differentiable Architecture Search" (sections 2.1, 3.1 and appendix A). All 14 edges of a cell
 carry all eight operations, ``none`` among them, so the mixed supernet is the one that DARTS searches in; rules say
-which combinations are architectures: every node keeps two of its edges, ``none`` on neither.
+which combinations are architectures: every node has exactly two edges with another operation than ``none``.
 
 Deviations. The auxiliary head of the final training is left out: it is thrown away afterwards, and published parameter
-counts do not include it. DARTS' search, unlike its final network, normalises what a pooling delivers; here poolings are
-the final network's everywhere, because a path through a supernet is the network that is extracted from it. Only the
-stem for small images (CIFAR-10) is built, not that for ImageNet.
+counts do not include it. DARTS normalises the outputs of poolings in its search, but not in its final network; here
+they are never normalised, because a path through a supernet is the network that is extracted from it. Only the stem
+for small images (CIFAR-10) is built, not that for ImageNet.
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ PUBLISHED = {
 def darts(num_classes: int = 10, input_shape: Sequence[int] = (3, 32, 32), channels: int = 16, cells: int = 8) -> DARTS:
     """DARTS' search space for small images: 1.1e18 genotypes.
 
-    The defaults are the network in which DARTS searches; it trains what it found with 36 channels and 20 cells.
+    The defaults are the network in which DARTS searches; it trains the cells it found with 36 channels and 20 cells.
 
     Args:
         num_classes: Number of classes.
         input_shape: Channels, height and width.
         channels: Width of the first cells' nodes; both reduction cells double it. The stem has three times as many.
-        cells: Number of cells, at least 3: those after a third and after two thirds of them are reduction cells.
+        cells: Number of cells, at least 3. The next one after a third and after two thirds of them is a reduction cell.
 
     Raises:
         InvalidValue: Too few cells.
@@ -106,7 +106,7 @@ class DARTS(SearchSpace):
     """Cells of DARTS, written as genotypes.
 
     Args:
-        graph: All of the network.
+        graph: The whole network.
     """
 
     def __init__(self, graph: nx.DiGraph[Any]) -> None:
@@ -133,7 +133,7 @@ class DARTS(SearchSpace):
         return f"Genotype({', '.join(fields)})"
 
     def from_string(self, string: str) -> Architecture:
-        """A genotype in DARTS' notation; the two pairs of a node in any order."""
+        """The architecture of a genotype in DARTS' notation; the two pairs of a node may be in any order."""
         genotype = _parsed(string)
         decisions = {choice.name: 0 for choice in self.choices}
         for kind in KINDS:
@@ -149,13 +149,13 @@ class DARTS(SearchSpace):
         return self.architecture(list(decisions.values()))
 
     def discretise(self, weights: Mapping[str, Sequence[float]]) -> Architecture:
-        """The architecture of a relaxed one (Liu et al. 2019, section 2.4).
+        """The architecture derived from relaxed weights (Liu et al. 2019, section 2.4).
 
-        Every node keeps the two edges whose strongest operation other than ``none`` is strongest, with that operation;
-        the first of equals.
+        The largest weight of an edge, ``none`` left out, is the edge's strength. Every node keeps its two strongest
+        edges, each with the operation of that weight; of equal ones the first.
 
         Args:
-            weights: Eight numbers per choice, by its name.
+            weights: Eight numbers per choice, by the choice's name.
         """
         decisions = {choice.name: 0 for choice in self.choices}
         for kind, v in itertools.product(KINDS, NODES):
@@ -194,7 +194,7 @@ def _operations(stride: int) -> tuple[Operation, ...]:
 
 
 def _two_inputs(inputs: int) -> frozenset[tuple[int, ...]]:
-    """Options of a node's edges of which exactly two are not ``none``."""
+    """The combinations of options of a node's edges in which exactly two are not ``none``."""
     allowed = set()
     for kept in itertools.combinations(range(inputs), 2):
         for options in itertools.product(range(1, len(OPERATIONS)), repeat=2):

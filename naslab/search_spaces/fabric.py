@@ -1,19 +1,20 @@
 """Convolutional neural fabrics: a trellis of layers and scales, with a 3x3 convolution on each of its edges.
 
-Saxena & Verbeek 2016, "Convolutional Neural Fabrics" (section 3). A node is a layer and a scale; each scale halves the
-image, down to where a side is odd (1x1 for sides that are powers of two). It adds up convolutions of the node of its
-own scale and of the two neighbouring ones in the layer before, from a finer scale with stride 2, from a coarser one
-with zeros between the pixels, then normalises and applies ReLU. In the first layer the image enters at the finest
-scale and is passed down to all others; in the last one everything is passed down to the coarsest, where the classifier
-reads it.
+Saxena & Verbeek 2016, "Convolutional Neural Fabrics" (section 3). There is a node for each layer and scale; each scale
+halves the image, until a side is odd (1x1 for sides that are powers of two). A node reads the nodes of the layer before
+at its own scale and at the two neighbouring scales. It adds up their convolutions, then normalises and applies ReLU.
+Convolutions from a finer scale have stride 2; those from a coarser one put zeros between the pixels. In the first layer
+the image enters at the finest scale and is passed down to all others; in the last layer everything is passed down to
+the coarsest scale, which the classifier reads.
 
-Every edge is on or off. With all of them on it is the fabric, which the paper trains as a whole; with those of one
-path it is a chain network; in between are its sub-fabrics (searched by Veniat & Denoyer 2018, "Learning Time/Memory-
-Efficient Deep Architectures with Budgeted Super Networks"). In a mixed supernet each edge is scaled by its weight.
+Every edge is on or off. With all edges on, the architecture is the whole fabric, which the paper trains; with only the
+edges of one path on, it is a chain network; in between are sub-fabrics (searched by Veniat & Denoyer 2018, "Learning
+Time/Memory-Efficient Deep Architectures with Budgeted Super Networks"). In a mixed supernet each edge is scaled by its
+weight.
 
 Deviations. Channels are densely connected: the paper's sparse variant, in which a channel reads its three neighbours,
-is left out. All scales have the same number of channels, as in the paper's experiments. Normalisations of nodes that
-nothing reaches count as parameters, as all dead branches do.
+is left out. All scales have the same number of channels, as in the paper's experiments. Normalisations count as
+parameters even at nodes that receive no data, as all dead branches do.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from naslab.ops import Classifier, NormReLU, Operation, PlainConv, UpsamplingCon
 from naslab.space import Architecture, Choice, SearchSpace
 
 Place: TypeAlias = tuple[int, int]
-"""A layer, from 1, and a scale, from 0, the finest."""
+"""A layer, counted from 1, and a scale, counted from 0 (the finest)."""
 
 
 def fabric(
@@ -57,7 +58,7 @@ def fabric(
     for layer in range(1, layers + 1):
         for scale in range(scales):
             graph.add_node(f"{layer}/{scale}/sum", width=channels)
-            if (layer, scale) != output:  # the classifier begins with a normalisation and a ReLU: the output node's
+            if (layer, scale) != output:  # there the classifier normalises and applies ReLU
                 graph.add_edge(f"{layer}/{scale}/sum", f"{layer}/{scale}", op=NormReLU())
     graph.add_edge("image", "1/0/sum", op=PlainConv())
     for source, node in _edges(layers, scales):
@@ -72,7 +73,7 @@ class Fabric(SearchSpace):
     """Edges that are on or off, written as zeros and ones.
 
     Args:
-        graph: All of the network.
+        graph: The whole network.
         layers: Number of layers.
         scales: Number of scales.
     """
@@ -82,8 +83,8 @@ class Fabric(SearchSpace):
         super().__init__(graph, name="fabric", order=[_choice(*edge) for edge in self.edges])
 
     def chain(self, scales: Sequence[int]) -> Architecture:
-        """The chain network that enters the second layer from the first of these scales, and so on; in the first and
-        the last layer it goes down where it must.
+        """The chain network through the given scale of each layer. In the first layer it goes down from the finest
+        scale to the given one, in the last layer from the given one to the coarsest.
 
         Args:
             scales: One for each layer; those of neighbouring layers differ by at most one.
@@ -127,7 +128,7 @@ class Fabric(SearchSpace):
 
     @property
     def _parts(self) -> list[int]:
-        """For each edge which part of the string it is in."""
+        """For each edge, the part of the string that it is in."""
         return [u[0] if u[0] < v[0] else (0 if u[0] == 1 else self.layers) for u, v in self.edges]
 
 
@@ -141,7 +142,7 @@ def _edges(layers: int, scales: int) -> list[tuple[Place, Place]]:
 
 
 def _convolution(source: int, scale: int) -> Operation:
-    """From one scale to the same, the next coarser or the next finer one."""
+    """The convolution from one scale to the same, the next coarser or the next finer one."""
     return UpsamplingConv() if scale < source else PlainConv(stride=1 + scale - source)
 
 

@@ -60,7 +60,7 @@ def mlp(
 
 
 class MLP(SearchSpace):
-    """Widths as choices, written ``32-144-24``."""
+    """Perceptrons with a choice of widths, written ``32-144-24``."""
 
     def to_string(self, architecture: Architecture) -> str:
         """The hidden widths from input to output."""

@@ -1,23 +1,23 @@
 """NAS-Bench-1Shot1: three sub-spaces of NAS-Bench-101 with a fixed number of parents per node.
 
 Zela et al. 2020, "NAS-Bench-1Shot1: Benchmarking and Dissecting One-shot Neural Architecture Search" (section 3). A
-cell has four or five choice blocks: the sum of the block's parents, then one of three operations. The output
+cell has four or five choice blocks. Each adds up its parents, then applies one of three operations. The output
 concatenates its parents. Sub-space 1 has 1, 2, 2, 2 parents per block and 2 for the output; sub-space 2 has 1, 1, 2, 2
 and 3; sub-space 3 has 1, 1, 1, 2, 2 and 2.
 
 **Sizes.** An architecture here is one set of parents per node and one operation per block: C(v, k) sets for node v with
 k parents, three operations. That gives 14,580, 29,160 and 1,312,200. The paper states 6,240, 29,160 and 363,648 (with
-loose ends). By enumeration, the first and the third arise if the operation counts only in blocks that some node reads:
-the sum over all parent patterns of ``3 ** (blocks that are read)``. The same sum is 16,632 in the second sub-space; the
+loose ends). Enumeration gives the first and the third if the operation counts only in blocks that some node reads: the
+sum over all parent patterns of ``3 ** (blocks that are read)``. The same sum is 16,632 in the second sub-space; the
 number published there is the plain product instead. The paper's 2,487, 3,609 and 24,066 (without loose ends) count 49,
 65 and 234 patterns that its depth-first generator yields; there are 66, 190 and 876 different ones, with 3,702, 12,474
 and 135,900 assignments of operations.
 
 **Deviations.** This is the paper's one-shot network: every block has the stage's width, and blocks that are not the
 output's parents leave zeros in the concatenation. In NAS-Bench-101 the widths of blocks depend on the number of the
-output's parents, so costs here are not those of its table. The paper weights parents by a softmax and keeps the
+output's parents, so costs here differ from NAS-Bench-101's table. The paper weights parents by a softmax and keeps the
 strongest; here the set of parents is one choice, as in the paper's black-box optimizers, so that every
-option is an architecture. Where one parent is kept the two are the same.
+option is an architecture. For a node that keeps one parent the two are the same.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class NASBench1Shot1(SearchSpace):
     """Cells of choice blocks, written ``conv3x3-bn-relu:0|maxpool3x3:0,1|...|output:2,4``: operation and parents.
 
     Args:
-        graph: All of the network.
+        graph: The whole network.
         parents: Number of parents of each block and of the output.
     """
 
@@ -150,7 +150,7 @@ def _kept(op: Operation, source: int, node: int, parents: Sequence[int]) -> Choi
 def _add_cell(graph: nx.DiGraph[Any], name: str, last: str, width: int, parents: Sequence[int]) -> str:
     """Append one cell; returns its output.
 
-    What comes from the cell's input is projected to the width of where it goes, once for each node; the output adds its
+    The cell's input is projected to the width of each node that reads it, once for each of them; the output adds its
     projection to the concatenated blocks (Ying et al. 2019, NAS-Bench-101).
     """
     projection = Conv(kernel=1, order="conv-bn-relu")

@@ -68,8 +68,8 @@ class NASBench201(SearchSpace):
     """Cells of NAS-Bench-201 in any skeleton, with the official notation.
 
     Args:
-        graph: All of the network, its cells made by :func:`add_cell`.
-        name: Of the space.
+        graph: The whole network, its cells made by :func:`add_cell`.
+        name: Name of the space.
     """
 
     def __init__(self, graph: nx.DiGraph[Any], name: str) -> None:
@@ -100,9 +100,10 @@ class NASBench201(SearchSpace):
     def official_key(self, architecture: Architecture) -> str:
         """The published unique string, 6,466 classes; for comparison with the literature only.
 
-        Each node is written out as the sorted sum of its terms, skip connections replaced by what they skip from. That
-        unrolls shared tensors, so it merges cells that compute different functions, and it takes only a node with a
-        single zero input for zero, so it separates some that compute the same. Use :meth:`canonical` otherwise.
+        Each node is written out as the sorted sum of its terms; a skip connection is written as the node it comes from.
+        A shared tensor is thus written out at each use, so the key merges cells that compute different functions. Only
+        a node whose single input is zero counts as zero, so the key separates some cells that compute the same. For
+        all other purposes use :meth:`canonical`.
         """
         names = list(OPERATIONS)
         written = {0: "0"}

@@ -16,7 +16,7 @@ from naslab.search_spaces.nasbench201 import NASBench201, add_cell
 
 
 def pocket_cell(num_classes: int = 10, input_shape: Sequence[int] = (1, 8, 8), channels: int = 8) -> NASBench201:
-    """NAS-Bench-201's 15,625 cells, two to a network.
+    """NAS-Bench-201's 15,625 cells; a network contains its cell twice.
 
     Args:
         num_classes: Number of classes.

@@ -1,8 +1,8 @@
-"""The language of search spaces: choices, the rules between them, and what follows from a graph that contains them.
+"""How search spaces are described: choices, rules between them, and what can be computed from a graph with choices.
 
-Here lives what a space is and what can be said of it without PyTorch: costs, data flow, encodings, recipes. The spaces
-themselves are in :mod:`naslab.search_spaces`, operations in :mod:`naslab.ops`. Nothing here knows limits, tasks or
-data.
+This package defines a space and computes from it what needs no PyTorch: costs, data flow, encodings, recipes. The
+spaces themselves are in :mod:`naslab.search_spaces`, operations in :mod:`naslab.ops`. Nothing here depends on limits,
+tasks or data.
 """
 
 from naslab.space.choice import Architecture, Choice, choices_in, resolve, scope

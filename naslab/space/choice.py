@@ -15,7 +15,7 @@ from typing import Any
 from naslab.errors import InvalidSpace
 
 Architecture = tuple[int, ...]
-"""One option index per choice, in the space's order: immutable, hashable, JSON."""
+"""One option index per choice, in the space's order: immutable, hashable, written as a list in JSON."""
 
 
 @dataclass(frozen=True)

@@ -63,10 +63,10 @@ class CostModel:
     """Costs of every architecture of a space.
 
     Attributes:
-        factors: For each metric of :data:`METRICS` its factors: added for all of them, but for ``peak_bytes``, whose
-            maximum is taken.
+        factors: The factors of each metric of :data:`METRICS`. A cost is the sum of its factors; only ``peak_bytes`` is
+            their maximum.
         shapes: The inferred shape of every node.
-        arriving: The inferred shape of what every edge delivers, by source and node.
+        arriving: The inferred output shape of every edge, by source and node.
     """
 
     factors: Mapping[str, tuple[Factor, ...]]
@@ -84,7 +84,7 @@ class CostModel:
         return int(max(parts, default=0) if metric == "peak_bytes" else sum(parts))
 
     def values(self, metric: str, architectures: npt.ArrayLike) -> npt.NDArray[Any]:
-        """One cost of many architectures: ``(N, choices)`` option indices to ``(N,)``, integers if the tables are."""
+        """One cost of many architectures: ``(N, choices)`` option indices to ``(N,)``, of the tables' number type."""
         rows = np.asarray(architectures)
         self._check(metric)
         parts = [f.table[tuple(rows[:, i] for i in f.scope)] for f in self.factors[metric]]
@@ -107,7 +107,7 @@ class CostModel:
 
 @dataclass(frozen=True)
 class Features:
-    """The inferred shape of a node: its width may depend on choices, its height and width in pixels may not.
+    """The inferred shape of a node: its number of features may depend on choices, its size in pixels may not.
 
     Attributes:
         scope: Names of the choices that the number of features depends on.
@@ -135,7 +135,7 @@ def build_cost_model(
     inputs: Mapping[Any, Sequence[Any]],
     sizes: Mapping[str, int],
 ) -> CostModel:
-    """Infer every shape and add up the closed forms of every operation.
+    """Infer every shape and add up the closed-form costs of all operations.
 
     Args:
         graph: Edges carry ``op``; source nodes carry ``shape``; other nodes may carry ``width`` and ``combine``.
@@ -191,7 +191,7 @@ def _edge(
     """Output shape of one edge and its cost tables, over the choices they depend on."""
     op, width = graph.edges[source, node]["op"], graph.nodes[node].get("width")
     if graph.nodes[node].get("combine", "sum") == "concat":
-        width = None  # what a concatenating node states is its total
+        width = None  # a concatenating node states the width of the whole concatenation
     names = _in_order({*scope(op), *scope(width), *features.scope}, position)
     tables = {metric: np.zeros([sizes[n] for n in names], dtype=np.int64) for metric in (*METRICS, "width")}
     pixels: set[tuple[int, ...]] = set()
@@ -209,7 +209,7 @@ def _edge(
                 f"edge {source!r} -> {node!r}: {chosen} keeps {out[0]} features, but node {node!r} states "
                 f"width {wanted}{_where(decisions)}; give the node no width or use an operation that sets it"
             )
-        if not chosen.is_zero:  # nothing fits everywhere
+        if not chosen.is_zero:  # a zero operation fits every image size
             pixels.add(out[1:])
         tables["width"][index] = out[0] if wanted is None else wanted
         tables["params"][index] = chosen.params(shape, out)
@@ -234,7 +234,7 @@ def _combined(
     sizes: Mapping[str, int],
     position: Mapping[str, int],
 ) -> Features:
-    """The shape of a node from the shapes of what arrives."""
+    """The shape of a node from the output shapes of its incoming edges."""
     concatenates = graph.nodes[node].get("combine", "sum") == "concat"
     stated = graph.nodes[node].get("width") if concatenates else None
     names = _in_order({*scope(stated), *(name for features in arriving for name in features.scope)}, position)

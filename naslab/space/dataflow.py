@@ -1,6 +1,6 @@
-"""The data flow of an architecture, and a key that two architectures share exactly if theirs are isomorphic.
+"""The data flow of an architecture, and a key that two architectures share exactly if their flows are isomorphic.
 
-What counts is what can affect the output: operations that the input reaches and that reach the output. Identities
+Only operations that can affect the output count: the input reaches them, and they reach the output. Identities
 are contracted: an operation's input is a sum of other operations' outputs, with multiplicities (``x + x`` is twice
 ``x``), and a tensor that is used twice stays one tensor. Operations keep their kind and their width; poolings are
 never simplified. A node that concatenates is an operation of its own whose inputs are unordered.
@@ -76,8 +76,8 @@ def data_flow(graph: nx.DiGraph[Any], order: Sequence[Any], inputs: Mapping[Any,
 def certificate(flow: DataFlow) -> str:
     """A string that is equal for two data flows exactly if they are isomorphic.
 
-    Colour refinement with individualisation: tensors are told apart by what they are, come from and go to; ties that
-    remain are broken in every possible way and the smallest description wins.
+    Colour refinement with individualisation: tensors are told apart by their labels, sources and consumers. Remaining
+    ties are broken in every possible way, and the smallest description is taken.
     """
     consumers: list[Counter[Token]] = [Counter() for _ in flow.labels]
     for token, made_from in enumerate(flow.sources):

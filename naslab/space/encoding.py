@@ -56,8 +56,8 @@ class CellEncoder:
         """Which sequences of operations lead from an input to the output: ``(features,)`` zeros and ones.
 
         White et al. 2021 (BANANAS), section 3.1, untruncated: 5 + 25 + 125 features on NAS-Bench-201. Deviation: a path
-        with a zero operation on it is no path (public code marks it, so that two descriptions of the same network
-        differ).
+        that contains a zero operation does not count (public code marks it, so that two descriptions of the same
+        network differ).
         """
         features = np.zeros(len(self._features), dtype=np.uint8)
         for which, path in self._paths:
@@ -67,7 +67,7 @@ class CellEncoder:
         return features
 
     def operation_graph(self, decisions: Mapping[str, int]) -> OperationGraph:
-        """Every edge becomes a node, between one node for each input and one for the output."""
+        """Every edge becomes a node. One more node for each input comes first, and one for the output comes last."""
         adjacency, vocabulary = self._adjacency
         index = {label: i for i, label in enumerate(vocabulary)}
         names: list[str] = []
@@ -120,7 +120,7 @@ class CellEncoder:
 
 
 def label(cell: nx.DiGraph[Any], edge: tuple[Any, Any], decisions: Mapping[str, int]) -> str:
-    """The operation of an edge in words, with the width it leads to where it sets one."""
+    """The operation of an edge in words, with the destination's width if the operation sets the width."""
     op, width = cell.edges[edge]["op"], cell.nodes[edge[1]].get("width")
     written: str = resolve(op, decisions).label(resolve(width, decisions))
     return written

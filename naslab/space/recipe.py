@@ -15,12 +15,12 @@ class Recipe:
 
     Attributes:
         epochs: Passes over the training rows.
-        batch: Rows per step; the last rows of an epoch's order that fill no batch are left out of it.
+        batch: Rows per step; rows at the end of an epoch's order that do not fill a batch are left out.
         optimizer: ``"sgd"`` (Nesterov momentum 0.9) or ``"adamw"`` (betas 0.9 and 0.999).
-        learning_rate: At the start.
+        learning_rate: The learning rate at the start.
         schedule: ``"cosine"`` falls to zero with the last step (Loshchilov & Hutter 2017, without restarts);
-            ``"constant"``.
-        weight_decay: On every parameter; decoupled with AdamW.
+            ``"constant"`` keeps the learning rate.
+        weight_decay: Applied to every parameter; decoupled with AdamW.
         augmentation: ``"none"``, or ``"shift"``: each batch of images is moved by up to one pixel in each direction.
     """
 
@@ -43,10 +43,10 @@ class Recipe:
             raise InvalidValue("recipe: the learning rate must be above 0 and the weight decay at least 0, both finite")
 
     def batches(self, rows: int) -> int:
-        """Steps of one epoch over so many training rows.
+        """Number of steps in one epoch over ``rows`` training rows.
 
         Raises:
-            InvalidValue: The rows fill no batch.
+            InvalidValue: There are fewer rows than one batch needs.
         """
         if self.batch > rows:
             raise InvalidValue(f"a batch of {self.batch} is larger than the {rows} training rows")

@@ -1,9 +1,9 @@
 """Search spaces: a NetworkX graph with choices in it.
 
 Edges carry an operation (``op``), nodes a ``width``; any operation, attribute of an operation or width may be a
-:class:`~naslab.space.Choice`. The source node carries the input's ``shape``. Nodes add up what arrives, or concatenate
-it (``combine="concat"``), in the order given by ``inputs``, by default that of the graph's nodes. The graph is the
-whole network: repeated cells are tied by using the same choice names again.
+:class:`~naslab.space.Choice`. The source node carries the input's ``shape``. A node adds up the outputs of its
+incoming edges, or concatenates them (``combine="concat"``), in the order given by ``inputs``, by default that of the
+graph's nodes. The graph is the whole network: repeated cells share their choices by using the same choice names.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class SearchSpace:
 
     Args:
         graph: The whole network. It is copied and frozen.
-        name: How the space is called in messages and results.
+        name: The name of the space in messages and results.
         order: Names of the choices in the order in which an architecture lists them; by default the order of first
             appearance (node by node in topological order: its width, then its incoming edges).
         rules: Which combinations of options are valid; by default all are.
@@ -43,7 +43,7 @@ class SearchSpace:
         order: Its nodes in topological order, the output last.
         inputs: The predecessors of each node, in the order in which they are combined.
         choices: The choices, in the order in which an architecture lists their options.
-        sizes: The number of options of each.
+        sizes: The number of options of each choice.
 
     Raises:
         InvalidSpace: The graph has a cycle, more than one output, an edge without an operation, tensors that do not
@@ -124,21 +124,21 @@ class SearchSpace:
         raise InvalidArchitecture(f"{architecture} breaks the rule of space {self.name!r} on {', '.join(broken)}")
 
     def architectures(self) -> Iterator[Architecture]:
-        """All valid architectures, the last choice fastest."""
+        """All valid architectures; the last choice varies fastest."""
         if self.rules:
             return enumerate_valid(self.sizes, self._rules)
         return itertools.product(*(range(size) for size in self.sizes))
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """A valid architecture, each with the same probability."""
+        """A uniformly random valid architecture."""
         if self.rules:
             return self._elimination.sample(rng)
         uniform = rng.random(len(self.sizes)).tolist()
         return tuple([int(u * size) for u, size in zip(uniform, self.sizes, strict=True)])
 
     def neighbors(self, architecture: Architecture) -> list[Architecture]:
-        """The valid architectures one move away: one choice changed, or two changed together where rules forbid both
-        changes alone (moving an input of a DARTS node, for instance).
+        """The valid architectures one move away: one choice changed, or two changed together where the rules
+        forbid each change alone (moving an input of a DARTS node, for instance).
         """
         singles = {
             (i, option): (*architecture[:i], option, *architecture[i + 1 :])
@@ -179,7 +179,7 @@ class SearchSpace:
         return " | ".join(dataflow.certificate(self._flow(cell, decisions)) for cell in self.cells)
 
     def to_string(self, architecture: Architecture) -> str:
-        """The benchmark's official notation; here ``choice=option`` pairs, unless a space overrides it."""
+        """``choice=option`` pairs; the spaces of benchmarks override this with their official notation."""
         options = zip(self.choices, self.architecture(architecture), strict=True)
         return ";".join(f"{choice.name}={_labels(choice)[i]}" for choice, i in options)
 
@@ -217,7 +217,7 @@ class SearchSpace:
         """An architecture as numbers.
 
         Args:
-            architecture: Of this space.
+            architecture: An architecture of this space.
             kind: ``"one-hot"``: ``(sum of sizes,)``. ``"path"``: ``(paths,)``, see
                 :meth:`naslab.space.encoding.CellEncoder.paths`. ``"adjacency"``: operations on nodes, see
                 :class:`naslab.space.encoding.OperationGraph`.
@@ -247,7 +247,7 @@ class SearchSpace:
         return tuple(self.graph.nodes[self.order[0]]["shape"]), self.cost_model.shapes[self.order[-1]].largest[0]
 
     def cost(self, architecture: Architecture) -> Cost:
-        """Parameters, MACs and memory of one architecture, nothing cut: dead branches count."""
+        """Parameters, MACs and memory of one architecture, dead branches included."""
         try:
             return self.cost_model.cost(architecture)
         except LookupError:
@@ -265,7 +265,7 @@ class SearchSpace:
     def resolve(self, architecture: Architecture) -> nx.DiGraph[Any]:
         """The graph of one architecture: the same nodes and edges, no choices.
 
-        Nodes keep their order and carry ``inputs``, the order in which they combine what arrives.
+        Nodes keep their order and carry ``inputs``, their predecessors in the order in which they are combined.
         """
         return self._resolved(self.graph, self.decisions(architecture))
 
@@ -289,7 +289,7 @@ class SearchSpace:
 
     @property
     def indexed_rules(self) -> list[tuple[tuple[int, ...], frozenset[tuple[int, ...]]]]:
-        """The rules by positions: of the choices in their scope, and the combinations of options allowed."""
+        """Each rule as the positions of the choices in its scope, and the allowed combinations of options."""
         return self._rules
 
     @cached_property
@@ -349,7 +349,7 @@ class SearchSpace:
             if len(combination) != len(scope) or not all(
                 0 <= o < self.sizes[i] for i, o in zip(scope, combination, strict=True)
             ):
-                raise InvalidSpace(f"a rule on {', '.join(rule.scope)} allows {combination}, which is no combination")
+                raise InvalidSpace(f"a rule on {', '.join(rule.scope)} allows {combination}; give one option of each")
         return scope, rule.allowed
 
 

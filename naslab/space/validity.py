@@ -1,8 +1,8 @@
 """Which architectures are valid, as data: counting and sampling them exactly by variable elimination.
 
-A rule is a scope and the combinations allowed in it. Rejection would be hopeless where rules are tight (DARTS'
-two inputs per node accepts 6e-8 of all combinations), so the choices are eliminated one by one instead, which
-gives the exact number of valid architectures and exactly uniform samples.
+A rule is a scope and the combinations allowed in it. Rejection sampling would be hopeless where rules are strict
+(DARTS' rule of two inputs per node accepts 6e-8 of all combinations). Instead, the choices are eliminated one by
+one, which gives the exact number of valid architectures and exactly uniform samples.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Rule:
 
     Args:
         scope: Names of choices.
-        allowed: Option indices, one per name in ``scope``.
+        allowed: Combinations of option indices, one index per name in ``scope``.
     """
 
     scope: tuple[str, ...]
@@ -65,7 +65,7 @@ class Elimination:
                 self.total *= int(summed.counts[()])
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """One valid architecture, each with the same probability."""
+        """A uniformly random valid architecture."""
         values = [0] * len(self.sizes)
         for variable, joint in reversed(self._steps):
             index = tuple(slice(None) if v == variable else values[v] for v in joint.scope)
@@ -98,9 +98,9 @@ class Elimination:
 def enumerate_valid(
     sizes: Sequence[int], rules: Sequence[tuple[tuple[int, ...], frozenset[tuple[int, ...]]]]
 ) -> Iterator[Architecture]:
-    """All valid architectures, the last choice fastest.
+    """All valid architectures; the last choice varies fastest.
 
-    A combination is given up as soon as its first options satisfy no combination of some rule.
+    A partial combination is given up as soon as some rule allows no combination that agrees with it.
 
     Args:
         sizes: Number of options of each choice.
