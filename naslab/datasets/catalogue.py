@@ -34,7 +34,7 @@ def load_dataset(name: str) -> Dataset:
 
 @dataclass(frozen=True)
 class RowsOf:
-    """One split of a dataset, loaded when it is first looked at; travels between processes as its name.
+    """One split of a dataset, loaded when it is first used; other processes are sent its name only.
 
     Attributes:
         dataset: Name of the dataset.

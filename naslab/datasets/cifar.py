@@ -30,7 +30,7 @@ def load_cifar(folder: str | Path, split: Literal["train", "test"] = "train") ->
         split: ``"train"`` (50,000 images) or ``"test"`` (10,000).
 
     Raises:
-        InvalidDataset: The folder holds no version completely, or a file is damaged.
+        InvalidDataset: The folder holds no complete version, or a file is damaged.
     """
     folder = Path(folder)
     for version in VERSIONS:
@@ -75,7 +75,7 @@ def _binary(file: Path, classes: int) -> tuple[npt.NDArray[np.uint8], npt.NDArra
     data = np.frombuffer(file.read_bytes(), np.uint8)
     if not len(data) or len(data) % (before + _PIXELS):
         raise InvalidDataset(
-            f"'{file}' has {len(data):,} bytes, which are no whole records of {before + _PIXELS:,}. Fix: get it again"
+            f"'{file}' has {len(data):,} bytes, not a multiple of a record's {before + _PIXELS:,}. Fix: get it again"
         )
     records = data.reshape(-1, before + _PIXELS)
     return records[:, before:], _checked(records[:, before - 1].astype(np.int64), classes, file)
@@ -93,7 +93,7 @@ def _pickled(file: Path, classes: int) -> tuple[npt.NDArray[np.uint8], npt.NDArr
         raise InvalidDataset(str(error)) from None
     except InvalidDataset:
         raise
-    except Exception as error:  # whatever else it may hold
+    except Exception as error:  # a foreign pickle may raise anything
         raise InvalidDataset(f"'{file}' is no batch of CIFAR's Python version ({type(error).__name__})") from None
 
 

@@ -1,4 +1,4 @@
-"""What a dataset is: three splits of numbers and labels, and a hash that says which."""
+"""What a dataset is: three splits of numbers and labels, and a hash that identifies them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Dataset:
         name: Such as ``"segments"``.
         train: What weights are fitted to.
         validation: What a search is rewarded by.
-        test: What its outcome is judged by.
+        test: What a search's outcome is judged by.
         classes: Number of classes.
         sha256: Of the raw numbers, the labels and the splits, before standardisation.
     """
@@ -67,9 +67,9 @@ def split_dataset(
 ) -> Dataset:
     """Cut a dataset into training, validation and test rows and standardise it.
 
-    Rows are ordered by the SHA-256 of the dataset's name and their number: an order as good as random that no
-    version of any library can change. They are standardised by the mean and the standard deviation of the training
-    rows: of each feature, or of all together (pixels).
+    Rows are ordered by the SHA-256 of the dataset's name and the row's number: as good as random, and the same under
+    every version of every library. They are standardised by the mean and the standard deviation of the training rows:
+    of each feature, or of all together (pixels).
 
     Args:
         name: Of the dataset.

@@ -1,8 +1,8 @@
-"""Ways of judging an architecture, one file each: looked up, trained, by shared weights, untrained, predicted.
+"""Ways of judging an architecture, one file each: table look-up, training, shared weights, zero-cost, predictors.
 
-Here lives what says how good an architecture is and what finding out costs. An evaluator sees of a task what
-:class:`TaskLike` names. Evaluators are found by their names (``naslab list evaluators``); what they have in common is
-handed on here.
+An evaluator says how good an architecture is and what it cost to find out. Of a task it sees only what
+:class:`TaskLike` names. Evaluators are found by their names (``naslab list evaluators``); what they share is exported
+here.
 """
 
 from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity, ProblemLike, TaskLike

@@ -1,4 +1,4 @@
-"""What an evaluator is: it says how good an architecture is and what finding out cost."""
+"""What an evaluator is: it says how good an architecture is and what it cost to find out."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ class Evaluator(ABC):
     """Judges architectures of one space.
 
     Attributes:
-        clock: ``"recorded"`` where ``seconds`` are a function of the arguments (a table's), ``"measured"`` where
-            they are measured on this machine: then they are kept out of traces.
-        stateful: Whether an evaluation depends on those before it (shared weights). A run of such an evaluator is
-            resumed by evaluating again what is recorded.
-        learns: Whether it is made from the rewards of architectures. All such evaluators are made with the same draws,
-            so that those that ask for as many labels learn from the same ones.
-        learned: The architectures that this one learned from: nobody is judged by them.
+        clock: ``"recorded"`` where ``seconds`` depend on the arguments alone (a table's), ``"measured"`` where they are
+            measured on this machine; those are kept out of traces.
+        stateful: Whether an evaluation depends on those before it (shared weights). A run with such an evaluator is
+            resumed by repeating the recorded evaluations.
+        learns: Whether it is fitted to rewards of architectures. All such evaluators get the same draws, so that those
+            with the same number of labels learn from the same architectures.
+        learned: The architectures that this evaluator learned from: no evaluator is judged on them.
     """
 
     clock: ClassVar[Literal["recorded", "measured"]] = "recorded"
@@ -83,15 +83,15 @@ class Evaluator(ABC):
 
     @classmethod
     def for_task(cls, task: TaskLike, rng: np.random.Generator, **options: Any) -> Evaluator:
-        """An evaluator for a task, ready to be asked: how ``naslab correlate`` makes what is named to it.
+        """An evaluator for a task, ready for use; ``naslab correlate`` calls it for each evaluator named.
 
         Subclasses override it. What has to be trained first is trained here.
 
         Args:
             task: The task without its truth and its test rows.
-            rng: For whatever making it draws.
-            **options: What is written in brackets after the name, by name. A subclass that takes ``**options`` itself
-                hands them to its constructor, whose keyword-only arguments they are.
+            rng: For draws while the evaluator is made.
+            **options: Those in brackets after the evaluator's name. A subclass that takes ``**options`` itself passes
+                them to its constructor as keyword-only arguments.
         """
         raise PluginError(f"{cls.__name__} can't be made for a task by its name: it lacks the class method for_task()")
 
@@ -114,7 +114,7 @@ class Evaluator(ABC):
         fidelity: Fidelity | None = None,
         rng: np.random.Generator,
     ) -> list[Evaluation]:
-        """Judge several architectures, one by one unless an evaluator knows better."""
+        """Judge several architectures, one by one unless a subclass has a faster way."""
         return [self.evaluate(a, fidelity=fidelity, rng=rng) for a in architectures]
 
 

@@ -1,4 +1,4 @@
-"""Batches of rows without end, in an order that can be stored and taken up again."""
+"""Endless batches of rows, in an order that can be stored and resumed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ PADDING = 4
 
 
 class Batches:
-    """A new random order of the rows for every pass; rows that fill no batch are left out of it.
+    """Every pass takes the rows in a new random order; a last batch that is not full is left out.
 
     Args:
         rows: To draw from.
         size: Of a batch, at most the number of rows.
-        generator: Of the orders, and of the augmentation.
+        generator: Draws the orders and the augmentation.
         augmentation: ``"none"``, or ``"crop-flip"``: each image is padded by four zeros, cropped to its size at random,
-            and mirrored half of the time, as is usual on CIFAR. Zeros are those of standardised images: mean colours.
+            and mirrored half of the time, as is usual on CIFAR. Zeros are mean colours, as images are standardised.
 
     Raises:
         UnknownName: There is no such augmentation.
-        InvalidValue: Rows to be cropped that are no images.
+        InvalidValue: Rows are to be cropped and are no images.
     """
 
     def __init__(self, rows: Labelled, size: int, generator: torch.Generator, augmentation: str = "none") -> None:
@@ -59,7 +59,7 @@ class Batches:
 
 
 def crop_flip(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Every image of ``(B, C, H, W)`` moved by up to four pixels each way, zeros coming in, half of them mirrored."""
+    """Move each image of ``(B, C, H, W)`` by up to four pixels each way, filled up with zeros; mirror half of them."""
     count, channels, height, width = x.shape
     down, right = torch.randint(0, 2 * PADDING + 1, (2, count, 1), generator=generator)
     mirrored = torch.rand((count, 1), generator=generator) < 0.5

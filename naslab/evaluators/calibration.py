@@ -1,4 +1,4 @@
-"""How fast this machine is, for clocks that were recorded on another one."""
+"""How fast this machine is compared with the one that recorded a table's seconds."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def calibration_seconds() -> float:
     """CPU seconds that a fixed small training takes on one core of this machine: the median of five.
 
     The network is a pocket cell of every operation, trained for 16 batches of 32 images of noise. Tables record this
-    number; where they meet live measurements in one comparison, live seconds are multiplied by recorded over
-    measured, so that a second is a second of the machine that the table was built on.
+    number. Where a comparison mixes tables and live measurements, live seconds are multiplied by recorded / measured,
+    so that all seconds are those of the machine that the table was built on.
     """
     rng = np.random.default_rng(0)
     rows = Rows(rng.standard_normal((512, 1, 8, 8), np.float32), rng.integers(10, size=512))
@@ -41,7 +41,7 @@ def calibration_seconds() -> float:
 
 @cache
 def speed(recorded_seconds: float) -> float:
-    """What a live second on this machine is worth on the machine of a table, measured once per process and table.
+    """How many seconds of a table's machine one live second here is worth, measured once per process and table.
 
     Args:
         recorded_seconds: The table's own :func:`calibration_seconds`.

@@ -19,7 +19,7 @@ from naslab.errors import InvalidValue
 from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
 from naslab.space import Recipe
 
-_ROWS_AT_ONCE = 64  # when scoring: what a population of 16 computes from more falls out of the processor's cache
+_ROWS_AT_ONCE = 64  # when scoring; with more, the activations of 16 networks no longer fit the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +29,10 @@ class Training:
     Attributes:
         losses: ``(E, P)``: mean loss of the epoch's batches, each before its step; not finite where the training
             diverged.
-        train: ``(E, P)``: how many of the rows trained on were right when their batch was drawn; of a regression 0.
-        scored: By name of the rows: ``(E, P)``, how many were right after the epoch. A row for which a network says
-            nothing finite is wrong. For another metric than accuracy: float64, its score after the epoch.
+        train: ``(E, P)``: how many training rows were classified rightly when their batch was drawn; 0 for a
+            regression.
+        scored: By name of the rows: ``(E, P)``, how many were classified rightly after the epoch. A row whose outputs
+            are not finite counts as wrong. For a metric other than accuracy: float64, the score after the epoch.
         seconds: ``(E,)``: CPU seconds of training up to and including each epoch, scoring left out.
     """
 
@@ -51,23 +52,23 @@ def fit(
     objective: TrainingObjective = ACCURACY,
     keep: str = "",
 ) -> Training:
-    """Train a network, or a population, from where it stands.
+    """Train a network, or a population, starting from its present weights.
 
     Args:
         model: From ``(B, ...)`` to ``(B, classes)``, or to ``(B, P, classes)`` for P members. Members are trained by
             the sum of their losses: each as if it were alone.
         train: Rows to train on.
-        recipe: How.
+        recipe: How to train.
         generator: Order of the rows and augmentation; every member sees the same batches.
         score: Rows to score after every epoch, by name.
-        epochs: Stop after this many of the recipe's epochs: what comes before is the same.
+        epochs: Stop after this many of the recipe's epochs; these do not change.
         objective: The loss, and what rows are scored by.
-        keep: A name in ``score``: the network, which must be alone, is left as it was after the epoch with its best
-            score of these rows, the first of equals; by default as it is after the last epoch.
+        keep: A name in ``score``. The network (no population) is left as after the epoch with the best score on these
+            rows, the first of equals; by default as after the last.
 
     Raises:
-        InvalidValue: A batch larger than the rows, more epochs than the recipe has, or rows to be shifted that are
-            no images.
+        InvalidValue: A batch larger than the rows, more epochs than the recipe has, or shifts of rows that are no
+            images.
     """
     epochs = recipe.epochs if epochs is None else epochs
     if not 1 <= epochs <= recipe.epochs:
@@ -138,7 +139,7 @@ def count_right(model: nn.Module, x: Tensor, y: Tensor) -> npt.NDArray[np.int64]
 
 
 def outputs_of(model: nn.Module, x: Tensor) -> Tensor:
-    """What each of the P networks says in evaluation mode, ``(N, P, classes)``."""
+    """The outputs of each of the P networks in evaluation mode, ``(N, P, classes)``."""
     model.eval()
     with torch.inference_mode():
         return torch.cat([_members(model(rows)) for rows in torch.split(x, _ROWS_AT_ONCE)])
@@ -153,8 +154,8 @@ def scores(model: nn.Module, x: Tensor, y: Tensor, objective: TrainingObjective)
 def losses_of(objective: TrainingObjective) -> Callable[[Tensor, Tensor], Tensor]:
     """The mean loss of each member, ``(P,)``, as a function of outputs ``(B, P, classes)`` and labels ``(B,)``.
 
-    With class weights it is the mean of the weighted losses of the rows, not divided by the batch's own weights: a
-    batch without the rare class then has no larger steps for the frequent one.
+    With class weights it is the mean of the weighted losses of the rows. It is not divided by the batch's weights: that
+    would enlarge steps for the frequent class in batches without the rare one.
     """
     if objective.kind == "regression":
         return lambda outputs, y: (outputs[..., 0] - y[:, None].to(outputs.dtype)).square().mean(dim=0)
@@ -171,8 +172,8 @@ def _picked(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def right_of(logits: Tensor, labels: Tensor) -> Tensor:
-    """How many of N rows each of P networks classifies rightly, ``(P,)``, from ``(N, P, classes)``; never by a NaN."""
-    top, predicted = logits.max(dim=-1)  # a row of logits with a NaN has it as its maximum
+    """How many of N rows each of P networks classifies rightly, ``(P,)``, from ``(N, P, classes)``; NaN is wrong."""
+    top, predicted = logits.max(dim=-1)  # NaN for a row with a NaN
     return ((predicted == labels[:, None]) & top.isfinite()).sum(dim=0)
 
 
@@ -194,7 +195,7 @@ def _array(values: Tensor | float) -> npt.NDArray[Any]:
 
 
 def torch_generator(rng: np.random.Generator) -> torch.Generator:
-    """A generator of PyTorch's, seeded by one of NumPy's."""
+    """A PyTorch generator, seeded by a NumPy generator."""
     return torch.Generator().manual_seed(int(rng.integers(2**63)))
 
 

@@ -29,12 +29,12 @@ class OneShot(Evaluator):
     """Weight sharing as in TuNAS (Bender et al. 2020) and TabNAS (Yang et al. 2022): every evaluation is a step.
 
     A step trains the shared weights on one batch of training rows, through the architecture asked for, and then scores
-    the same architecture on one batch of validation rows. Batches follow random orders of the rows. An architecture is
-    scored by a batch of its own: the noise is left to the search's baseline, as in the papers. A metric that is no mean
-    over rows (roc-auc, r2, rmse, balanced accuracy) has another expectation on batches than on all rows.
+    the same architecture on one batch of validation rows. Batches follow random orders of the rows. Each architecture
+    is scored on a different batch; the noise is left to the search's baseline, as in the papers. A metric that is no
+    mean over rows (roc-auc, r2, rmse, balanced accuracy) has a different expectation on batches than on all rows.
 
     Layer warm-up: in the first quarter of the steps each width is replaced by the largest one, for training, with a
-    probability that falls from one to zero. These steps say so (``metrics["warm_up"]``): the strategies that learn from
+    probability that falls from one to zero. These steps are marked (``metrics["warm_up"]``): strategies that learn from
     rewards do not learn from them (TuNAS' delay). Weights that an architecture does not use get no gradient and are not
     decayed.
 
@@ -78,14 +78,14 @@ class OneShot(Evaluator):
 
     @classmethod
     def for_task(cls, task: TaskLike, rng: np.random.Generator, *, epochs: int | None = None) -> Evaluator:  # type: ignore[override]
-        """Weights trained by uniform paths on the task's training rows, which then only score: on all validation rows.
+        """Weights trained by uniform paths on the task's training rows; then they only score, on all validation rows.
 
         Every step trains a uniformly drawn architecture on one batch (Guo et al. 2020, "SPOS"); no warm-up. The recipe
         is that of ``TASK@shared``: the table's for four times as many epochs, without weight decay.
 
         Args:
             task: With rows to train on.
-            rng: Of the weights, the paths and the batches.
+            rng: Draws the weights, the paths and the batches.
             epochs: Passes over the training rows.
         """
         problem, recipe = task.problem, task.recipe
@@ -133,7 +133,7 @@ class OneShot(Evaluator):
 
 
 class _State:
-    """Shared weights, their optimiser, and where the batches have got to."""
+    """Shared weights, their optimiser, and the position in the batches."""
 
     def __init__(self, owner: OneShot, rng: np.random.Generator) -> None:
         self.owner = owner
@@ -143,7 +143,7 @@ class _State:
         self.optimizer = new_optimizer(list(self.supernet.parameters()), owner.recipe)
         if isinstance(self.optimizer, torch.optim.SGD):
             for parameter in self.supernet.parameters():
-                # Fused SGD takes no step in which some parameters have momentum and others have had no gradient yet.
+                # Fused SGD can't take a step while some parameters have momentum and others have had no gradient yet.
                 self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
         self.loss_of = _loss(owner.objective)
         self.train_batches = Batches(owner._rows, owner.recipe.batch, torch_generator(rng))
@@ -171,9 +171,9 @@ class _State:
         return 100.0 * float((outputs.argmax(dim=1) == y).sum().item()) / len(y)
 
     def _mode(self, *, training: bool) -> None:
-        """``train()`` and ``eval()`` walk through the tree, which takes as long as a small network's forward pass."""
+        """Faster than ``train()`` and ``eval()``, which take as long as a small network's forward pass."""
         for module in self._modules:
-            object.__setattr__(module, "training", training)  # a tenth of the time that nn.Module's own takes
+            object.__setattr__(module, "training", training)  # a tenth of nn.Module's own time
 
     def score_all(self, architecture: Architecture) -> float:
         held = self.score_batches

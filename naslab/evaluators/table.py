@@ -21,7 +21,7 @@ class TableReward(Evaluator):
 
     Args:
         table: Where the numbers are.
-        column: Name of the score's column; rewards never come from test data, which the table's header ensures.
+        column: Name of the score's column; the table's header ensures that rewards never come from test data.
         dataset: Whose training seconds are charged.
         epochs: The default fidelity; the column's other epochs can be asked for as fidelities.
     """
@@ -51,7 +51,8 @@ class TableTruth(Evaluator):
 
     Args:
         values: Score by architecture.
-        trainings: ``(N, S)`` in the same order, where it is known: what each recorded training scored, else NaN.
+        trainings: ``(N, S)``, in the same order: each recorded training's score, NaN where there is none; None if
+            unknown.
     """
 
     def __init__(self, values: Mapping[Architecture, float], trainings: Floats | None = None) -> None:

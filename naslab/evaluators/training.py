@@ -24,7 +24,7 @@ class Trained:
     """A trained network.
 
     Attributes:
-        network: In the state in which the training left it: that of its last epoch, or of its best.
+        network: In the state after its last epoch, or after its best one.
         curve: What was recorded epoch by epoch, for one network.
     """
 
@@ -35,10 +35,9 @@ class Trained:
 class TrainingEvaluator(Evaluator):
     """Trains a network from scratch and scores it on the validation rows.
 
-    A training that diverges is no error: rows for which the network says nothing finite count as wrong, so that its
-    accuracy is 0 (another score is NaN), and ``metrics["diverged"]`` is 1. Further metrics are the score after each
-    epoch, ``accuracy/epoch1``... A fidelity is a number of epochs: the beginning of the recipe's training, with its
-    schedule.
+    A training that diverges is no error: rows whose outputs are not finite count as wrong, so that the accuracy is 0
+    (any other score is NaN), and ``metrics["diverged"]`` is 1. Further metrics are the score after each epoch,
+    ``accuracy/epoch1``... A fidelity is a number of epochs: the beginning of the recipe's training, with its schedule.
 
     Args:
         space: The search space.
@@ -46,7 +45,7 @@ class TrainingEvaluator(Evaluator):
         validation: Rows to score by.
         recipe: How to train.
         objective: The loss and the metric; accuracy by default, in percent.
-        best_epoch: Whether the validation rows decide after which epoch a network is taken; by default after the last.
+        best_epoch: Whether a network is taken from the epoch with the best validation score; by default from the last.
     """
 
     clock = "measured"
@@ -66,7 +65,7 @@ class TrainingEvaluator(Evaluator):
 
     @classmethod
     def for_task(cls, task: TaskLike, rng: np.random.Generator, *, epochs: int | None = None) -> Evaluator:  # type: ignore[override]
-        """Trainings on the task's rows by its table's recipe, or the first epochs of them."""
+        """Trains on the task's rows by its table's recipe, or by the first epochs of it."""
         problem = task.problem
         if problem.train is None or problem.validation is None or task.recipe is None:
             raise InvalidValue(f"training for {task.id!r}: it has no rows to train on, or no recipe is known")
@@ -76,12 +75,12 @@ class TrainingEvaluator(Evaluator):
         return AtFidelity(made, epochs)
 
     def train(self, architecture: Architecture, rng: np.random.Generator, epochs: int | None = None) -> Trained:
-        """Train one architecture; the network and its learning curve.
+        """Train one architecture and return its network and learning curve.
 
         Args:
             architecture: Of the space.
             rng: Initial weights, order of the rows, augmentation.
-            epochs: Stop after so many of the recipe's.
+            epochs: Stop after this many of the recipe's epochs.
         """
         network = compile_network(self.space, architecture, generator=torch_generator(rng))
         return Trained(network, self._fit(network, rng, epochs, "validation" if self.best_epoch else ""))

@@ -1,4 +1,4 @@
-"""What is learnt and what counts: the loss that networks are trained by, and the metric that they are scored by."""
+"""The loss that networks are trained by, and the metric that they are scored by."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class TrainingObjective:
 
     Attributes:
         kind: ``"classification"`` or ``"regression"``.
-        metric: ``"accuracy"``; ``"balanced-accuracy"`` (mean share that is right over the classes that occur);
+        metric: ``"accuracy"``; ``"balanced-accuracy"`` (share of right rows, averaged over the classes that occur);
             ``"roc-auc"`` (two classes; ties count one half); ``"log-loss"``; ``"r2"`` (explained share of the variance
             of the rows that are scored); ``"rmse"``; ``"mae"``.
         class_weights: What a row of each class weighs in the loss; 1 where empty. They change no metric.
-        scale: What one unit of a regression's outputs is in the target's own unit: rmse and mae are in that.
+        scale: One unit of a regression's outputs in the target's own unit, which rmse and mae are in.
     """
 
     kind: Kind = "classification"
@@ -64,7 +64,7 @@ class TrainingObjective:
 
     @property
     def unit(self) -> str:
-        """Of a score; empty for nats and for the target's own unit."""
+        """The unit of a score; empty for nats and for the target's own unit."""
         return "" if self.metric in _ERRORS else "%"
 
     def score(self, outputs: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
@@ -76,7 +76,7 @@ class TrainingObjective:
 
         Returns:
             Higher is better. For accuracy a row with an output that is not finite is wrong; other metrics of such
-            outputs are NaN, and so are roc-auc of rows of one class and r2 of rows that are all the same.
+            outputs are NaN. So are roc-auc of one class and r2 of equal targets.
         """
         if self.metric == "accuracy":
             with np.errstate(invalid="ignore"):

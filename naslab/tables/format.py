@@ -99,7 +99,7 @@ class Table:
         """``(N, S)``: one number per architecture and recorded seed, NaN where not recorded.
 
         ``epochs=None`` is the longest recorded training, or the only entry of a metric without epochs. Raises
-        UnknownMetric for a column, InvalidValue for a number of epochs, that the table lacks.
+        UnknownMetric where the table lacks the column, InvalidValue where it lacks the epochs.
         """
         if column not in self.columns:
             raise UnknownMetric(column, self.columns, of=self.name)
@@ -147,9 +147,9 @@ def _reopen(path: Path, sha256: str) -> Table:
 def open_table(path: Path | str, verify: bool = True) -> Table:
     """Open the table in folder ``path``.
 
-    ``verify`` compares the SHA-256 of every file with the header. Once done, a stamp of the files (size, time
-    of change, inode) is left beside them, and later opens hash again only when it no longer fits. Raises
-    InvalidTable, naming the file, for anything missing, truncated, corrupted or edited.
+    ``verify`` compares the SHA-256 of every file with the header. A stamp of the files (size, time of change, inode) is
+    then stored beside them, and later opens hash them again only if they no longer match it. Raises InvalidTable,
+    naming the file, for anything missing, truncated, corrupted or edited.
     """
     path = Path(path)
     header = _read_header(path)

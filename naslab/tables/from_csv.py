@@ -41,7 +41,7 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
     header, lines = _read_lines(path, data)
     positions = _positions(path, header, schema)
     for task in schema.tasks.values():
-        space = search_space(schema.space, **task.space_options)  # options that it refuses are refused now
+        space = search_space(schema.space, **task.space_options)  # raises now if the space refuses its options
     architectures = _architectures(path, lines, positions[schema.architecture], space)
     specs = schema.table_columns()
     arrays = {spec.name: np.full((len(lines), *spec.depth), np.nan) for spec in specs}
@@ -76,7 +76,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _read_lines(path: Path, data: bytes) -> tuple[list[str], Lines]:
-    """The header, and every further row that isn't blank with its line number in the file."""
+    """The header, and every further row that isn't blank, with its line number."""
     try:
         if path.suffix == ".gz":
             data = gzip.decompress(data)
@@ -104,7 +104,7 @@ def _positions(path: Path, header: list[str], schema: CsvSchema) -> dict[str, in
 
 
 def _architectures(path: Path, lines: Lines, position: int, space: SearchSpace) -> NDArray[np.int64]:
-    """(N, C) option indices. Equal architectures are found after parsing, so however they are spelt."""
+    """(N, C) option indices. Equal architectures are found after parsing, so spelling does not matter."""
     rows: dict[tuple[int, ...], int] = {}
     for row, cells in lines:
         try:

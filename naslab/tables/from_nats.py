@@ -29,16 +29,15 @@ _RECORD = re.compile(r"(\d{6})\.pickle(\.pbz2)?")
 def import_nats(folder: Path | str, name: str, progress: Progress | None = None) -> Table:
     """Store a folder of official records as the table ``name``.
 
-    The folder holds ``meta.pickle.pbz2`` and ``NNNNNN.pickle.pbz2`` (compressed or not), or is the parent of
-    exactly one that does. The table has exactly the architectures whose records are there; the
-    provenance says which folder, and how many of how many. Topology records belong to the space
-    ``nasbench201`` (the official strings); size records to ``nats-size`` (five widths, each an index into
-    8, 16, ..., 64). ``progress(done, total)`` is called after each record.
+    The folder holds ``meta.pickle.pbz2`` and ``NNNNNN.pickle.pbz2`` (compressed or not), or is the parent of exactly
+    one that does. The table has exactly the architectures whose records are there; the provenance names the folder, and
+    how many of all architectures it holds. Topology records belong to the space ``nasbench201`` (the official strings);
+    size records to ``nats-size`` (five widths, each an index into 8, 16, ..., 64). ``progress(done, total)`` is called
+    after each record.
 
-    For each dataset: accuracy (percent) on train, valid and test and ``train_seconds`` after the last
-    epoch of each training length and for each recorded seed; ``latency_seconds``, ``params_M`` and
-    ``flops_M`` (as recorded: MACs plus biases, in millions). What the official API does differently
-    (``api_utils.py``):
+    For each dataset: accuracy (percent) on train, valid and test and ``train_seconds`` after the last epoch of each
+    training length and for each recorded seed; ``latency_seconds``, ``params_M`` and ``flops_M`` (as recorded: MACs
+    plus biases, in millions). Differences from the official API (``api_utils.py``):
 
     * ``cifar10``: train and valid accuracy and ``train_seconds`` are of the networks trained on half of the
       training images (``cifar10-valid``), test accuracy of those trained on all of them, as the papers use

@@ -158,9 +158,9 @@ def content_hash(header: dict[str, Any]) -> str:
 def check_reading(use: str, name: str, dataset: str, column: Any) -> None:
     """Refuse a reward or truth that would make a comparison dishonest.
 
-    A reward has the role ``reward`` and is not test data; a truth has the role ``truth`` or ``reward``; both
-    belong to the task's own dataset. ``column`` is anything with ``dataset``, ``split`` and ``role``;
-    ``name`` is what the person called it. Raises :class:`~naslab.errors.InvalidTable`.
+    A reward has the role ``reward`` and is not test data; a truth has the role ``truth`` or ``reward``; both belong to
+    the task's own dataset. ``column`` is anything with ``dataset``, ``split`` and ``role``; ``name`` is the name that
+    the user wrote. Raises :class:`~naslab.errors.InvalidTable`.
     """
     if column.dataset != dataset:
         raise InvalidTable(f"the {use} of {dataset!r} is {name!r}, which belongs to {column.dataset!r}")

@@ -19,7 +19,7 @@ def nearest(given: str, known: Iterable[str]) -> str:
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """The first fault of a pydantic error as one line: the key, what was given, what is allowed.
 
-    Errors of our own raised inside validators are passed on in their own words.
+    naslab's own errors, raised inside validators, keep their own text.
     """
     faults = error.errors(include_url=False)
     # A misspelt key is also reported as a missing one: the misspelling says more.

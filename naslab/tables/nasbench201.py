@@ -27,5 +27,5 @@ _COLUMNS: dict[str, dict[str, Any]] = {
 
 
 def describe(dataset: str, what: str, epochs: tuple[int, ...], seeds: tuple[str, ...]) -> ColumnSpec:
-    """The column of a dataset's ``what``: a split for its accuracy, or one of the costs."""
+    """A column of a dataset; ``what`` is a split (for its accuracy) or one of the costs."""
     return ColumnSpec(dataset=dataset, epochs=epochs, seeds=seeds, **_COLUMNS[what])

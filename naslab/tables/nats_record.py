@@ -70,8 +70,8 @@ for _ours, _theirs in list(_SOURCES.items())[1:]:
 def read_record(file: Path, index: int, string: str) -> Record:
     """Read the record of architecture ``string``, which is number ``index``.
 
-    Raises InvalidTable, naming the file, where it is damaged, belongs to another architecture, or a training
-    that it lists lacks one of its fields.
+    Raises InvalidTable, naming the file, where it is damaged, belongs to another architecture, or lists a training that
+    lacks a field.
     """
     hyper = load_pickle(file, NUMPY_SCALARS)
     try:

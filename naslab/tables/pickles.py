@@ -1,8 +1,8 @@
 """Reading foreign pickles without running anything that is in them.
 
-A pickle is a program that may call any importable object. :func:`load_pickle` resolves only the names of an
-allow-list; everything else is refused before it is imported. NumPy's two names are not NumPy's functions but
-small stand-ins that build a float from its bytes, so that nothing of NumPy's own unpickling is reachable.
+A pickle is a program that may call any importable object. :func:`load_pickle` resolves only the names of an allow-list;
+everything else is refused before it is imported. NumPy's ``dtype`` and ``scalar`` are replaced by small stand-ins that
+build a float from its bytes, so that nothing of NumPy's own unpickling is reachable.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def load_pickle(file: Path, allowed: Allowed, encoding: str = "ASCII") -> Any:
     Raises InvalidTable, naming the file, where it names anything else (nothing of it has run then) or is
     truncated or damaged.
     """
-    # Extension opcodes look into this cache before they ask find_class: empty, they always ask.
+    # Extension opcodes look into this cache before find_class; while it is empty, they always call that.
     copyreg.clear_extension_cache()
     try:
         data = file.read_bytes()
@@ -85,7 +85,7 @@ def load_pickle(file: Path, allowed: Allowed, encoding: str = "ASCII") -> Any:
         return RestrictedUnpickler(io.BytesIO(data), allowed, encoding).load()
     except InvalidTable as refused:
         raise InvalidTable(
-            f"'{file}' is refused: it {refused}, which data has no need of; nothing in it was run. "
+            f"'{file}' is refused: it {refused}, which plain data never needs; nothing in it was run. "
             "Fix: get the file from its official source"
         ) from None
     except OSError as error:

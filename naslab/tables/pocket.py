@@ -1,7 +1,8 @@
 """The pocket tables as the package ships them: one compressed archive each, expanded into a table when first used.
 
-An archive holds what ``naslab table build`` measured, once for every class of architectures that compute the same:
-counts of right rows instead of percentages, and the class of every architecture. That is a fortieth of the table.
+An archive holds what ``naslab table build`` measured, once for every class of architectures that compute the same
+function: counts of right rows instead of percentages, and the class of every architecture. It has a fortieth of the
+table's size.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from naslab.tables.header import ColumnSpec, Direction, Reading, TableSpec, Tabl
 from naslab.tables.writing import write_table
 
 LAYOUT = 1
-"""Of an expanded table: goes up when :func:`expand` changes what it writes, so that no old expansion is used."""
+"""Version of an expanded table: goes up when :func:`expand` changes what it writes, so that no old one is used."""
 SPLITS = ("train", "valid", "test")
 _ROLES = {"train": "context", "valid": "reward", "test": "truth"}
 _FOLDER = Path(__file__).parent / "pocket_archives"
-# RuntimeError: zipfile's for what it does not support; TypeError: NumPy's for a file that is no archive.
+# zipfile raises RuntimeError for what it does not support, NumPy TypeError for a file that is no archive.
 _DAMAGES = (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, lzma.LZMAError)
 
 
@@ -88,7 +89,7 @@ def expand(archive: Path, path: Path) -> Table:
         columns[spec.name] = values[rows]
 
     for number, split in enumerate(SPLITS):
-        # Training rows are counted as they are drawn: those that fill no batch are not.
+        # Training rows are counted when drawn; those of a last batch that is not full never are.
         size = splits[split] if split != "train" else steps * build["recipe"]["batch"]
         accuracy = arrays["right"][:, number].astype(np.float64) * 100 / size
         add("accuracy", split, _ROLES[split], "%", accuracy, (epochs, seeds))

@@ -30,7 +30,7 @@ def cache_folder() -> Path:
 def table_path(name: str) -> Path:
     """The folder of the table of this name, whether or not it exists.
 
-    Raises InvalidValue for a bad name, or one that a table in the package has.
+    Raises InvalidValue for a bad name, or for the name of a table in the package.
     """
     if not _NAME.fullmatch(name):
         raise InvalidValue(
@@ -74,7 +74,7 @@ def find_table(name: str) -> Table:
         return build_packaged(path)
     table = open_table(path)
     if table.name != name:
-        raise InvalidTable(f"'{path}' holds the table {table.name!r}. Fix: rename the folder to its own name")
+        raise InvalidTable(f"'{path}' holds the table {table.name!r}. Fix: rename the folder to the table's name")
     return table
 
 

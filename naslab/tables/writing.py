@@ -30,10 +30,9 @@ def write_table(
     """Store a table in the folder ``path`` and open it.
 
     ``architectures`` is ``(N, C)`` option indices, all different; ``columns`` maps each column's name to its
-    ``(N, max(1, epochs), seeds)`` numbers, NaN where not recorded. The version of naslab is added to the
-    provenance. A table of the same content that is already there is kept; one of other content is an
-    InvalidTable unless ``replace``. Raises OutputError where the folder can't be written; nothing is left
-    behind then.
+    ``(N, max(1, epochs), seeds)`` numbers, NaN where not recorded. The version of naslab is added to the provenance. An
+    existing table of the same content is kept; one of other content raises InvalidTable unless ``replace``. Raises
+    OutputError where the folder can't be written; nothing is left behind then.
     """
     path = Path(path)
     arrays = _checked(spec, architectures, columns)
@@ -110,7 +109,7 @@ def _write_files(folder: Path, spec: TableSpec, arrays: Mapping[str, NDArray[Any
 
 
 def _move(draft: Path, path: Path, sha256: str, replace: bool) -> None:
-    """Give the finished folder its name. Renaming onto a full folder fails: the first one wins."""
+    """Give the finished folder its name. Renaming onto a full folder fails: the first process wins."""
     while True:
         try:
             draft.rename(path)

@@ -21,24 +21,24 @@ from naslab.space import Architecture, SearchSpace
 
 
 class BANANAS(NeuralPredictor):
-    """Five perceptrons of ten layers of 20 units over which paths lead through a cell.
+    """Five perceptrons of ten layers of 20 units that read which paths lead through a cell.
 
     White, Neiswanger & Savani 2021, "BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture
     Search", section 3; sizes and training are those of the authors' code (Adam .01 with betas .9 and .99, 150 epochs of
     batches of 32, mean absolute error, 30 paths).
 
-    The deviation of a prediction is that of the members' outputs. It is what independent Thompson sampling draws from;
-    it holds no label noise and is not calibrated.
+    The deviation of a prediction is the standard deviation of the members' outputs. Independent Thompson sampling uses
+    it; it includes no label noise and is not calibrated.
 
-    Deviations: of the encoding's features those are kept that occur in training, the shortest first (weights of the
-    others are never trained); a path with a zero on it is no path; members see the same batches; a last
-    batch that is not full is left out.
+    Deviations: only features of the encoding that occur in training are kept, the shortest first (the weights of others
+    are never trained); a path with a zero on it is no path; members see the same batches; a last batch that is not full
+    is left out.
 
     Args:
-        space: Whose architectures they are.
+        space: The search space.
         target: See :class:`~naslab.evaluators.predictors.base.Predictor`; the paper has ``"raw"``.
         loss: ``"absolute"`` (the authors' code), ``"squared"``, ``"hinge"``, ``"bce"`` or ``"exponential"``.
-        members: Of the ensemble.
+        members: Number of perceptrons.
         paths: Features that are kept, 0 for all.
         epochs: Passes over the training rows.
         batch: Rows of a step.
@@ -102,7 +102,7 @@ class Perceptrons(nn.Module):
         members: M.
         inputs: Features of a row.
         width: Of hidden layers.
-        layers: Their number.
+        layers: Number of hidden layers.
     """
 
     def __init__(self, members: int, inputs: int, width: int = 20, layers: int = 10) -> None:
@@ -111,7 +111,7 @@ class Perceptrons(nn.Module):
         self.layers = nn.ModuleList(Batched(members, before, after) for before, after in itertools.pairwise(sizes))
 
     def forward(self, paths: Tensor, features: Tensor) -> Tensor:
-        """``(B, paths)`` and ``(B, k)`` to what each member says, ``(B, M)``."""
+        """``(B, paths)`` and ``(B, k)`` to each member's output, ``(B, M)``."""
         x = torch.cat([paths, features], dim=1)
         for i, layer in enumerate(self.layers):
             x = layer(functional.relu(x) if i else x)
@@ -124,7 +124,7 @@ class Batched(nn.Module):
     Args:
         members: M.
         inputs: Features that go in.
-        outputs: That come out.
+        outputs: Features that come out.
     """
 
     def __init__(self, members: int, inputs: int, outputs: int) -> None:

@@ -39,7 +39,7 @@ class Predictor(Evaluator):
     Subclasses define :meth:`_fit` and :meth:`_predict`; what reaches them was checked and transformed here.
 
     Args:
-        space: Whose architectures they are.
+        space: The search space.
         target: What is learned, see :func:`naslab.evaluators.predictors.targets.transform`. Predictions are on that
             scale.
     """
@@ -58,8 +58,8 @@ class Predictor(Evaluator):
         """A predictor fitted to the task's rewards of uniformly drawn architectures.
 
         Args:
-            task: What is drawn from and evaluated; failed evaluations are left out.
-            rng: Of the draws, the rewards and the fit.
+            task: Where architectures and rewards come from; failed evaluations are left out.
+            rng: For the draws, the rewards and the fit.
             labels: How many architectures are drawn; one that is drawn again counts once.
             **options: Of the predictor.
         """
@@ -87,8 +87,8 @@ class Predictor(Evaluator):
             architectures: ``n`` of the space, two at least; one may occur more than once.
             scores: ``(n,)``, higher is better.
             rng: The only source of randomness.
-            features: ``(n, k)`` further columns, such as zero-cost scores, on whatever scale and with failures that are
-                not finite: see :class:`naslab.evaluators.predictors.features.FeatureScale`. Predictions then need them,
+            features: ``(n, k)`` further columns, such as zero-cost scores. Any scale will do, and failures need not be
+                finite: see :class:`naslab.evaluators.predictors.features.FeatureScale`. Predictions then need them,
                 too.
 
         Raises:
@@ -110,7 +110,7 @@ class Predictor(Evaluator):
 
         Args:
             architectures: ``n`` of the space.
-            features: ``(n, k)`` the columns that it was fitted with, None where it was fitted with none.
+            features: ``(n, k)`` the columns that it was fitted with, None for none.
 
         Raises:
             InvalidArchitecture: One is not of this space.
@@ -130,9 +130,9 @@ class Predictor(Evaluator):
         return self._predict(checked, table)
 
     def half_width(self, level: float) -> float:
-        """Of the central interval around a mean that should hold a measurement with probability ``level``.
+        """Half-width of the central interval around a mean that should hold a measurement with probability ``level``.
 
-        In deviations of :meth:`predict`: by default the normal distribution's.
+        In units of the deviations of :meth:`predict`; by default the normal distribution's.
 
         Raises:
             InvalidValue: It was not fitted, or the level is not between 0 and 1.
@@ -178,7 +178,7 @@ class Predictor(Evaluator):
         rng: np.random.Generator,
         features: Floats | None,
     ) -> None:
-        """Learn from checked architectures, what :meth:`_targets` made of scores, and scaled features ``(n, k)``."""
+        """Learn from checked architectures, the targets from :meth:`_targets`, and scaled features ``(n, k)``."""
 
     @abstractmethod
     def _predict(self, architectures: list[Architecture], features: Floats | None) -> Prediction:

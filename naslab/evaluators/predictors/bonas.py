@@ -18,19 +18,20 @@ from naslab.space import Architecture, SearchSpace
 
 
 class BONAS(GraphPredictor):
-    """Four graph convolutions of 64, read off at a node that all others are joined to; Bayesian regression on top.
+    """Four graph convolutions of width 64, read at a node that all others lead to; Bayesian regression on top.
 
     Shi, Pi, Xu, Li, Kwok & Zhang 2020, "Bridging the Gap between Sample-based and One-shot Neural Architecture Search
     with BONAS", section 3; sizes and training as in the authors' code (batch normalisation, batches of 128, Adam).
-    After training, the last layer gives way to Bayesian linear regression on what reaches it, precisions by evidence
-    maximisation. Deviations of predictions hold the weights' uncertainty and the noise, not the graph network's.
+    After training, the last layer is replaced by Bayesian linear regression on its inputs, with precisions by evidence
+    maximisation. Deviations of predictions include the noise and the regression weights' uncertainty, not the graph
+    network's.
 
     Deviations: regression on the transformed targets instead of on the logit of the accuracy, hence no sigmoid; normal
-    with a gamma prior on both precisions (scikit-learn's ``BayesianRidge``) where the authors' code has none; a last
-    batch that is not full is left out.
+    weights with a gamma prior on both precisions (scikit-learn's ``BayesianRidge``) where the authors' code has none; a
+    last batch that is not full is left out.
 
     Args:
-        space: Whose architectures they are.
+        space: The search space.
         target: See :class:`~naslab.evaluators.predictors.base.Predictor`; the paper has ``"raw"``.
         loss: Of the graph network: ``"exponential"`` (the paper), or another of
             :data:`naslab.evaluators.predictors.losses.LOSSES`.
@@ -84,7 +85,7 @@ class GlobalNodeNetwork(nn.Module):
     """A graph network and a linear layer.
 
     Args:
-        tokens: Number of tokens there are, padding (0) included.
+        tokens: Number of tokens, padding (0) included.
         columns: Number of features, appended to the embedding.
     """
 
@@ -94,18 +95,18 @@ class GlobalNodeNetwork(nn.Module):
         self.last = Linear(self.embedder.width + columns, 1)
 
     def forward(self, tokens: Tensor, adjacency: Tensor, features: Tensor) -> Tensor:
-        """Tokens ``(B, L)``, adjacency ``(B, L, L)``, row to column the data's direction, features to ``(B,)``."""
+        """Tokens ``(B, L)``, adjacency ``(B, L, L)`` (data flows from row to column), features; to ``(B,)``."""
         outputs: Tensor = self.last(self.embedder(tokens, adjacency, features)).squeeze(1)
         return outputs
 
 
 class Embedder(nn.Module):
-    """Graph convolutions with batch normalisation, over the graph with one more node, which takes in all others.
+    """Graph convolutions with batch normalisation, over the graph and a global node that receives all other nodes.
 
     Args:
-        tokens: Number of tokens there are, padding (0) included.
+        tokens: Number of tokens, padding (0) included.
         width: Of the convolutions.
-        layers: Their number.
+        layers: Number of convolutions.
     """
 
     def __init__(self, tokens: int, width: int = 64, layers: int = 4) -> None:
@@ -115,12 +116,12 @@ class Embedder(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(layers))
 
     def forward(self, tokens: Tensor, adjacency: Tensor, features: Tensor) -> Tensor:
-        """``(B, width + k)``: the last node, and the features."""
+        """``(B, width + k)``: the global node, and the features."""
         there = functional.pad(tokens > 0, (0, 1), value=True)
-        # A row takes in: itself, what the data's direction says, and in the last row everything that is there.
+        # A row receives itself and its sources; the last row, the global node, receives all that is not padding.
         taken = functional.pad(adjacency.transpose(1, 2), (0, 1, 0, 1)) + torch.eye(there.shape[1])
         taken[:, -1, :-1] = (tokens > 0).to(taken.dtype)
-        # The last token is none of the operations': the global node's own.
+        # The last token is the global node's own, not an operation's.
         x = functional.one_hot(functional.pad(tokens - 1, (0, 1), value=self.tokens - 1).clamp(min=0), self.tokens)
         x = x.to(taken.dtype) * there[:, :, None]
         for layer, norm in zip(self.layers, self.norms, strict=True):
@@ -135,7 +136,7 @@ class Convolution(nn.Module):
 
     Args:
         inputs: Features of a node.
-        outputs: Likewise, after it.
+        outputs: Features of a node after it.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:

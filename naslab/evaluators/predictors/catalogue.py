@@ -30,7 +30,7 @@ PREDICTORS: Mapping[str, str] = {
     "renas": "naslab.evaluators.predictors.renas:ReNAS",
     "ctnas": "naslab.evaluators.predictors.ctnas:CTNAS",
 }
-"""The built-in ones, and where they are: looked up, not imported, because some need PyTorch."""
+"""The built-in ones, and where they are. They are not imported here, because some need PyTorch."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from naslab.space import SearchSpace
 
 
 class CTNAS(GraphPredictor):
-    """Learns the probability that one architecture is better than another; its score is the mean over the training's.
+    """Learns the probability that one architecture is better than another; a score is its mean over the training rows.
 
     Chen, Guo, Chen, Li, Wang & Tan 2021, "Contrastive Neural Architecture Search with Neural Architecture Comparators",
     section 3.2: a graph convolutional network embeds both, a linear layer on both embeddings gives the logit; binary
@@ -24,18 +24,18 @@ class CTNAS(GraphPredictor):
     5e-4, batches of 256 pairs); each epoch pairs every row with one drawn at random. The prediction is the mean
     probability of being better than each architecture of the training rows; it has no other scale.
 
-    Deviations: 300 epochs instead of 1000; adjacencies are normalised by row; the authors compare what they evaluate
-    among itself, where a prediction would depend on what else is predicted. Exploring with pseudo-labels (section 3.4)
-    belongs to a search and is not here. The loss is the method and no option; equal labels make no pair.
+    Deviations: 300 epochs instead of 1000; adjacencies are normalised by row; the authors compare the predicted
+    architectures with one another, so that a prediction depends on what else is predicted. Exploring with pseudo-labels
+    (section 3.4) belongs to a search and is not here. The loss is the method and no option; equal labels make no pair.
 
     Args:
-        space: Whose architectures they are.
-        target: See :class:`~naslab.evaluators.predictors.base.Predictor`; only the order is learned from.
+        space: The search space.
+        target: See :class:`~naslab.evaluators.predictors.base.Predictor`; only the order of targets matters.
         simplified: See :class:`~naslab.evaluators.predictors.graph_networks.GraphPredictor`.
         epochs: Passes over the training rows.
         batch: Pairs of a step.
         learning_rate: Of Adam.
-        weight_decay: Likewise.
+        weight_decay: Of Adam.
 
     Raises:
         UnknownName: There is no such target.
@@ -83,12 +83,12 @@ class CTNAS(GraphPredictor):
 
 
 class Comparator(nn.Module):
-    """What an architecture adds to the logit of "the first is better", where it is the first and where the second.
+    """What an architecture adds to the logit of "the first is better": as the first of the pair, and as the second.
 
-    The linear layer on both embeddings is a sum of two, which makes all pairs of n and m cost n + m.
+    The linear layer on both embeddings is a sum of one for each, so that all pairs of n and m cost n + m.
 
     Args:
-        tokens: Number of tokens there are, padding (0) included.
+        tokens: Number of tokens, padding (0) included.
         columns: Number of features, appended to the embedding.
         width: Of embeddings and convolutions.
         layers: Number of convolutions.
@@ -101,7 +101,7 @@ class Comparator(nn.Module):
         self.last = Linear(width + columns, 2)
 
     def forward(self, tokens: Tensor, adjacency: Tensor, features: Tensor) -> Tensor:
-        """Tokens ``(B, L)``, adjacency ``(B, L, L)``, row to column the data's direction, features to ``(B, 2)``."""
+        """Tokens ``(B, L)``, adjacency ``(B, L, L)`` (data flows from row to column), features; to ``(B, 2)``."""
         there = (tokens > 0).to(adjacency.dtype)[:, :, None]
         taken = normalised(adjacency.transpose(1, 2) + torch.eye(adjacency.shape[1]))
         x = self.embedding(tokens)

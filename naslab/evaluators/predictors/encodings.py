@@ -21,13 +21,13 @@ def one_hot(wiring: Wiring, architectures: Sequence[Architecture]) -> Floats:
 
 
 def live_one_hot(wiring: Wiring, architectures: Sequence[Architecture]) -> Floats:
-    """``(n, sum of sizes)``: one-hot, with zeros for choices that nothing alive depends on, see :func:`looked_up`."""
+    """``(n, sum of sizes)``: one-hot, with zeros for choices that no live edge depends on, see :func:`looked_up`."""
     alive = np.repeat(looked_up(wiring, architectures), wiring.space.sizes, axis=1)
     return one_hot(wiring, architectures) * alive
 
 
 def live_numbers(wiring: Wiring, architectures: Sequence[Architecture]) -> Floats:
-    """``(n, k)``: for every choice between positive numbers (widths, kernels) its logarithm, NaN where nothing alive
+    """``(n, k)``: for every choice between positive numbers (widths, kernels) its logarithm, NaN where no live edge
     depends on it.
     """
     options, alive = wiring.options(architectures), looked_up(wiring, architectures)
@@ -42,7 +42,7 @@ def live_numbers(wiring: Wiring, architectures: Sequence[Architecture]) -> Float
 def looked_up(wiring: Wiring, architectures: Sequence[Architecture]) -> npt.NDArray[np.bool_]:
     """``(n, choices)``: whether an edge between input and output depends on the choice.
 
-    Not if its edges are all dead or zero, and not if it belongs to an option that was not taken.
+    False if the choice's edges are all dead or zero, or if it belongs to an option that was not taken.
     """
     options = wiring.options(architectures)
     found = np.zeros(options.shape, np.bool_)

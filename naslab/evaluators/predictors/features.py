@@ -10,10 +10,10 @@ Floats = npt.NDArray[np.float64]
 
 
 class FeatureScale:
-    """Ranks among the training rows, as normal scores: nothing is assumed of a column's scale, and outliers end there.
+    """Normal scores of ranks among the training rows: nothing is assumed of a column's scale, and outliers lose weight.
 
-    What lies between two training values is interpolated, what lies beyond them has the score of the last one. What is
-    not finite (a proxy that failed) counts as the smallest value, infinity as the largest.
+    A value between two training values is interpolated; one beyond them has the score of the nearest. NaN and minus
+    infinity (a proxy that failed) count as the smallest value, infinity as the largest.
 
     Args:
         table: ``(n, k)`` of the training rows.

@@ -32,7 +32,7 @@ class GaussianProcess:
     rows is 1 in every group; a group that is the same for all rows is left out.
 
     Args:
-        most: Hyperparameters are fitted to at most so many rows, drawn at random.
+        most: Hyperparameters are fitted to at most this many rows, drawn at random.
     """
 
     VARIANCE = (0.0, 1.0)
@@ -76,17 +76,17 @@ class GaussianProcess:
         return Posterior(mean, np.maximum(variance, JITTER))
 
     def leave_one_out(self) -> Posterior:
-        """What is said of every training row when it alone is left out, hyperparameters kept (equation 5.12)."""
+        """Predictions of every training row from all others, with the hyperparameters kept (equation 5.12)."""
         return Posterior(self._targets - self._weights / self._precision, 1 / self._precision)
 
     @property
     def signal(self) -> float:
-        """The kernels' variances together."""
+        """The kernels' summed variances."""
         return float(np.exp(self.hyperparameters[: len(self._rows)]).sum())
 
     @property
     def noise(self) -> float:
-        """Its variance."""
+        """The variance of the noise."""
         return float(np.exp(self.hyperparameters[-1]))
 
     def _scaled(self, groups: Sequence[Floats]) -> Iterator[Floats]:
@@ -148,14 +148,14 @@ def _matern(squares: Floats, log_length: float) -> Floats:
 
 
 def _matern_slope(squares: Floats, log_length: float) -> Floats:
-    """Derivative by the log length scale."""
+    """Derivative with respect to the log length scale."""
     r = np.sqrt(5 * squares) / np.exp(log_length)
     slope: Floats = r * r * (1 + r) / 3 * np.exp(-r)
     return slope
 
 
 def _scale(rows: Floats) -> float:
-    """What makes the mean squared distance of two rows 1; 0 where all are equal."""
+    """The factor that makes the mean squared distance of two rows 1; 0 where all are equal."""
     mean = 2 * rows.var(axis=0).sum()
     return float(1 / np.sqrt(mean)) if mean > 1e-12 else 0.0
 

@@ -22,7 +22,7 @@ class GraphPredictor(NeuralPredictor):
     """Reads operations as nodes.
 
     Args:
-        space: Whose architectures they are.
+        space: The search space.
         target: See :class:`~naslab.evaluators.predictors.base.Predictor`.
         loss: See :data:`naslab.evaluators.predictors.losses.LOSSES`.
         schedule: Of the training.
@@ -57,27 +57,28 @@ class GCN(GraphPredictor):
 
     Wen, Liu, Chen, Li, Bender & Kindermans 2020, "Neural Predictor for Neural Architecture Search", section 3.2 and
     equation (2). Widths, dropout and training are those of the public re-implementation (144, 128; Adam, cosine, 300
-    epochs of batches of 10), which the paper's authors' sizes are close to; 3.62 instead of the paper's 1.95 was its
-    squared error on NAS-Bench-101.
+    epochs of batches of 10), whose sizes are close to those of the paper; its squared error on NAS-Bench-101 was 3.62
+    instead of the paper's 1.95.
 
     Deviations: one stage; the paper's first stage, a classifier that filters bad architectures out, belongs to a
-    search. Every adjacency is normalised once (the re-implementation normalises the reverse one from the forward one).
+    search. Every adjacency is normalised once (the re-implementation normalises the reverse one from the normalised
+    forward one).
 
     Args:
-        space: Whose architectures they are.
+        space: The search space.
         target: See :class:`~naslab.evaluators.predictors.base.Predictor`; the paper has ``"raw"``.
         loss: ``"squared"`` (the paper), ``"hinge"``, ``"bce"``, ``"absolute"`` or ``"exponential"``.
         simplified: See :class:`GraphPredictor`.
         epochs: Passes over the training rows.
         batch: Rows of a step.
         learning_rate: Of Adam.
-        weight_decay: Likewise.
+        weight_decay: Of Adam.
         dropout: Rate.
         rounds: Of self-evolution, which needs ``fit(..., validation=...)``; see
             :class:`naslab.evaluators.predictors.self_evolution.Evolution` for its constants.
         alpha: Weight of its auxiliary targets.
         round_epochs: Passes over the training rows in each round.
-        round_rate: Learning rate in these.
+        round_rate: Learning rate in the rounds.
         target_rate: Step size of the auxiliary targets.
         multiplier_rate: Step size of the multipliers.
 
@@ -119,11 +120,11 @@ class GCNNetwork(nn.Module):
     """Graph convolutions in both directions, and a regressor without bias or activation.
 
     Args:
-        tokens: Number of tokens there are, padding (0) included.
+        tokens: Number of tokens, padding (0) included.
         columns: Number of features, appended to the mean of the nodes.
         dropout: After every convolution and the first linear layer.
         width: Of the convolutions.
-        layers: Their number.
+        layers: Number of convolutions.
         regressor: Hidden units of the regressor.
     """
 
@@ -138,10 +139,10 @@ class GCNNetwork(nn.Module):
         self.last = Linear(regressor, 1, bias=False)
 
     def forward(self, tokens: Tensor, adjacency: Tensor, features: Tensor) -> Tensor:
-        """Tokens ``(B, L)``, adjacency ``(B, L, L)``, row to column the data's direction, features to ``(B,)``."""
+        """Tokens ``(B, L)``, adjacency ``(B, L, L)`` (data flows from row to column), features; to ``(B,)``."""
         there = (tokens > 0).to(adjacency.dtype)[:, :, None]
         with_self = adjacency + torch.eye(adjacency.shape[1])
-        # Results flow forward where a node takes in its sources, which are rows: the transpose.
+        # In the forward direction a node receives its sources, which are rows: hence the transpose.
         forward, backward = normalised(with_self.transpose(1, 2)), normalised(with_self)
         x = one_hot(tokens, self.tokens)
         for convolution in self.convolutions:
@@ -156,7 +157,7 @@ class BidirectionalConvolution(nn.Module):
 
     Args:
         inputs: Features of a node.
-        outputs: Likewise, after it.
+        outputs: Features of a node after it.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:

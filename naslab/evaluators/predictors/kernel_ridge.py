@@ -1,4 +1,4 @@
-"""Kernel ridge regression on one-hot codes: the baseline that nobody tuned."""
+"""Kernel ridge regression on one-hot codes: an untuned baseline."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Floats = npt.NDArray[np.float64]
 class KernelRidge(Predictor):
     """Ridge regression with a Gaussian kernel on one-hot options, ``exp(-gamma ||x - z||^2)``.
 
-    Two architectures that differ in one choice are at a squared distance of 2. With ranks as targets it passes the
-    published TNASP on NAS-Bench-201, by settings fixed before anything was looked at. It has no deviations. Features
-    that are given are further coordinates, each of variance about one.
+    Two architectures that differ in one choice are at a squared distance of 2. With ranks as targets it beats the
+    published TNASP on NAS-Bench-201, with settings fixed before any result was seen. It predicts no standard
+    deviations. Given features are further coordinates, each of variance about one.
 
     Args:
-        space: Whose architectures they are.
+        space: The search space.
         target: See :func:`naslab.evaluators.predictors.targets.transform`.
-        gamma: One twelfth: two cells of NAS-Bench-201 that differ everywhere have a similarity of 1/e.
+        gamma: At one twelfth, two cells of NAS-Bench-201 that differ everywhere have a similarity of 1/e.
         ridge: What is added to the kernel's diagonal.
     """
 

@@ -1,7 +1,7 @@
 """Layers with explicit randomness: initial values and dropout masks come from a generator that is handed in.
 
-Networks are built on the meta device, because PyTorch's constructors draw from the global generator, and given their
-values by :func:`naslab.compiler.primitives.initialised`.
+Networks are built on the meta device, because PyTorch's constructors draw from the global generator.
+:func:`naslab.compiler.primitives.initialised` then sets their values.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Embedding(nn.Embedding):
 
 
 class LayerNorm(nn.LayerNorm):
-    """Layer normalisation, the identity's scale and shift at first."""
+    """Layer normalisation that starts with scale 1 and shift 0."""
 
     def reset_parameters(self) -> None:
         pass
@@ -65,21 +65,22 @@ class LSTM(nn.LSTM):
     def initialise(self, generator: torch.Generator) -> None:
         for name, parameter in list(self.named_parameters()):
             nn.init.uniform_(parameter, -(self.hidden_size**-0.5), self.hidden_size**-0.5, generator=generator)
-            setattr(self, name, parameter)  # the layer keeps a second list of its parameters, of those it began with
+            setattr(self, name, parameter)  # nn.LSTM has a second list of its parameters; this updates it
 
 
 class Dropout(nn.Module):
     """Sets entries to zero while training and scales the others so that the expectation stays.
 
-    Masks are cut from a buffer, because drawing many small ones costs more than what they mask; a byte decides for an
-    entry, eight of them from one draw: the rate is rounded to 1/256 (0.1 becomes 26/256), and so is the scale.
+    Masks are cut from a buffer, because drawing many small ones costs more than what they mask. A byte decides for an
+    entry, and one draw gives eight bytes. So the rate is rounded to 1/256 (0.1 becomes 26/256), and the scale fits the
+    rounded rate.
 
     Args:
         rate: Probability of zero.
-        generator: Of the masks.
+        generator: Draws the masks.
 
     Raises:
-        InvalidValue: A rate outside 0 to 1, 1 excluded.
+        InvalidValue: A rate below 0 or not below 1.
     """
 
     def __init__(self, rate: float, generator: torch.Generator) -> None:

@@ -19,11 +19,11 @@ PENALTIES = np.logspace(-3, 3, 13)
 class Ridge(Predictor):
     """Ridge regression on one-hot options (Hoerl & Kennard 1970): every option of every choice adds its own number.
 
-    What is nearly such a sum, as latency is on many devices, needs few measurements. The penalty is the one of 13
-    between 1e-3 and 1e3 with the smallest leave-one-out error. It has no deviations.
+    What is nearly such a sum (latency on many devices) needs few measurements. The penalty is the one of 13 between
+    1e-3 and 1e3 with the smallest leave-one-out error. It predicts no standard deviations.
 
     Args:
-        space: Whose architectures they are.
+        space: The search space.
         target: See :func:`naslab.evaluators.predictors.targets.transform`.
     """
 

@@ -1,7 +1,7 @@
 """Losses of predictors that learn by gradients: of the scores themselves, or of the order of each pair.
 
-A pairwise loss looks at the ordered pairs ``(i, j)`` of a batch with ``target_i > target_j`` and is their mean; equal
-targets make no pair. Outputs then have no scale but that of the loss.
+A pairwise loss is a mean over the pairs ``(i, j)`` of a batch with ``target_i > target_j``; equal targets make no pair.
+The scale of the outputs is then set by the loss, not by the targets.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.nn import functional
 from naslab.errors import UnknownName
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""Of outputs and targets, both ``(B,)``, to a scalar; of an ensemble, both ``(M, B)``, the mean of its members'."""
+"""From outputs and targets, both ``(B,)``, to a scalar; of an ensemble, both ``(M, B)``, to its members' mean loss."""
 
 MARGIN = 0.1
 """Of the hinge, in units of the output: GATES (Ning et al. 2020), section 4.1."""
@@ -43,7 +43,7 @@ def bce(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def exponential(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean of ``exp(y_i - 1) (f_i - y_i)^2``, which looks closest at the best: BONAS (Shi et al. 2020), section 3.2."""
+    """Mean of ``exp(y_i - 1) (f_i - y_i)^2``, with most weight on the best: BONAS (Shi et al. 2020), section 3.2."""
     return (torch.exp(targets - 1) * (outputs - targets).square()).mean()
 
 
@@ -56,7 +56,7 @@ LOSSES: dict[str, Loss] = {
 }
 """By name."""
 ORDER_ONLY = ("hinge", "bce")
-"""Those that look at nothing but the order of targets, so that outputs have no scale."""
+"""Those that use only the order of targets, so that outputs have no scale."""
 
 
 def loss_named(name: str, margin: float = MARGIN) -> Loss:
@@ -81,5 +81,5 @@ def _differences(values: Tensor) -> Tensor:
 
 def _over_pairs(losses: Tensor, targets: Tensor) -> Tensor:
     pairs = (_differences(targets) > 0).to(losses.dtype)
-    # A batch whose targets are all equal has no pair and nothing to say: zero, with a gradient of zero.
+    # A batch whose targets are all equal has no pair: the loss is zero, and so is its gradient.
     return (losses * pairs).sum() / torch.clamp(pairs.sum(), min=1)

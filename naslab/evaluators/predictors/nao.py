@@ -24,7 +24,7 @@ class NAO(NeuralPredictor):
     Luo, Tian, Qin, Chen & Liu 2018, "Neural Architecture Optimization", section 3.2; sizes and training are those of
     the authors' PyTorch code (embeddings of 32, one LSTM layer of 64 on either side, attention in the decoder,
     ``trade_off`` .8, Adam .001, batches of 100, norm of the gradient at most 5). An architecture's embedding is the
-    normalised mean of the encoder's normalised outputs; the decoder starts from it and is shown the true sequence.
+    normalised mean of the encoder's normalised outputs; the decoder starts from it and is trained by teacher forcing.
 
     Deviations: the sequence is one token for each edge of the space's cells (where edges lie is the same for all), the
     regressor has no sigmoid because targets are standardised, and 300 epochs instead of 1000 (SemiNAS has 100). The
@@ -32,7 +32,7 @@ class NAO(NeuralPredictor):
     not here.
 
     Args:
-        space: Whose architectures they are.
+        space: The search space.
         target: See :class:`~naslab.evaluators.predictors.base.Predictor`; the paper has ``"raw"``.
         loss: Of the regressor: ``"squared"`` (the paper), ``"hinge"``, ``"bce"``, ``"absolute"`` or ``"exponential"``.
         trade_off: Weight of the regressor's loss; the decoder's has the rest.
@@ -44,7 +44,7 @@ class NAO(NeuralPredictor):
             :class:`naslab.evaluators.predictors.self_evolution.Evolution` for its constants.
         alpha: Weight of its auxiliary targets.
         round_epochs: Passes over the training rows in each round.
-        round_rate: Learning rate in these.
+        round_rate: Learning rate in the rounds.
         target_rate: Step size of the auxiliary targets.
         multiplier_rate: Step size of the multipliers.
 
@@ -101,11 +101,11 @@ class NAO(NeuralPredictor):
 
 
 class Autoencoder(nn.Module):
-    """The three networks.
+    """Encoder, regressor and decoder.
 
     Args:
-        tokens: Number of tokens there are; 0 is what the decoder is shown first.
-        columns: Number of features, appended to the embedding for the regressor.
+        tokens: Number of tokens; 0 is the decoder's start token.
+        columns: Number of features, appended to the regressor's input.
         dropout: Before the regressor.
         width: Of the encoder's token embeddings.
         hidden: Of both LSTMs, and of the decoder's token embeddings.
@@ -127,7 +127,7 @@ class Autoencoder(nn.Module):
         return self.regress(self.encode(tokens)[1], features)
 
     def encode(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """``(B, T)`` to outputs ``(B, T, hidden)`` and the embedding ``(B, hidden)``, both of length 1."""
+        """``(B, T)`` to outputs ``(B, T, hidden)`` and the embedding ``(B, hidden)``, both of Euclidean norm 1."""
         outputs, _ = self.encoder(self.read(tokens))
         outputs = functional.normalize(outputs, dim=-1)
         return outputs, functional.normalize(outputs.mean(dim=1), dim=-1)
@@ -138,7 +138,7 @@ class Autoencoder(nn.Module):
         return outputs
 
     def decode(self, tokens: Tensor, encoded: Tensor, embedding: Tensor) -> Tensor:
-        """Logits of each token ``(B, T, tokens)``, from those before it and what the encoder says."""
+        """Logits of each token ``(B, T, tokens)``, from those before it and the encoder's outputs."""
         shown = self.shown(functional.pad(tokens[:, :-1], (1, 0)))
         start = embedding[None]
         outputs, _ = self.decoder(shown, (start, start))

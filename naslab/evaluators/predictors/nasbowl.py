@@ -27,14 +27,14 @@ class NASBOWL(Predictor):
     and the noise maximise the marginal likelihood.
 
     Deviations: colours are hashed for all architectures at once
-    (:func:`~naslab.evaluators.predictors.patterns.pattern_codes`), where networkx hashes one graph after the other, to
-    the same classes; predecessors and successors are told apart; h is chosen from 0 to 3 and the noise freely (the
-    authors' code: h from 1 and 2, noise of at most .01); the kernel's variance is known in closed form given
-    the rest and not optimised; features that are given, which the paper has none of, share the kernel equally with the
-    graph, by a Gaussian kernel on their mean squared difference.
+    (:func:`~naslab.evaluators.predictors.patterns.pattern_codes`), where networkx hashes one graph after the other (the
+    classes are the same); predecessors and successors are distinguished; h is chosen from 0 to 3 and the noise freely
+    (the authors' code: h from 1 and 2, noise of at most .01); the kernel's variance is known in closed form given the
+    rest and not optimised; given features (the paper has none) get a Gaussian kernel on their mean squared difference,
+    averaged with the graph's kernel.
 
     Args:
-        space: Whose architectures they are.
+        space: The search space.
         target: See :func:`naslab.evaluators.predictors.targets.transform`.
         rounds: The largest h.
     """
@@ -76,7 +76,7 @@ class NASBOWL(Predictor):
 
 
 def _kernel(a: Floats, b: Floats, features_a: Floats | None, features_b: Floats | None) -> Floats:
-    """Cosines of counts, the last columns of unknown patterns in the norms only."""
+    """Cosines of counts; unknown patterns (the last columns) matter in the norms only."""
     unit_a, unit_b = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in (a, b))
     kernel: Floats = unit_a @ unit_b.T
     if features_a is None or features_b is None:

@@ -42,7 +42,7 @@ class Validation(NamedTuple):
 
 
 class Held(NamedTuple):
-    """A validation as a training sees it.
+    """A validation set as a training sees it.
 
     Attributes:
         inputs: What the network takes.
@@ -56,7 +56,7 @@ class Held(NamedTuple):
 
 
 class _Aside(NamedTuple):
-    """A checked validation: its features are scaled."""
+    """A checked validation set, with scaled features."""
 
     architectures: list[Architecture]
     scores: Floats
@@ -70,11 +70,12 @@ class NeuralPredictor(Predictor):
     Subclasses say what it reads (:meth:`_inputs`) and what it is (:meth:`_network`).
 
     Args:
-        space: Whose architectures they are.
+        space: The search space.
         target: See :class:`~naslab.evaluators.predictors.base.Predictor`.
         loss: See :data:`naslab.evaluators.predictors.losses.LOSSES`.
         schedule: Of the training.
-        evolution: What follows it, see :mod:`naslab.evaluators.predictors.self_evolution`; by default nothing.
+        evolution: What follows the training, see :mod:`naslab.evaluators.predictors.self_evolution`; by default
+            nothing.
     """
 
     def __init__(
@@ -113,9 +114,9 @@ class NeuralPredictor(Predictor):
             scores: Likewise.
             rng: Likewise.
             features: Likewise.
-            validation: With self-evolution, what its constraints are about. Otherwise the network is left as it was
-                after the epoch with the highest Kendall tau among these (the first of equals); without them as it is
-                after the last epoch.
+            validation: With self-evolution, the architectures of its constraints. Otherwise the network is kept from
+                the epoch with the highest Kendall tau on these (the first of equals); without validation, from the
+                last.
 
         Raises:
             InvalidArchitecture: One is not of this space.
@@ -136,7 +137,7 @@ class NeuralPredictor(Predictor):
             self._aside = None
 
     def _prepare(self, architectures: Sequence[Architecture]) -> None:
-        """Called before anything is read: what reading takes from the training's architectures."""
+        """Called before :meth:`_inputs`: keeps what it needs of the training's architectures."""
 
     @abstractmethod
     def _inputs(self, architectures: Sequence[Architecture]) -> Inputs:
@@ -155,7 +156,7 @@ class NeuralPredictor(Predictor):
         return self.loss(model(*inputs), targets)
 
     def _train(self, training: Training, held: Held | None) -> None:
-        """All of the training."""
+        """The whole training."""
         if held is None or self.evolution.rounds:
             training.run()
         if held is None:

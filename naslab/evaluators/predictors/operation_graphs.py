@@ -14,7 +14,7 @@ from naslab.space import Architecture
 Flags = npt.NDArray[np.bool_]
 
 PADDING, INPUT, OUTPUT = 0, 1, 2
-"""Tokens that are no operation: of an operation that was removed, of an input, of the output."""
+"""Tokens that are no operation: for a removed operation, an input, the output."""
 
 
 class OperationGraphs(NamedTuple):
@@ -22,8 +22,8 @@ class OperationGraphs(NamedTuple):
 
     Attributes:
         tokens: ``(n, L)`` index into ``vocabulary``.
-        adjacency: ``(n, L, L)`` how often the column's operation takes in the row's result: row to column is the
-            direction of the data, columns follow rows. ``(1, L, L)`` where it is the same for all.
+        adjacency: ``(n, L, L)`` how often the column's operation reads the row's result: data flows from row to column,
+            in topological order. ``(1, L, L)`` where it is the same for all.
         vocabulary: What the tokens mean; ``"padding"`` first.
     """
 
@@ -40,10 +40,10 @@ def operation_graphs(
     Args:
         wiring: Of the space.
         architectures: ``n`` of them.
-        simplified: Keep what can affect the output, and replace identities by what they pass on: then architectures
-            with isomorphic data flows (:meth:`naslab.space.SearchSpace.canonical`) have isomorphic graphs, no others.
-            What was removed is padding, without neighbours, wherever it stood. Otherwise all edges are nodes, zeros and
-            identities as well, and the adjacency is that of the space.
+        simplified: Keep only what can affect the output, and replace identities by what they pass on. Then two graphs
+            are isomorphic exactly if the data flows are (:meth:`naslab.space.SearchSpace.canonical`). A removed
+            operation becomes padding without neighbours, where it stood. Otherwise all edges are nodes, zeros and
+            identities included; the adjacency is the space's.
     """
     options = wiring.options(architectures)
     vocabulary = ("padding", "input", "output", *wiring.vocabulary)
@@ -66,10 +66,10 @@ def operation_graphs(
 
 
 def _adjacency(cell: Cell, kept: Flags, passing: Flags) -> npt.NDArray[np.uint8]:
-    """``(n, L, L)`` for ``(n, edges)``: which edges are operations, and which pass on what arrives."""
+    """``(n, L, L)``, from ``(n, edges)``: which edges are operations, and which pass on their input."""
     width = len(cell.sources) + len(cell.edges) + 1
     adjacency = np.zeros((len(kept), width, width), np.uint8)
-    arriving = np.zeros((cell.nodes, len(kept), width), np.uint8)  # at each node, how often each operation's result
+    arriving = np.zeros((cell.nodes, len(kept), width), np.uint8)  # how often each result arrives at each node
     for place, source in enumerate(cell.sources):
         arriving[source, :, place] = 1
     for column, edge in enumerate(cell.edges):

@@ -1,4 +1,4 @@
-"""naslab's own predictor: what a network's paths have in common, a Gaussian process and randomised trees."""
+"""naslab's own predictor: features of a network's paths, a Gaussian process and randomised trees."""
 
 from __future__ import annotations
 
@@ -23,45 +23,45 @@ Encode = Callable[[Sequence[Architecture]], Floats]
 TREES = 200
 FOLDS = 5
 LARGEST_SHARE = 0.5
-"""Of the trees, in the mean."""
+"""Largest share of the trees."""
 
 
 class PathKernel(Predictor):
     """Gaussian processes over groups of features of the data flow, averaged with extremely randomised trees.
 
-    Nobody published it; it is what the comparison of predictors taught us. All features come from the space's graph, on
-    any space. In groups, each with a Matern kernel of its own, so that the marginal likelihood decides what matters:
+    It is unpublished and follows from our comparison of predictors. All features come from the space's graph, for any
+    space. Each group has a Matern kernel of its own, so that the marginal likelihood decides which groups matter:
 
     * the multiset of paths, identities contracted (:func:`~naslab.evaluators.predictors.patterns.path_codes`);
     * the multiset of operations with what they are computed from and go to
       (:func:`~naslab.evaluators.predictors.patterns.pattern_codes`, one round);
-    * how often which operation follows which (:func:`~naslab.evaluators.predictors.summaries.transitions`);
+    * how often one operation follows another (:func:`~naslab.evaluators.predictors.summaries.transitions`);
     * counts of operations, number of paths, the longest, shortest and mean path
       (:func:`~naslab.evaluators.predictors.summaries.summaries`);
     * logarithms of widths and other numbers that are chosen;
-    * where the graph is the whole network, and not a cell that is repeated, which option stands where;
+    * the option of each choice, where the graph is the whole network and not a repeated cell;
     * features that were given.
 
     On cells the prediction depends on the data flow alone: isomorphic architectures are predicted alike, which other
     methods learn from augmented data.
 
-    The scores are looked at in two ways, a process for each: by ``target``, and by their power transform, which keeps
-    of distances what ranks forget. Predictions of the second are put on the scale of the first by interpolation between
-    the training scores, and both are averaged.
+    Two transformations of the scores are learned, with one process for each: ``target``, and the power transform, which
+    keeps the distances that ranks lose. Predictions of the second are put on the scale of the first by interpolation
+    between the training scores, and both are averaged.
 
     The trees (Geurts et al. 2006) see all features at once, and so find what a sum of kernels misses. Their share
     beside each process, at most one half, is the one with the smallest squared error, judged by the process's
     leave-one-out predictions (Rasmussen & Williams 2006, section 5.4.2) and the trees' in five-fold cross-validation.
-    The residuals of the mean then scale the first process's standard deviations, so that these are right on average.
-    As residuals have heavier tails than a normal, intervals are as wide as the residuals' own quantiles say, in
-    deviations: the locally weighted conformal method (Lei et al. 2018, section 5.2), with these residuals in the place
-    of those of data set apart, so that what it guarantees holds approximately.
+    The residuals of the mean then scale the first process's standard deviations, so that these are right on average. As
+    residuals have heavier tails than a normal distribution, intervals get their width from quantiles of the scaled
+    residuals: the locally weighted conformal method (Lei et al. 2018, section 5.2). With these residuals instead of
+    held-out ones, its guarantee holds only approximately.
 
     Args:
-        space: Whose architectures they are.
+        space: The search space.
         target: The scale of predictions, see :func:`naslab.evaluators.predictors.targets.transform`.
         trees: Whether the trees take part.
-        power: Whether the second look is taken.
+        power: Whether the power transform takes part.
     """
 
     def __init__(self, space: SearchSpace, *, target: str = "rank", trees: bool = True, power: bool = True) -> None:
@@ -106,14 +106,14 @@ class PathKernel(Predictor):
 
 
 class _Look:
-    """A process that learned one transformation of the scores, mixed with trees and told on another's scale.
+    """A process that learned one transformation of the scores, averaged with trees; it predicts on another's scale.
 
     Args:
         groups: ``(n, features)`` each.
         targets: ``(n,)``, what is learned.
-        scale: ``(n,)``, the same scores by the transformation that predictions are told by.
-        trees: ``(n,)`` what trees say in cross-validation; None without them.
-        rng: Of the process.
+        scale: ``(n,)``, the same scores in the transformation of the predictions.
+        trees: ``(n,)`` predictions of trees in cross-validation; None without trees.
+        rng: For the process.
     """
 
     def __init__(
@@ -128,14 +128,14 @@ class _Look:
         self.left_out = self._told(left_out, trees)
 
     def predict(self, groups: list[Floats], trees: Floats | None) -> Posterior:
-        """The mixture's mean on the other scale, the process's variance on its own."""
+        """The average on the scale of predictions, the process's variance on its own scale."""
         mean, variance = self._process.predict(groups)
         return Posterior(self._told(mean, trees), variance)
 
     def _told(self, process: Floats, trees: Floats | None) -> Floats:
         mean = process if trees is None else (1 - self.share) * process + self.share * trees
         if np.array_equal(self._targets, self._scale):
-            return mean  # beyond the training scores, too
+            return mean  # which may lie beyond the training scores
         told: Floats = np.interp(mean, self._targets, self._scale)
         return told
 
@@ -192,7 +192,7 @@ def _said(forest: ExtraTreesRegressor, table: Floats) -> Floats:
 
 
 def _share(process: Floats, trees: Floats) -> float:
-    """The share s for which ``(1 - s) process + s trees`` has the least squares, within bounds."""
+    """The share s for which ``(1 - s) process + s trees`` has the smallest sum of squares, within bounds."""
     difference = process - trees
     squares = float(difference @ difference)
     return float(np.clip(process @ difference / squares, 0, LARGEST_SHARE)) if squares > 0 else 0.0

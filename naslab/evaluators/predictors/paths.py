@@ -1,4 +1,4 @@
-"""The truncated path encoding: which sequences of operations lead through a cell, the shortest of them."""
+"""The truncated path encoding: which of the shortest sequences of operations lead through a cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from naslab.evaluators.predictors.wiring import ZERO, Cell, Wiring
 from naslab.space import Architecture
 
 MOST_PATHS = 1000
-"""Paths of a cell that are followed, the shortest."""
+"""Most paths of a cell that are followed, the shortest."""
 
 
 class PathFeatures:
@@ -50,7 +50,7 @@ class PathFeatures:
     def _occurrences(
         self, architectures: Sequence[Architecture]
     ) -> list[tuple[tuple[int, ...], npt.NDArray[np.int64], npt.NDArray[np.bool_]]]:
-        """For each sequence that occurs: its cell, its input and its operations; all rows; in which it is there."""
+        """For each sequence that occurs: its cell, input and operations; all row numbers; in which rows it occurs."""
         options = self._wiring.options(architectures)
         rows = np.arange(len(options))
         occurrences = []
@@ -66,7 +66,7 @@ class PathFeatures:
 
 
 def shortest_paths(cell: Cell, most: int = MOST_PATHS) -> list[list[int]]:
-    """Paths from an input to the output as numbers of edges, by length; at most so many."""
+    """Paths from an input to the output as lists of edge numbers, shortest first; at most ``most``."""
     leaving: dict[int, list[int]] = {}
     for number, edge in enumerate(cell.edges):
         leaving.setdefault(edge.tail, []).append(number)

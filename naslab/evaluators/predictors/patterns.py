@@ -1,9 +1,9 @@
-"""Patterns of the data flow as hashes: paths, and the surroundings of every tensor; multisets of them as counts.
+"""Patterns of the data flow as hashes: paths, and the neighbourhood of every tensor; multisets of them as counts.
 
 What cannot affect the output is left out, and identities are replaced by what they pass on, as in
-:mod:`naslab.space.dataflow`: architectures with isomorphic data flows have equal multisets. Hashes have 64 bits and
-come from the operations' words, so that they mean the same whatever else is encoded; two patterns share one by chance
-only.
+:mod:`naslab.space.dataflow`: architectures with isomorphic data flows have equal multisets. Hashes have 64 bits and are
+computed from the operations' names, so that they do not depend on what else is encoded; two patterns share one by
+chance only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Codes = npt.NDArray[np.uint64]
 """Hashes of patterns; 0 is none."""
 
 MOST_PATHS = 1000
-"""Paths of a cell that are followed one by one."""
+"""Cells with more paths are not encoded by paths."""
 
 
 class Multisets:
@@ -90,10 +90,10 @@ def path_codes(wiring: Wiring, architectures: Sequence[Architecture]) -> Codes:
 def pattern_codes(wiring: Wiring, architectures: Sequence[Architecture], depth: int) -> list[Codes]:
     """Weisfeiler-Lehman colours of the data flow after 0, 1, ..., ``depth`` rounds, each ``(n, tensors)``.
 
-    A tensor's colour is what it is (an input, an operation's result, the output) and its cell, then with every round
-    also the colours of the tensors that it is computed from, and of those that it goes to, each with multiplicities.
-    Shervashidze et al. 2011, "Weisfeiler-Lehman Graph Kernels", section 3, on directed graphs with both directions told
-    apart.
+    A tensor's first colour is what it is (an input, an operation's result, the output) and its cell. Every round adds
+    the colours of the tensors that it is computed from, and of those that are computed from it, each with
+    multiplicities. Shervashidze et al. 2011, "Weisfeiler-Lehman Graph Kernels", section 3, on directed graphs, with the
+    two directions distinguished.
     """
     options = wiring.options(architectures)
     rounds: list[list[Codes]] = [[] for _ in range(depth + 1)]

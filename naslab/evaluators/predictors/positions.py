@@ -19,7 +19,8 @@ def edge_tokens(wiring: Wiring, architectures: Sequence[Architecture], *, cut: b
     Args:
         wiring: Of the space.
         architectures: ``n`` of them.
-        cut: Whether what is zero, or on no path from an input to the output, is padding; nothing is, otherwise.
+        cut: Whether operations that are zero, or on no path from an input to the output, become padding; otherwise
+            none.
     """
     options = wiring.options(architectures)
     tokens = []
@@ -30,7 +31,7 @@ def edge_tokens(wiring: Wiring, architectures: Sequence[Architecture], *, cut: b
 
 
 def cell_adjacency(wiring: Wiring, architectures: Sequence[Architecture]) -> Floats32:
-    """``(n, V, V)`` the nodes of the cells, joined by edges that are not zero (1, else 0); cells are blocks."""
+    """``(n, V, V)``: 1 where an edge that is not zero joins two nodes of a cell, else 0; cells are blocks."""
     options = wiring.options(architectures)
     nodes = sum(cell.nodes for cell in wiring.cells)
     adjacency = np.zeros((len(options), nodes, nodes), np.float32)
@@ -53,9 +54,9 @@ def laplacians(adjacency: Floats32) -> Floats32:
 def eigenvectors(adjacency: Floats32) -> Floats32:
     """``(n, V, V)`` the eigenvectors (columns) of the symmetric normalised Laplacian, by ascending eigenvalue.
 
-    Of ``I - D^-1/2 (A + A^T) D^-1/2`` (Dwivedi & Bresson 2021, section 2.1), direction left out. Deviation: the first
-    one, which holds nothing but degrees if the graph is connected, is kept, because cells need not be. Signs: the entry
-    of largest size is positive, the first of equals.
+    The Laplacian is ``I - D^-1/2 (A + A^T) D^-1/2`` (Dwivedi & Bresson 2021, section 2.1), which ignores directions.
+    Deviation: the first eigenvector is kept; it holds only degrees if the graph is connected, but cells need not be.
+    Signs: the entry of largest absolute value, the first of equals, is positive.
     """
     distinct, where = np.unique(adjacency.reshape(len(adjacency), -1), axis=0, return_inverse=True)
     directed = distinct.astype(np.float64).reshape(-1, *adjacency.shape[1:])

@@ -19,7 +19,7 @@ from naslab.evaluators.predictors.wiring import ZERO, Wiring
 from naslab.space import Architecture, SearchSpace
 
 MOST_NODES = 32
-"""Of the cells together: the network's first linear layer grows with the square."""
+"""Most nodes of all cells together: the network's first linear layer grows with its square."""
 
 
 class ReNAS(NeuralPredictor):
@@ -31,11 +31,11 @@ class ReNAS(NeuralPredictor):
 
     Deviations: entries are edges where the paper's cells have operations on nodes. The paper has MACs and parameters of
     each of nine cells (19 channels); here they are added up over the network, which after standardisation says the same
-    where cells differ by a factor. The costs of a table over several choices are put on the edges that depend on the
-    last of them. The network is that of the last epoch, not the one that fits its training rows best.
+    where cells differ by a factor. A cost that depends on several choices is put on the edges that depend on the last
+    of them. The network is that of the last epoch, not the one that fits its training rows best.
 
     Args:
-        space: Whose architectures they are; its cells may have :data:`MOST_NODES` nodes.
+        space: The search space; its cells may have :data:`MOST_NODES` nodes together.
         target: See :class:`~naslab.evaluators.predictors.base.Predictor`; pairwise losses learn from the order only.
         loss: ``"hinge"`` (the paper), ``"bce"`` (the authors' code), ``"squared"``, ``"absolute"``, ``"exponential"``.
         epochs: Passes over the training rows.
@@ -110,7 +110,7 @@ class LeNet(nn.Module):
 
     Args:
         nodes: V.
-        columns: Number of features, appended to what the convolutions say.
+        columns: Number of features, appended to the convolutions' outputs.
     """
 
     def __init__(self, nodes: int, columns: int) -> None:

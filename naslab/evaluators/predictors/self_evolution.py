@@ -2,7 +2,7 @@
 
 Section 3.2 of the paper, equations (8) and (11) to (13), algorithm 1. V validation architectures are never trained on
 with their labels. Each round t predicts them, ``yhat(t)``, and learns one number from their labels, the mean squared
-error ``e(t)`` (equation 9). Auxiliary targets ``ybar`` stand for the labels, and have to be at that distance from each
+error ``e(t)`` (equation 9). Auxiliary targets ``ybar`` stand in for the labels, and must have that distance from each
 earlier prediction::
 
     min over theta, ybar    max over lambda
@@ -11,11 +11,11 @@ earlier prediction::
 
 by descent on theta and ybar and ascent on lambda, all from the same point.
 
-Not published, so ours: alpha, the number of rounds, the epochs of a round (the paper's "until converged"), the step
-sizes, and where ybar and lambda begin: ybar at the first prediction, from which the first residual is ``-e(1)``, and
-each lambda at 0. T is the number of constraints so far. All three terms are means (the whole is divided by n, and
-alpha is per validation architecture), theta steps by Adam on a batch of the training rows and one of the validation
-rows, and a step of ybar is in units of its own entry, not of the mean over V.
+Not published, so our choice: alpha, the number of rounds, the epochs of a round (the paper's "until converged"), the
+step sizes, and where ybar and lambda start: ybar at the first prediction (the first residual is then ``-e(1)``), and
+each lambda at 0. T is the number of constraints so far. All three terms are means (the whole is divided by n, and alpha
+is per validation architecture). Theta takes Adam steps on a batch of the training rows and one of the validation rows.
+A step of an entry of ybar follows the gradient of its own terms, without the division by V.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Evolution:
         rounds: T. 0 is plain training.
         alpha: Weight of the auxiliary targets.
         epochs: Passes over the training rows in each round.
-        learning_rate: Of the network in these.
+        learning_rate: Of the network in the rounds.
         target_rate: Step size of the auxiliary targets.
         multiplier_rate: Step size of the multipliers; 0 leaves them at 0.
 
@@ -66,16 +66,16 @@ class Evolution:
 
 
 class Constrained:
-    """The terms of the objective beside that of the training rows, and their variables.
+    """The terms of the objective other than that of the training rows, and their variables.
 
     Args:
-        predict: Of validation inputs the network's outputs, with their graph.
+        predict: From validation inputs to the network's outputs, with their graph.
         inputs: Of the validation rows.
         alpha: Weight of the auxiliary targets.
-        batch: Validation rows that a step looks at for the network.
+        batch: Validation rows in a step of the network.
         target_rate: Step size of the auxiliary targets.
         multiplier_rate: Step size of the multipliers.
-        generator: Of the batches.
+        generator: Draws the batches.
 
     Attributes:
         predictions: ``(t, V)`` earlier predictions.
@@ -111,7 +111,7 @@ class Constrained:
         self.multipliers = torch.cat([self.multipliers, torch.zeros(1)])
 
     def residuals(self) -> Tensor:
-        """``(t,)``: by how much the targets are further from each prediction than they should be, squared."""
+        """``(t,)``: by how much the targets' mean squared distance from each prediction exceeds its error."""
         return (self.predictions - self.targets).square().mean(dim=1) - self.errors
 
     def loss(self) -> Tensor | None:
@@ -147,7 +147,7 @@ def evolve(
     With ``alpha=0`` and ``multiplier_rate=0`` it is ``rounds * epochs`` further epochs of plain training, to the bit.
 
     Args:
-        training: Done with plain training.
+        training: Plain training is done.
         evolution: The constants.
         inputs: Of the V validation rows.
         labels: ``(V,)`` on the scale of the training's targets.
@@ -175,13 +175,13 @@ def evolve(
 
 
 def on_scale(scores: Floats, known: Floats, target: str) -> Floats:
-    """Further scores on the scale of the targets that known ones became.
+    """Further scores on the scale of the targets that were made of known scores.
 
     Args:
         scores: ``(v,)``.
         known: ``(n,)`` those that were learned from.
-        target: See :func:`naslab.evaluators.predictors.targets.transform`. Ranks are interpolated between known scores,
-            and those beyond the last have its target.
+        target: See :func:`naslab.evaluators.predictors.targets.transform`. Ranks are interpolated between known scores
+            and constant beyond them.
     """
     if target == "rank":
         order = np.argsort(known, kind="stable")

@@ -1,6 +1,6 @@
-"""What paths through a cell have in common, as a few numbers: from any graph, without following paths one by one.
+"""Statistics of the paths through a cell, for any graph, without following paths one by one.
 
-All of it is a property of the data flow (see :mod:`naslab.space.dataflow`), by dynamic programming over the cell's
+All are properties of the data flow (see :mod:`naslab.space.dataflow`), computed by dynamic programming over the cell's
 nodes.
 """
 
@@ -23,8 +23,8 @@ NO_PATH = -1.0
 
 def summaries(wiring: Wiring, architectures: Sequence[Architecture]) -> Floats:
     """``(n, features)``, for each cell: how often every kind of operation (``Conv(kernel=3)``, whatever its width)
-    occurs, the logarithm of one more than the number of paths, and, counted in operations of every kind, in those that
-    mix features and in all of them, the longest, the shortest and the mean path.
+    occurs; the logarithm of one more than the number of paths; the longest, the shortest and the mean path. Lengths are
+    counted in operations of each kind, in those that mix features, and in all.
     """
     options = wiring.options(architectures)
     columns = []
@@ -44,7 +44,7 @@ def summaries(wiring: Wiring, architectures: Sequence[Architecture]) -> Floats:
 
 def transitions(wiring: Wiring, architectures: Sequence[Architecture]) -> Floats:
     """``(n, features)``, for each cell and every two kinds of operations: how often, on all paths together, the second
-    follows the first (identities between them do not count); likewise which come first and which last on a path.
+    follows the first (identities between them do not count); likewise how often each comes first and last on a path.
 
     Features are ``log(1 + count)`` where a cell has so many paths that counts pass a thousand; counts otherwise.
     """
@@ -58,7 +58,7 @@ def transitions(wiring: Wiring, architectures: Sequence[Architecture]) -> Floats
         backward[-1] = 1
         for i, edge in reversed(list(enumerate(cell.edges))):
             backward[edge.tail] += live[:, i] * backward[edge.head]
-        ending = np.zeros((cell.nodes, kinds + 1, len(options)))  # paths to a node, by their last kind; none yet: last
+        ending = np.zeros((cell.nodes, kinds + 1, len(options)))  # paths to a node, by their last kind; last: none yet
         ending[list(cell.sources), kinds] = 1
         found = np.zeros((kinds + 1, kinds + 1, len(options)))
         for i, edge in enumerate(cell.edges):
@@ -76,7 +76,7 @@ def transitions(wiring: Wiring, architectures: Sequence[Architecture]) -> Floats
 
 
 def _kinds(wiring: Wiring, cell: Cell, operations: Ints, live: Flags) -> tuple[Ints, int]:
-    """``(n, edges)``, the kinds of live operations as numbers among the cell's, -1 for none; how many there are."""
+    """``(n, edges)``, the kinds of live operations as numbers, -1 for none; how many kinds the cell has."""
     used = {wiring.kinds[i] for edge in cell.edges for i in np.unique(edge.table)} - {""}
     order = {kind: i for i, kind in enumerate(sorted(used))}
     numbers = np.asarray([order.get(kind, -1) for kind in wiring.kinds])

@@ -1,4 +1,4 @@
-"""What predictors learn: transformations of the labels, on which more depends than on the predictor.
+"""What predictors learn: transformations of the labels, which matter more than the choice of the predictor.
 
 On NAS-Bench-201 the same kernel ridge regression reaches a Kendall tau of .39 at 78 labels with raw accuracies and .62
 with ranks: a few cells that do not train at all carry most of the variance of raw accuracies.
@@ -22,9 +22,9 @@ def transform(scores: npt.ArrayLike, target: str) -> Floats:
     Args:
         scores: ``(n,)`` finite, not all equal.
         target: ``"raw"``: standardised. ``"log-error"``: minus the logarithm of the error rate, standardised; scores
-            have to be accuracies, in percent or (where all are at most 1) as fractions, and an accuracy without an
-            error counts half of the smallest error there is. ``"power"``: the power transform of standardised scores
-            under which they look most normal (Yeo & Johnson 2000), which suits any scores. ``"rank"``: normal scores,
+            have to be accuracies, in percent or (where all are at most 1) as fractions, and a perfect accuracy has half
+            of the smallest error above zero. ``"power"``: the power transform of standardised scores under which they
+            look most normal (Yeo & Johnson 2000), which suits any scores. ``"rank"``: normal scores,
             ``ndtri((r - 3/8) / (n + 1/4))`` of the ranks r (Blom 1958), ties sharing their mean rank.
 
     Raises:

@@ -24,19 +24,21 @@ class TNASP(NeuralPredictor):
     """Transformer predictor.
 
     Lu, Li, Tan, Yang & Liu 2021, "TNASP: A Transformer-based NAS Predictor with a Self-evolution Framework", section
-    3.1. Its code is not public; sizes and training are those of PINAT (Lu et al. 2023, same first author, same splits),
-    whose supplement and code are: embeddings of 80, three post-norm encoder layers of four heads of width 64 with 512
-    hidden units, the sum of the tokens, 96 hidden units without bias or activation, Adam with weight decay, cosine.
+    3.1. Its code is not public. Sizes and training are those of PINAT (Lu et al. 2023, same first author, same splits),
+    whose supplement and code are public: embeddings of 80, three post-norm encoder layers of four heads of width 64
+    with 512 hidden units, the sum of the tokens, 96 hidden units without bias or activation, Adam with weight decay,
+    cosine.
 
     One token for each edge of the space's cells, its operation. The positional encoding is the Laplacian ``D - A`` of
     the cell without its zero edges: a learned map takes its columns (one per node of the cell) to the tokens, another
     its rows to the embedding, as in PINAT's code for NAS-Bench-201.
 
-    Deviations: tokens are averaged, which for NAS-Bench-201 is the released sum over four, up to the factor 2/3; labels
-    are standardised by those trained on, not by constants of the whole table; ``target`` and ``loss`` can be others.
+    Deviations: tokens are averaged, which for NAS-Bench-201 equals the released sum divided by four, up to the factor
+    2/3; labels are standardised by the training labels, not by constants of the whole table; ``target`` and ``loss``
+    can be others.
 
     Args:
-        space: Whose architectures they are.
+        space: The search space.
         target: See :class:`~naslab.evaluators.predictors.base.Predictor`; the paper has ``"raw"``.
         loss: ``"squared"`` (the paper), ``"hinge"``, ``"bce"`` (its supplement) or ``"absolute"``.
         positions: ``"laplacian"``; ``"eigenvectors"`` of the symmetric normalised Laplacian, whose signs are random in
@@ -45,15 +47,15 @@ class TNASP(NeuralPredictor):
         epochs: Passes over the training rows.
         batch: Rows of a step.
         learning_rate: Of Adam.
-        weight_decay: Likewise.
-        most_steps: Of an epoch, 0 for any number (the released code); see
-            :class:`naslab.evaluators.predictors.training.Schedule`. More than 200 rows train in the same time.
+        weight_decay: Of Adam.
+        most_steps: Most steps of an epoch, 0 for no limit (the released code); see
+            :class:`naslab.evaluators.predictors.training.Schedule`. More than 200 rows take no longer than 200.
         dropout: Rate.
         rounds: Of self-evolution (section 3.2 of the paper), which needs ``fit(..., validation=...)``; see
             :class:`naslab.evaluators.predictors.self_evolution.Evolution` for its constants.
         alpha: Weight of its auxiliary targets.
         round_epochs: Passes over the training rows in each round.
-        round_rate: Learning rate in these.
+        round_rate: Learning rate in the rounds.
         target_rate: Step size of the auxiliary targets.
         multiplier_rate: Step size of the multipliers.
 
@@ -120,10 +122,10 @@ class TransformerNetwork(nn.Module):
     """Encoder and regressor.
 
     Args:
-        vocabulary: Number of tokens there are, padding included.
+        vocabulary: Number of tokens, padding included.
         tokens: T, tokens of an architecture.
         nodes: V, nodes of the cells; 0 for no positional encoding.
-        columns: Number of features, appended to what the encoder says.
+        columns: Number of features, appended to the encoder's output.
         dropout: Used wherever something is dropped.
         flips: Where given, the rows of positional encodings change their signs at random while training.
         width: Of embeddings.
@@ -192,7 +194,7 @@ class EncoderLayer(nn.Module):
     Args:
         width: Of its input and output.
         heads: Number of heads.
-        head_width: Of each.
+        head_width: Of each head.
         hidden: Units of the feed-forward part.
         dropout: Of attention weights and of what is added.
     """
@@ -209,7 +211,7 @@ class EncoderLayer(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor, there: Tensor | None) -> Tensor:
-        """``(B, T, width)`` to the same; keys that are not ``there``, broadcast to ``(B, heads, T, T)``, unseen."""
+        """``(B, T, width)`` to the same; keys that are not ``there`` (broadcast to ``(B, heads, T, T)``) are masked."""
         rows, tokens, _ = x.shape
         q, k, v = self.query_key_value(x).view(rows, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)

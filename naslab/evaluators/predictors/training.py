@@ -17,7 +17,7 @@ Inputs = tuple[Tensor, ...]
 TrainingObjective = Callable[[Inputs, Tensor], Tensor]
 """The loss of a batch, from its inputs and its targets."""
 
-_ROWS_AT_ONCE = 512  # when predicting: what a transformer computes from more falls out of the processor's cache
+_ROWS_AT_ONCE = 512  # when predicting; with more, a transformer's activations no longer fit the processor's cache
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Schedule:
         weight_decay: Added to the gradient (Adam's, not AdamW's).
         betas: Adam's.
         cosine: Whether the rate falls to zero along half a cosine, epoch by epoch; constant otherwise.
-        clip: Largest norm of the gradient, 0 for any.
-        most_steps: Steps of an epoch, 0 for any number: more rows than fit are taken in larger batches, at a rate that
-            grows with the square root of the batch.
+        clip: Largest norm of the gradient, 0 for no limit.
+        most_steps: Most steps of an epoch, 0 for no limit. More rows than fit are taken in larger batches, at a rate
+            that grows with the square root of the batch.
 
     Raises:
         InvalidValue: A number that makes no sense.
@@ -84,11 +84,11 @@ class Training:
     """A training that can be continued.
 
     Args:
-        model: Trained from where it stands.
+        model: Trained from its present weights.
         objective: The loss of a batch.
         inputs: The rows.
         targets: ``(n,)``.
-        schedule: How.
+        schedule: How to train.
         generator: The order of the rows.
     """
 
@@ -142,7 +142,7 @@ class Training:
 
 
 def outputs_of(model: nn.Module, inputs: Inputs) -> Tensor:
-    """What a network says of all rows, in evaluation mode."""
+    """The outputs of a network for all rows, in evaluation mode."""
     model.eval()
     with torch.inference_mode():
         blocks = zip(*(torch.split(tensor, _ROWS_AT_ONCE) for tensor in inputs), strict=True)

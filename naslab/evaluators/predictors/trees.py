@@ -22,7 +22,7 @@ DEEPEST = 16
 
 
 class _Trees(Predictor):
-    """A regressor of scikit-learn on one-hot options, beside features that are given."""
+    """A regressor of scikit-learn on one-hot options and given features."""
 
     def __init__(self, space: SearchSpace, *, target: str = "rank") -> None:
         super().__init__(space, target=target)
@@ -30,7 +30,7 @@ class _Trees(Predictor):
 
     @abstractmethod
     def _regressor(self, seed: int) -> Any:
-        """An unfitted one."""
+        """An unfitted regressor."""
 
     def _fit(
         self, architectures: list[Architecture], targets: Floats, rng: np.random.Generator, features: Floats | None
@@ -49,15 +49,15 @@ class _Trees(Predictor):
 class BoostedTrees(_Trees):
     """Gradient-boosted trees with NAS-Bench-Suite-Zero's settings for XGBoost (Krishnakumar et al. 2022).
 
-    500 rounds at a learning rate of 0.3, trees of depth 6, second-order penalty 1. Deviation: scikit-learn's histograms
-    instead of XGBoost's exact splits, which are the same where a column has at most 255 values, as one-hot codes do. It
-    has no deviations.
+    500 rounds at a learning rate of 0.3, trees of depth 6, L2 penalty 1. Deviation: scikit-learn's histograms instead
+    of XGBoost's exact splits, which are the same where a column has at most 255 values, as one-hot codes do. It
+    predicts no standard deviations.
 
     Args:
-        space: Whose architectures they are.
+        space: The search space.
         target: See :func:`naslab.evaluators.predictors.targets.transform`.
         rounds: Number of trees.
-        learning_rate: What every tree counts.
+        learning_rate: Weight of every tree.
         depth: Of every tree.
 
     Raises:
@@ -95,12 +95,12 @@ class BoostedTrees(_Trees):
 
 
 class RandomForest(_Trees):
-    """Breiman's random forest (2001); its deviation is that of its trees' predictions, not calibrated.
+    """Breiman's random forest (2001); its deviation is the standard deviation over trees, not calibrated.
 
     Args:
-        space: Whose architectures they are.
+        space: The search space.
         target: See :func:`naslab.evaluators.predictors.targets.transform`.
-        trees: Their number.
+        trees: Number of trees.
 
     Raises:
         InvalidValue: No trees.
@@ -116,6 +116,6 @@ class RandomForest(_Trees):
         return RandomForestRegressor(self.trees, max_features=1 / 3, random_state=seed)
 
     def _predict(self, architectures: list[Architecture], features: Floats | None) -> Prediction:
-        code = self._encoded(architectures, features).astype(np.float32)  # what trees compare
+        code = self._encoded(architectures, features).astype(np.float32)  # trees compare float32
         each = np.stack([tree.predict(code) for tree in self._fitted_to.estimators_])
         return Prediction(each.mean(axis=0), each.std(axis=0))

@@ -1,7 +1,7 @@
 """A space's cells for many architectures at once: which operation stands on which edge, and what is alive.
 
-Everything that depends on an architecture is looked up in small tables over the choices of one edge, or goes through
-the cell node by node, for all architectures together: 15,625 cells of NAS-Bench-201 take milliseconds.
+Everything that depends on an architecture is looked up in small tables over the choices of one edge, or computed node
+by node, for all architectures together: 15,625 cells of NAS-Bench-201 take milliseconds.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from naslab.space import SearchSpace, combinations, resolve, scope
 Ints = npt.NDArray[np.int64]
 
 ZERO, IDENTITY = 0, 1
-"""Operations that carry nothing, and that only rename a tensor."""
+"""Operations that carry nothing, and that pass a tensor on unchanged."""
 STRUCTURE = ("zero", "identity", "part", "concatenation")
-"""The first entries of every vocabulary; the last two are how a concatenation is written as operations."""
+"""The first entries of every vocabulary; the last two stand for a concatenation, see :class:`Cell`."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Edge:
         scope: Positions of the choices that it depends on.
         table: For every combination of their options the operation, an index into the vocabulary.
         reads: For every combination, and every choice of the scope, whether the choice was looked at:
-            ``(*sizes, len(scope))``. An option's own choices are not, where another option was taken.
+            ``(*sizes, len(scope))``. The choices of an option are not, where another option was taken.
         place: The edge in the space's cell; None for those that a concatenation is made of.
     """
 
@@ -54,7 +54,7 @@ class Cell:
     ``concatenation``, as in :mod:`naslab.space.dataflow`.
 
     Attributes:
-        nodes: Their number; the last is the output.
+        nodes: Number of nodes; the last is the output.
         sources: The inputs, by number and name.
         edges: All of them.
     """
@@ -93,13 +93,13 @@ class Wiring:
         space: Any; where it names no cells, its whole graph is the one cell.
 
     Attributes:
-        cells: One for each of the space's.
-        vocabulary: What an operation's number means: :data:`STRUCTURE`, then operations in words, with the width that
-            they lead to where they set one.
+        cells: One for each cell of the space.
+        vocabulary: What an operation's number means: :data:`STRUCTURE`, then names of operations, with the width of
+            their output where they set one.
         kinds: The same without widths; empty where it is no operation.
         mixes: Whether the operation sets its number of features (convolutions, linear layers), or passes features on
             (poolings, activations).
-        repeated: Whether the cells are repeated in a network, so that a place in a cell is no place in the network.
+        repeated: Whether the cells are repeated in a network, so that one place in a cell is several in the network.
     """
 
     def __init__(self, space: SearchSpace) -> None:

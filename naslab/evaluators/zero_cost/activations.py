@@ -20,9 +20,9 @@ _SMALL = 1e-5
 def naswot(known: Pass) -> float:
     """The log-determinant of the Hamming kernel of ReLU codes (Mellor et al. 2021, "NAS without Training").
 
-    The kernel counts in how many ReLU inputs two rows have the same sign. As in the authors' code only ReLUs count that
-    a gradient comes back to: dead branches are left out. Two rows with the same code are the worst. The paper's batch
-    is of 128 rows.
+    The kernel counts in how many ReLU inputs two rows have the same sign. As in the authors' code, only ReLUs count
+    that a gradient reaches: dead branches are left out. If two rows have the same code, the score is the worst. The
+    paper's batch has 128 rows.
     """
     pairs = zip(_agreements(known, "naswot"), known.reached, strict=True)
     return _log_determinant([each for each, reached in pairs if reached], known)
@@ -37,7 +37,7 @@ def jacob_cov(known: Pass) -> float:
     """The first version of NASWOT (Mellor et al. 2020; Abdelfattah et al. 2021): correlations of input gradients.
 
     With eigenvalues v of the matrix of correlations between rows of the Jacobian: minus the sum of
-    ``log(v + 1e-5) + 1 / (v + 1e-5)``. The paper's batch is of 256 rows.
+    ``log(v + 1e-5) + 1 / (v + 1e-5)``. The paper's batch has 256 rows.
     """
     if not known.connected:
         return WORST
@@ -52,9 +52,9 @@ def jacob_cov(known: Pass) -> float:
 def epe_nas(known: Pass) -> float:
     """The size of correlations between input gradients within classes (Lopes et al. 2021, "EPE-NAS").
 
-    For every class that occurs the sum of ``log(|correlation| + 1e-5)`` between its rows; the score is the sum of their
-    absolute values. With more than 100 classes each sum is divided by the class's number of rows, and the score is the
-    sum of the differences between all pairs of classes, divided by the number of classes.
+    Each class that occurs has the sum of ``log(|correlation| + 1e-5)`` between its rows; the score is the sum of the
+    absolute values of these sums. With more than 100 classes each sum is divided by the class's number of rows, and the
+    score is the sum of the differences between all pairs of classes, divided by the number of classes.
     """
     if not known.connected or known.y is None:
         return WORST
@@ -96,9 +96,9 @@ def swap(known: Pass) -> float:
 def meco(known: Pass) -> float:
     """The smallest eigenvalues of correlations between channels (Jiang et al. 2023, "MeCo").
 
-    The sum over the feature maps of one row: of every layer, normalisation, ReLU and pooling. A correlation that is
-    undefined (a constant channel) is 0, as in the authors' code. Deviations from it: their hooks count the output of a
-    module again for every module that it is the last part of; their correlation study takes one image, as here.
+    Summed over the outputs of every layer, normalisation, ReLU and pooling, for one row. A correlation that is
+    undefined (a constant channel) is 0, as in the authors' code. Deviation: the authors' hooks count the output of a
+    module again for every module that it is the last part of. Their correlation study takes one image, as here.
     """
     recorder = Recorder(maps=_smallest_eigenvalue)
     with known.values.installed(), torch.no_grad(), recorder:
@@ -127,7 +127,7 @@ def _log_determinant(agreements: list[Tensor], known: Pass) -> float:
 
 
 def _correlations(rows: np.ndarray) -> np.ndarray:
-    """Of the rows with one another; NaN for a row of equal numbers."""
+    """Correlations of the rows; NaN for a row of equal numbers."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.atleast_2d(np.corrcoef(rows))
 

@@ -31,7 +31,7 @@ def expressivity(known: Pass) -> float:
 
 
 def progressivity(known: Pass) -> float:
-    """The smallest growth of that entropy from one block to the next."""
+    """The smallest growth of :func:`expressivity`'s entropy from one block to the next."""
     entropies = _entropies(known)
     return float(np.diff(entropies).min()) if len(entropies) > 1 else WORST
 
@@ -39,9 +39,9 @@ def progressivity(known: Pass) -> float:
 def trainability(known: Pass) -> float:
     """How close the largest singular value of a block's mean Jacobian is to one, averaged over blocks.
 
-    With s the spectral norm of the mean over rows and positions of (gradient received) x (gradient sent), random signs
-    sent: ``2 - s - 1 / (s + 1e-6)``. A block that is the identity is minus infinite, as in the authors' code, and so is
-    then the mean.
+    A block scores ``2 - s - 1 / (s + 1e-6)``, where s is the spectral norm of the mean over rows and positions of
+    (gradient received) x (gradient sent); random signs are sent. A block that is the identity scores minus infinity, as
+    in the authors' code, and then so does the mean.
     """
     return _looked_at(known)[1]
 
@@ -73,7 +73,7 @@ def _entropies(known: Pass) -> list[float]:
 
 
 def _looked_at(known: Pass) -> tuple[list[float], float]:
-    """Entropies and trainability, from one pass; nothing and the worst where the network is disconnected."""
+    """Entropies and trainability, from one pass; no entropies and the worst where the network is disconnected."""
     if "az" not in known.context:
         known.context["az"] = ([], WORST)
         values, x = known.drawn("kaiming", "az"), known.gaussian("az/input").requires_grad_()

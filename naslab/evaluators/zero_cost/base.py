@@ -13,7 +13,7 @@ from naslab.errors import InvalidValue
 from naslab.evaluators.zero_cost.shared import Pass
 
 WORST = -math.inf
-"""The score of a network that a proxy has nothing good to say about: disconnected, or with numbers that overflow."""
+"""The score of a network that a proxy can't rate: disconnected, or with numbers that overflow."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def scores(proxies: Iterable[Proxy], known: Pass) -> dict[str, float]:
 
     Args:
         proxies: What to compute.
-        known: Of the network; made with all that the proxies want.
+        known: The pass of the network, made with all that the proxies want.
 
     Raises:
         InvalidValue: A proxy is not defined for this network or batch.

@@ -14,9 +14,9 @@ from naslab.space import SearchSpace
 
 
 def cut_nodes(space: SearchSpace) -> tuple[Any, ...]:
-    """The nodes that every path from the input to the output passes, both left out: they cut the graph into blocks.
+    """The nodes between input and output that every path passes: they cut the graph into blocks.
 
-    The same for every architecture. In NAS-Bench-201 the stem, the 15 cells' outputs and the two reductions.
+    The same for every architecture. In NAS-Bench-201: the stem, the 15 cells' outputs and the two reductions.
     """
     above = nx.immediate_dominators(space.graph, space.order[0])
     found, node = [], above[space.order[-1]]

@@ -12,10 +12,10 @@ from naslab.evaluators.zero_cost.recorder import RELUS, RELUS_IN_PLACE
 
 
 class Calls:
-    """Counts, during a forward pass, what has been recorded after each module of a graph.
+    """Counts, during a forward pass, the ReLUs recorded after each module of a graph.
 
     Args:
-        network: What runs; only a graph whose ReLUs are all within its modules tells anything.
+        network: What runs; only a graph whose ReLUs are all within its modules gives an answer.
         recorded: The list that a recorder of ReLUs appends to meanwhile.
     """
 
@@ -37,7 +37,7 @@ class Calls:
             hook.remove()
 
     def reached(self) -> list[bool] | None:
-        """Of everything recorded, whether the output depends on the module that it was recorded in; None if unknown."""
+        """For each recorded ReLU, whether the output depends on the module that it was recorded in; None if unknown."""
         if not isinstance(self.network, fx.GraphModule):
             return None
         graph = self.network.graph

@@ -42,12 +42,12 @@ _KNOWN = (
 PROXIES = {proxy.name: proxy for proxy in _KNOWN}
 """All of them, by name."""
 TRAINED = ("gen-nas", "early-loss", "early-accuracy")
-"""Those that train, and are not meant by "all": each costs more than all others together."""
+"""Those that train. "all" leaves them out: each costs more than all others together."""
 
 BLIND = ("params", "flops", "depth", "l2-norm", "synflow", "logsynflow", "az-complexity")
-"""Those that look at no inputs, so that it doesn't matter what networks are shown."""
+"""Those that look at no inputs, so that it does not matter which rows they get."""
 OWN_OPTIONS = {"steps": "early-loss", "epochs": "early-accuracy"}
-"""What :meth:`ZeroCost.for_task` takes for a single one."""
+"""Options of :meth:`ZeroCost.for_task` for a single proxy."""
 
 
 def proxies(names: Sequence[str] | str, *, images: bool = True, labels: bool = True) -> tuple[Proxy, ...]:

@@ -1,7 +1,7 @@
 """Several proxies as one: functions of a pool of scores.
 
-None of them is a property of an architecture: the same architecture has another value in another pool, so values of two
-pools can't be compared. Higher is better in scores and results; minus infinity is allowed, NaN is not.
+They are no property of an architecture alone: it has another value in another pool, so values of two pools can't be
+compared. Higher is better in scores and results; minus infinity is allowed, NaN is not.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class PairAccuracy(NamedTuple):
     """How often a comparison of two architectures comes out as in truth.
 
     Attributes:
-        share: Of the pairs with different truths those that are ordered right; an undecided pair is not.
-        pairs: How many those are.
+        share: Share of the pairs with different truths that are ordered right; an undecided pair counts as wrong.
+        pairs: Number of such pairs.
         resampled: ``(R,)``: the share in resamples of the architectures, where they were asked for.
     """
 
@@ -40,7 +40,7 @@ class PairAccuracy(NamedTuple):
 def copeland(scores: npt.ArrayLike) -> Floats:
     """Wins minus losses of every architecture against all others, each pair decided by the majority of the proxies.
 
-    This makes the pairwise vote of Abdelfattah et al. 2021 a ranking (Copeland's rule): it can be correlated.
+    This turns the pairwise vote of Abdelfattah et al. 2021 into a ranking (Copeland's rule), which can be correlated.
 
     Args:
         scores: ``(N, proxies)``. Proxies that call a pair equal abstain; a pair without a majority is a draw.
@@ -58,7 +58,7 @@ def copeland(scores: npt.ArrayLike) -> Floats:
 def vote_accuracy(scores: npt.ArrayLike, truth: npt.ArrayLike, weights: npt.ArrayLike = ()) -> PairAccuracy:
     """The pairwise accuracy of the majority vote: the column "vote" of Abdelfattah et al. 2021, table 2.
 
-    There it stands among Spearman correlations, and is none: for one, see :func:`copeland`.
+    That table lists it among Spearman correlations, but it is none; for one, see :func:`copeland`.
 
     Args:
         scores: ``(N, proxies)``.
@@ -121,7 +121,7 @@ def _checked(scores: npt.ArrayLike) -> Floats:
 
 
 def _majorities(table: Floats) -> Iterator[tuple[slice, npt.NDArray[np.int8]]]:
-    """For some rows at a time against all: 1 where most proxies prefer the row, -1 where the other, 0 for a draw."""
+    """Some rows at a time against all: 1 where most proxies prefer the row, -1 where the other one, 0 for a draw."""
     ranks = rankdata(table, axis=0)  # so that infinities can be compared
     for start in range(0, len(ranks), _ROWS):
         rows = slice(start, start + _ROWS)

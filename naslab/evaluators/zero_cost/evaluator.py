@@ -28,19 +28,19 @@ class ZeroCost(Evaluator):
     """Scores untrained networks by one or more proxies, which share what they can.
 
     The score is that of the first proxy, higher is better; ``metrics`` has all of them by name. A network that a proxy
-    can't say anything good about (disconnected, overflowing) scores minus infinity. All architectures see the same
-    batch; initial weights are PyTorch's defaults unless a proxy draws its own, and differ between evaluations.
+    can't rate (disconnected, overflowing) scores minus infinity. All architectures see the same batch; initial weights
+    are PyTorch's defaults unless a proxy draws its own, and differ between evaluations.
 
     Args:
         space: The search space.
-        rows: Rows to draw the batch from; where None, **standard normal noise with random labels** stands in for them,
-            which ``metrics["gaussian_inputs"]`` says (1, else 0), and :attr:`inputs`.
+        rows: Rows to draw the batch from. Where None, **standard normal noise with random labels** stands in for them;
+            ``metrics["gaussian_inputs"]`` (1, else 0) and :attr:`inputs` say so.
         proxies: Names, see :data:`~naslab.evaluators.zero_cost.catalogue.PROXIES`; ``"all"`` are all that train nothing
             and are defined for such rows.
-        batch: Rows of the batch: 64 by default, as in Abdelfattah et al. 2021 and NASLib. The paper of NASWOT has 128.
+        batch: Rows of the batch: 64 by default, as in Abdelfattah et al. 2021 and NASLib. NASWOT's paper takes 128.
         cut: Whether dead branches are cut off before anything is measured. Public code measures them, too.
-        short: The training that ``early-loss`` and ``early-accuracy`` begin.
-        seed: Of the batch.
+        short: The training whose start ``early-loss`` and ``early-accuracy`` run.
+        seed: For drawing the batch.
 
     Raises:
         UnknownName: There is no such proxy.
@@ -88,14 +88,14 @@ class ZeroCost(Evaluator):
         """Proxies on a batch of the task's training rows, or of noise where it has none.
 
         Args:
-            task: What proxies that train (``early-loss``, ``early-accuracy``) need, is its rows and its recipe.
-            rng: Of the batch.
-            proxies: As above, and so are `batch` and `cut`.
+            task: Proxies that train (``early-loss``, ``early-accuracy``) need its rows and its recipe.
+            rng: Draws the batch.
+            proxies: See the class, also for `batch` and `cut`.
             steps: Of ``early-loss``.
             epochs: Of ``early-accuracy``.
 
         Raises:
-            InvalidValue: An option of a proxy that is not among them.
+            InvalidValue: An option of a proxy that is not asked for.
         """
         listed = [proxies] if isinstance(proxies, str) else list(proxies)
         given = {"steps": steps is not None, "epochs": epochs != 1}

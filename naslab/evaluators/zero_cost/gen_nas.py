@@ -17,7 +17,7 @@ from naslab.evaluators.zero_cost.values import copied
 
 ITERATIONS, BATCH, CHANNELS, SIZE, FREQUENCY = 100, 16, 64, 8, 0.5
 WEIGHTS = (0.25, 0.5, 1.0)
-"""Of the stages, the last of which ends the network."""
+"""Weights of the stages; the last stage ends the network."""
 
 
 def gen_nas(known: Pass) -> float:

@@ -45,8 +45,8 @@ def grasp(known: Pass) -> float:
 def fisher(known: Pass) -> float:
     """Fisher information of the channels (Theis et al. 2018; Turner et al. 2020, "BlockSwap").
 
-    For every channel of a layer's output half the mean over rows of (the sum over positions of activation times
-    gradient) squared. As in the code of Abdelfattah et al. each channel counts as often as it has weights.
+    Each channel of a layer's output adds half the mean over rows of (the sum over positions of activation times
+    gradient) squared. As in the code of Abdelfattah et al., each channel counts as often as it has weights.
     """
     _ = known.gradients
     return _total(known, (each.sum() * weight[0].numel() for weight, each in known.channel_saliency))

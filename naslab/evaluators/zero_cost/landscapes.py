@@ -1,4 +1,4 @@
-"""Proxies that look at how a network answers to small changes: of its input, of its batch, of single rows."""
+"""Proxies that look at how a network responds to small changes: of its input, of its batch, of single rows."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def zen(known: Pass) -> float:
     Weights and inputs are standard normal; the features are what the last global pooling receives (without one, what
     the last linear layer receives). The logarithm of the mean over rows of the absolute change of the features, summed,
     when 0.01 times another normal input is added; plus, for every batch normalisation, the logarithm of the root of the
-    batch's mean variance. A constant that is normalised (no input comes there) counts nothing.
+    batch's mean variance. Batch normalisations of a constant (no input reaches them) are left out.
 
-    Deviations: one draw of a batch instead of 32 (as NASLib); batch variances, as the paper has it, where the code
-    reads running ones that are mixed with their initial value.
+    Deviations: one draw of a batch instead of 32 (as NASLib); batch variances, as in the paper (the authors' code takes
+    running ones, mixed with their initial value).
     """
     x, values = known.gaussian("zen/input"), known.drawn("normal", "zen")
     changed = x + _STEP * known.gaussian("zen/change")
@@ -45,10 +45,10 @@ def zen(known: Pass) -> float:
 def zico(known: Pass) -> float:
     """The inverse coefficient of variation of gradients (Li et al. 2023, "ZiCo").
 
-    For every layer the logarithm of the sum over weights of the mean of |gradient| over the standard deviation of the
-    gradient, over two batches; summed over layers. Here the two are the halves of the batch (the authors': two batches
-    of 128 rows). Weights whose gradient does not vary count nothing, nor do layers of such. The deviation is that of
-    the signed gradient, as in the authors' code.
+    For every layer the logarithm of the sum over weights of (mean of |gradient| / standard deviation of the gradient),
+    both over two batches; summed over layers. Here the two are the halves of the batch (the authors': two batches of
+    128 rows). Weights whose gradient does not vary are left out, and so are layers without others. The deviation is
+    that of the signed gradient, as in the authors' code.
     """
     if not known.connected or known.y is None:
         return WORST
@@ -91,6 +91,6 @@ def gradsign(known: Pass) -> float:
 
 
 def _mean_variance(x: Tensor) -> float:
-    """Of the channels, each over the batch and all positions."""
+    """The mean of the channels' variances over the batch and all positions."""
     centred = x - x.mean(dim=(0, *range(2, x.dim())), keepdim=True)  # Tensor.var takes six times as long
     return float(centred.square().mean())

@@ -22,8 +22,8 @@ MEANS = {torch.mean, Tensor.mean, functional.adaptive_avg_pool2d}
 class Recorder(TorchFunctionMode):
     """Sees every function of PyTorch that runs inside ``with``, functional calls included.
 
-    A tensor of which the ReLU is taken several times has it computed once, as long as nobody writes to it: the values
-    are the same.
+    If the ReLU of one tensor is taken several times, it is computed once, as long as nothing writes to the tensor: the
+    values are the same.
 
     Args:
         relu: What to keep of the output of each ReLU.
@@ -36,7 +36,7 @@ class Recorder(TorchFunctionMode):
     Attributes:
         relus: What was kept of each call, in order; shared ones occur as often as they are called.
         norms: The same for normalisations.
-        maps: The same for all of them.
+        maps: The same for feature maps.
         layers: The same for layers.
         features: What the last global pooling, or else the last linear layer, received.
     """

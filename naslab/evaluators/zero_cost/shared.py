@@ -24,7 +24,7 @@ class Forward:
     """A forward pass of the batch in training mode.
 
     Attributes:
-        x: The batch, which wants a gradient.
+        x: The batch; requires a gradient if one is wanted.
         logits: ``(B, classes)``.
         agreements: Of every ReLU, where wanted: see :func:`agreement`.
         layers: Of every convolution and linear layer that ran: its weight, how many numbers it gave for a row, and its
@@ -42,7 +42,7 @@ class Forward:
 class Pass:
     """What is known about one network on one batch. Each quantity is computed when it is first asked for, once.
 
-    The network is in training mode meanwhile, and as it was afterwards. Random numbers are drawn from generators of
+    The network is in training mode meanwhile, and afterwards as before. Random numbers are drawn from generators of
     their own, keyed by what they are for: scores do not depend on what else is asked.
 
     Args:
@@ -107,7 +107,7 @@ class Pass:
 
     @cached_property
     def connected(self) -> bool:
-        """Whether what the network says is finite and depends on its input, as far as the batch tells."""
+        """Whether the logits are finite and depend on the input, as far as the batch shows."""
         if self.wants:
             logits = self.forward.logits.detach()
         else:
@@ -147,7 +147,7 @@ class Pass:
 
     @cached_property
     def gradients(self) -> list[Tensor]:
-        """Of the mean cross-entropy, for each of ``values.weights``; zeros where it does not depend on one.
+        """Gradients of the mean cross-entropy for each of ``values.weights``; zeros where it does not depend on one.
 
         In the same backward pass the channels' saliency is computed, where wanted.
         """
@@ -172,7 +172,7 @@ class Pass:
 
     @cached_property
     def curvature(self) -> list[Tensor]:
-        """The Hessian of the mean cross-entropy times its gradient, over and for each of ``values.weights``."""
+        """The Hessian of the mean cross-entropy times its gradient, one tensor for each of ``values.weights``."""
         gradients = self.gradients
         with self.values.installed(), torch.enable_grad():
             product = sum(((g.detach() * g).sum() for g in gradients), torch.zeros(()))
@@ -180,7 +180,7 @@ class Pass:
 
     @cached_property
     def jacobian(self) -> Tensor:
-        """``(B, inputs)``: the gradient of the sum of each row's logits by the row; batch statistics tie rows."""
+        """``(B, inputs)``: the gradient of the summed logits with respect to each row; batch statistics tie rows."""
         forward = self.forward
         with self.values.installed(), torch.enable_grad():
             (found,) = _gradients(forward.logits.sum(), [forward.x])
@@ -192,7 +192,7 @@ def agreement(activations: Tensor) -> Tensor:
 
     The number of entries minus the Hamming distance, by one product of matrices.
     """
-    codes = activations.detach().sign()  # of what a ReLU gives: 0 or 1; sums are exact below 2**24
+    codes = activations.detach().sign()  # 0 or 1 after a ReLU; sums are exact below 2**24
     if codes.dim() == 4 and codes.is_contiguous(memory_format=torch.channels_last):
         codes = codes.permute(0, 2, 3, 1)  # the order does not matter, and this one needs no copy
     codes = codes.flatten(1)

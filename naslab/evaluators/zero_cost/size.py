@@ -1,4 +1,4 @@
-"""Proxies that look at a network's size, and at nothing it computes. They are the baselines that many others miss.
+"""Proxies that look at a network's size, and at nothing it computes. They are baselines that many others do not beat.
 
 A dead branch counts where the network that is measured contains it, as in the tables of NAS-Bench-201 and in public
 code: see ``cut`` of :class:`~naslab.evaluators.zero_cost.evaluator.ZeroCost`.

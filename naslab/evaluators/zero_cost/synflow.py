@@ -29,7 +29,7 @@ def synflow(known: Pass) -> float:
 def logsynflow(known: Pass) -> float:
     """The sum of |weight times log(1 + gradient)| (Cavagnero et al. 2023, "FreeREA").
 
-    Another proxy than the logarithm of :func:`synflow`: gradients, not their sum, are scaled down.
+    This is not the logarithm of :func:`synflow`: here each gradient is scaled down, not the sum.
     """
     total = sum(float((w.detach() * g.log1p()).abs().sum()) for w, g in _flow(known))
     return total if total > 0 else WORST

@@ -1,4 +1,4 @@
-"""Baselines that train a little: what they cost is real, and they beat most proxies that don't (White et al. 2022)."""
+"""Baselines that train a little: their cost is real, and they beat most proxies that don't (White et al. 2022)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def early_loss(known: Pass) -> float:
 
 
 def early_accuracy(known: Pass) -> float:
-    """Validation accuracy in percent after the first epochs of training: how well a shorter training ranks."""
+    """Validation accuracy in percent after the first epochs of training: the ranking by a shorter training."""
     short = _short(known, "early-accuracy")
     with known.changed(copied).installed(), torch.enable_grad():
         held = {"validation": short.validation}

@@ -19,11 +19,11 @@ LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 class Values:
     """Values of all parameters and buffers of a network, apart from its own.
 
-    The parameters are leaves that want gradients; the buffers are copies, so that running statistics go nowhere.
+    The parameters are leaves that require gradients; the buffers are copies, so that running statistics are not kept.
 
     Args:
         network: The network.
-        change: What the parameters become; by default they are the network's own (in its memory: not to be written).
+        change: What the parameters become; by default they are the network's own (in the same memory: don't write).
 
     Attributes:
         weights: The weight of every convolution and linear layer, in the order of ``network.modules()``.
@@ -71,12 +71,12 @@ class Values:
 
 
 def initialised(kind: Initialisation, generator: torch.Generator) -> Change | None:
-    """New initial values: of convolutions and linear layers normal, their biases 0, normalisations the identity.
+    """New initial values: normal weights in convolutions and linear layers, biases 0, normalisations the identity.
 
     Args:
         kind: ``"own"``: as the network comes. ``"normal"``: the standard deviation of weights is 1 (Lin et al. 2021,
             Zen-NAS). ``"kaiming"``: the root of 2 over the fan-in (He et al. 2015).
-        generator: Of the draws.
+        generator: Draws the values.
     """
     if kind == "own":
         return None
@@ -95,5 +95,5 @@ def initialised(kind: Initialisation, generator: torch.Generator) -> Change | No
 
 
 def copied(module: nn.Module, name: str, value: Tensor) -> Tensor:
-    """The same value in memory of its own, for what trains."""
+    """A copy of the value, for proxies that train."""
     return value.clone()
