@@ -15,7 +15,7 @@ class NaslabError(ValueError):
     """Bad input, described in one line."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Subclasses build their message from other arguments; a worker's error travels as what it says.
+        # Subclasses build their message from other arguments, so a worker's error is sent as its message.
         return _rebuilt, (type(self), str(self)), self.__dict__
 
 

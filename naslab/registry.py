@@ -1,4 +1,4 @@
-"""Names to things, through entry points: built-ins and plug-ins are found in the same way.
+"""Objects by name, through entry points: built-ins and plug-ins are found in the same way.
 
 Groups: ``naslab.search_spaces`` (functions that build a space), ``naslab.optimizers`` (classes), ``naslab.evaluators``
 (classes), ``naslab.tasks`` (functions from a task's id to a :class:`naslab.tasks.Task`), ``naslab.rewards`` (functions
@@ -99,7 +99,7 @@ def load(kind: str, name: str) -> Any:
     """The object registered under a name.
 
     Raises:
-        UnknownName: The kind's subclass of it, with the nearest name.
+        UnknownName: A subclass of it, by kind; gives the nearest name.
         PluginError: It can't be imported.
     """
     known = entries(kind)
@@ -164,7 +164,7 @@ def split_options(written: str, what: str, forms: str = "NAME or NAME[key=value,
         forms: How it may be written.
 
     Raises:
-        InvalidValue: It is not written so.
+        InvalidValue: It has another form.
     """
     name, bracket, rest = written.partition("[")
     if not name or (bracket and not rest.endswith("]")):
@@ -176,9 +176,9 @@ def read_options(written: str, parts: Sequence[str], factory: Any, what: str) ->
     """Options by name, as numbers, texts or truth values.
 
     Args:
-        written: All of it, for messages.
+        written: The whole text, for messages.
         parts: Each ``key=value``.
-        factory: The class that takes them: what has a text as its default there is a text.
+        factory: The class that takes them: an option whose default is a text is read as text.
         what: As for :func:`split_options`.
 
     Raises:
@@ -193,7 +193,7 @@ def read_options(written: str, parts: Sequence[str], factory: Any, what: str) ->
         if key.strip() in options:
             raise InvalidValue(f"{what} {written!r}: {key.strip()} is given twice; give each hyperparameter once")
         literal = _literal(value.strip())
-        # "none" may be a name: what has a name as its default is text.
+        # "none" may be a name: an option whose default is a name is read as text.
         options[key.strip()] = value.strip() if key.strip() in texts and not isinstance(literal, str) else literal
     return options
 

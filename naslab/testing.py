@@ -101,7 +101,7 @@ def check_optimizer(optimizer: str | type[Optimizer]) -> None:
 
     It must ask for valid architectures only, keep within the budget, survive scores that are not finite, give the same
     trace for the same seed (in a fresh process with another hash seed, too), resume to the same trace, return a
-    feasible architecture, leave the problem and the global random states alone.
+    feasible architecture, and leave the problem and the global random states alone.
 
     Args:
         optimizer: A name as on the command line (``module:Class``, ``./file.py:Class``), or a class at module level.
@@ -189,7 +189,7 @@ def _checked_trace(optimizer: str | type[Optimizer], task: Task, folder: Path) -
     label = optimizer_spec(optimizer).label
     before = _fingerprint(task.problem)
     with _context(f"{label} on {task.id}"):
-        # What is imported when it is first built may draw (scikit-learn does), which is not the optimizer's doing.
+        # Imports of the first build may draw random numbers (scikit-learn does), which is not the optimizer's doing.
         optimizer_spec(optimizer).build(task.problem, np.random.default_rng(SEED))
     with _context(f"{label} on {task.id}"), _global_randomness_untouched():
         content = _trace(optimizer, task, folder / "first")
@@ -232,7 +232,7 @@ def _budget(label: str) -> str:
 
 
 def _traces_elsewhere(label: str) -> dict[str, str]:
-    """The same runs in a process of its own, with another order of hashes."""
+    """The same runs in a fresh process, with another hash seed."""
     environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path)}
     command = [sys.executable, "-m", "naslab.testing", label]
     done = subprocess.run(command, capture_output=True, env=environment, check=False)

@@ -1,7 +1,7 @@
-"""The ``naslab`` command: arguments in, one line for what is wrong with them, tables on the screen out.
+"""The ``naslab`` command: it reads arguments, prints tables, and says in one line what is wrong.
 
-Here lives what belongs to a terminal. A subcommand is a few lines over the Python interface; whatever else it would
-need belongs into that interface.
+This wing holds what belongs to a terminal. A subcommand is a few lines over the Python interface; anything more
+belongs in that interface.
 """
 
 from naslab.cli.entry import main, run_command

@@ -24,7 +24,7 @@ app.add_typer(table_app, name="table")
 
 Budget = Annotated[str, typer.Option(help="Of every run: evaluations (100) or seconds on the task's clock (12000s).")]
 Limits = Annotated[list[str], typer.Option("--max", help="Limit on a cost, such as params=41153; may be repeated.")]
-Out = Annotated[Path, typer.Option(help="Folder for the traces and the report; the same command again resumes.")]
+Out = Annotated[Path, typer.Option(help="Folder for the traces and the report; repeat the command to resume.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -40,10 +40,10 @@ def list_names(
         str, typer.Argument(help="spaces, optimizers, evaluators, tasks or experiments; all by default.")
     ] = "",
     name: Annotated[
-        str, typer.Argument(help="One of the spaces, optimizers or evaluators: what it is, and its options.")
+        str, typer.Argument(help="A space, optimizer or evaluator: show what it is, and its options.")
     ] = "",
 ) -> None:
-    """What there is: names to use, one line each; or what one of them is, and its options."""
+    """List names to use, one line each; or show what one of them is, and its options."""
     from naslab.cli import listing
 
     if name:
@@ -98,19 +98,19 @@ def compare(
 @app.command()
 def search(
     optimizer: Annotated[str, typer.Option(help="NAME or NAME[key=value,...]; see: naslab list optimizers [NAME].")],
-    out: Annotated[Path, typer.Option(help="Folder for the trace, or with --csv for everything.")],
-    task: Annotated[str, typer.Argument(help="A task id; see: naslab list tasks. Or instead a table, --csv.")] = "",
+    out: Annotated[Path, typer.Option(help="Folder for the trace; with --csv for all results.")],
+    task: Annotated[str, typer.Argument(help="A task id; see: naslab list tasks. Leave it out with --csv.")] = "",
     budget: Annotated[
         str | None,
-        typer.Option(help="Evaluations, 50epochs, or 12000s; by default 100, all epochs, or with --csv 3,000 steps."),
+        typer.Option(help="Evaluations (100), 50epochs or 12000s. Default: 100, all epochs, or 3,000 with --csv."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Which of the optimizer's runs; with --csv also of the split.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the run; with --csv also of the split.")] = 0,
     maximum: Limits = [],  # noqa: B006
     csv: Annotated[Path | None, typer.Option(help="A table of your own: a CSV file with a header.")] = None,
     target: Annotated[str | None, typer.Option(help="With --csv: the column to predict.")] = None,
     space: Annotated[str | None, typer.Option(help="With --csv: the search space, mlp.")] = None,
     kind: Annotated[
-        str | None, typer.Option(help="With --csv: classification or regression; by default as the target looks.")
+        str | None, typer.Option(help="With --csv: classification or regression; by default guessed from the target.")
     ] = None,
     metric: Annotated[
         str | None,
@@ -123,7 +123,7 @@ def search(
     depth: Annotated[int | None, typer.Option(help="With --csv: hidden layers, 3 by default.")] = None,
     widths: Annotated[
         str | None,
-        typer.Option(help="With --csv: widths to choose from, such as 8,16,32; by default scaled to it."),
+        typer.Option(help="With --csv: widths to choose from, such as 8,16,32; by default by the table's size."),
     ] = None,
 ) -> None:
     """Run one search, on a task or on a table of your own, and print what it found."""
@@ -202,9 +202,9 @@ def _search_csv(csv: Path, out: Path, options: dict[str, Any]) -> None:
 
 @app.command()
 def predict(
-    folder: Annotated[Path, typer.Argument(help="The --out of: naslab search --csv.")],
+    folder: Annotated[Path, typer.Argument(help="The --out folder of: naslab search --csv.")],
     file: Annotated[Path, typer.Argument(help="A CSV file with the columns that were trained on.")],
-    out: Annotated[Path | None, typer.Option(help="A new CSV file; by default the screen.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A new CSV file; by default, predictions are printed.")] = None,
 ) -> None:
     """Predict for new rows with the network that a search on a table found."""
     from naslab.tabular.model import load_model
@@ -230,14 +230,14 @@ def correlate(
     evaluators: Annotated[
         str, typer.Option(help="Names, comma-separated: synflow,reward[epochs=1],path-kernel[labels=50],one-shot.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the scores and the report; the same command again resumes.")],
+    out: Annotated[Path, typer.Option(help="Folder for the scores and the report; repeat the command to resume.")],
     architectures: Annotated[
-        str | None, typer.Option(help="How many are drawn at random; or all. By default 1000, or all there are.")
+        str | None, typer.Option(help="How many to draw at random, or all. By default 1000, or all if there are fewer.")
     ] = None,
     population: Annotated[str, typer.Option(help="all, canonical (one per isomorphism class), no-dead-edges.")] = "all",
     reference: Annotated[str | None, typer.Option(help="Judge by this evaluator instead of the task's truth.")] = None,
     workers: Annotated[int, typer.Option(help="Processes. The scores do not depend on it.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of the sample, of initial weights and batches.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the sample, of initial weights and batches.")] = 0,
     data: Annotated[
         Path | None, typer.Option(help="Folder of CIFAR images, for a task without rows; noise by default.")
     ] = None,
@@ -261,7 +261,7 @@ def correlate(
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="The --out of a comparison.")]) -> None:
+def report(folder: Annotated[Path, typer.Argument(help="The --out folder of a comparison.")]) -> None:
     """Write the report of a comparison (again)."""
     from naslab.running.results import Results
 
@@ -271,22 +271,22 @@ def report(folder: Annotated[Path, typer.Argument(help="The --out of a compariso
 @app.command()
 def reproduce(
     name: Annotated[str, typer.Argument(help="An experiment; see: naslab list experiments.")],
-    out: Annotated[Path | None, typer.Option(help="Folder; by default runs/NAME (-on-TABLE).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; by default runs/NAME, or runs/NAME-on-TABLE.")] = None,
     workers: Annotated[int, typer.Option(help="Processes. The results do not depend on it.")] = 1,
     table: Annotated[
-        str, typer.Option(help="Run on this stored table instead of the experiment's; labelled as such.")
+        str, typer.Option(help="Run on this stored table instead of the experiment's; results are labelled so.")
     ] = "",
     training_free: Annotated[
-        bool, typer.Option("--training-free", help="Its training-free rows, too: scores 3,000 cells, 40 CPU minutes.")
+        bool, typer.Option("--training-free", help="Also its training-free rows: scores 3,000 cells, 40 CPU minutes.")
     ] = False,
     weight_sharing: Annotated[
-        bool, typer.Option("--weight-sharing", help="Its weight-sharing rows, too: days on --data.")
+        bool, typer.Option("--weight-sharing", help="Also its weight-sharing rows: takes days, needs --data.")
     ] = False,
     data: Annotated[
-        Path | None, typer.Option(help="For these rows: a folder of CIFAR. Training-free rows do without.")
+        Path | None, typer.Option(help="Folder of CIFAR for these rows; training-free rows can do without it.")
     ] = None,
 ) -> None:
-    """Reproduce a published table, ours beside the published numbers."""
+    """Reproduce a published table: our numbers beside the published ones."""
     from naslab.cli.console import print_frame, progress
     from naslab.studies.nasbench201.rows import CELLS
     from naslab.studies.reproduce import experiment, run_experiment

@@ -17,7 +17,7 @@ SECONDS_BETWEEN_LINES = 5.0
 
 @contextmanager
 def progress(unit: str, *, detail: bool = False) -> Iterator[Callable[[int, int, str], None]]:
-    """A function to call with what is done, the total, and what was done last; ``detail`` says that on every line."""
+    """A function to call with what is done, the total, and what was done last; ``detail`` prints that on every line."""
     if sys.stderr.isatty():
         with _bar(unit) as tick:
             yield tick
@@ -49,7 +49,7 @@ def _bar(unit: str) -> Iterator[Callable[[int, int, str], None]]:
 
         def tick(done: int, total: int, last: str) -> None:
             if done < bar.tasks[0].completed:
-                bar.reset(shown, total=total)  # the next of several parts: its pace is its own
+                bar.reset(shown, total=total)  # the next of several parts: pace is measured anew
             bar.update(shown, completed=done, total=total, description=last)
 
         yield tick
@@ -62,7 +62,7 @@ def _lines(unit: str, detail: bool) -> Callable[[int, int, str], None]:
     def tick(done: int, total: int, last: str) -> None:
         nonlocal start, already, before, last_line
         now = time.monotonic()
-        if done < before:  # the first call, or the next of several parts: its pace is its own
+        if done < before:  # the first call, or the next of several parts: pace is measured anew
             start, already = now, done
         before = done
         if done < total and now - last_line < SECONDS_BETWEEN_LINES:

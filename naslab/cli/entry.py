@@ -1,4 +1,4 @@
-"""The ``naslab`` command: runs a subcommand, and makes one line and an exit code of what goes wrong."""
+"""The ``naslab`` command: runs a subcommand, and turns an error into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Entry point: bad input ends with one line and exit code 2."""
-    sys.path.append(str(Path.cwd()))  # last, so that a plug-in `module:Class` beside you is found and shadows nothing
+    sys.path.append(str(Path.cwd()))  # last, so that a plug-in `module:Class` here is found and shadows nothing
     sys.exit(run_command(sys.argv[1:]))
 
 
@@ -33,7 +33,7 @@ def run_command(arguments: list[str]) -> int:
     except typer.Exit as error:
         return error.exit_code
     except BrokenPipeError:
-        # The reader of our output (head, less) is gone; nor may Python complain of it when it flushes at its end.
+        # The reader of our output (head, less) is gone; Python must not complain, either, when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What ``naslab list`` shows: names, one line each, and of one name what it is and its options."""
+"""What ``naslab list`` shows: names, one line each; or for one name, what it is and its options."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def rows(kind: str = "") -> list[tuple[str, str, str, str]]:
     """Kind, name, what it is, and who provides it.
 
     Args:
-        kind: One of :data:`KINDS`, or experiments; all where empty. Of evaluators alone the single proxies are listed,
-            too: their modules import PyTorch.
+        kind: One of :data:`KINDS`, or experiments; all where empty. Single proxies are listed only for
+            ``evaluators``, because their modules import PyTorch.
 
     Raises:
         UnknownName: There is no such kind.

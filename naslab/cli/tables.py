@@ -18,7 +18,7 @@ def import_table(
     name: Annotated[str, typer.Option(help="Name to store the table under; its tasks are NAME/<dataset>.")],
     file: Annotated[Path | None, typer.Argument(help="A CSV file (with --schema).")] = None,
     schema: Annotated[Path | None, typer.Option(help="TOML file that says what the CSV's columns are.")] = None,
-    nats: Annotated[Path | None, typer.Option(help="Instead: a folder of official NATS-Bench records.")] = None,
+    nats: Annotated[Path | None, typer.Option(help="Instead of FILE: a folder of official NATS-Bench records.")] = None,
 ) -> None:
     """Store a table of your own, or the official records, for naslab to use."""
     from naslab.cli.console import progress
@@ -43,12 +43,12 @@ def import_table(
 @table_app.command("build")
 def build_table(
     name: Annotated[str, typer.Argument(help="A pocket benchmark: pocket-cell/mnist, pocket-mlp/mnist...")],
-    workers: Annotated[int, typer.Option(help="Processes of one thread. The results do not depend on it.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes, one thread each. The results do not depend on it.")] = 1,
     verify: Annotated[
-        int | None, typer.Option(help="Instead: rebuild this many random rows of the shipped table and compare.")
+        int | None, typer.Option(help="Only rebuild this many random rows of the shipped table, and compare.")
     ] = None,
 ) -> None:
-    """Rebuild a pocket table from nothing: train every architecture. Kill it anywhere: the same command continues."""
+    """Rebuild a pocket table from scratch: train every architecture. If interrupted, the same command continues."""
     from naslab.cli.console import progress
 
     with progress("blocks" if verify is None else "rows") as tick:

@@ -1,8 +1,8 @@
-"""Search strategies, one file each; what several of them share is in a folder with them.
+"""Search strategies, one file each; strategies that share code are in one folder with it.
 
-Here lives what decides which architecture is looked at next. A strategy is made of a problem, a generator and its
-hyperparameters, and knows nothing else. Strategies are found by their names (``naslab list optimizers``); what they
-have in common, and how they are named, is handed on here.
+A strategy decides which architecture is considered next. It is built from a problem, a random generator and its
+hyperparameters, and knows nothing else. Strategies are found by their names (``naslab list optimizers``). Their base
+classes and the reading of names are exported here.
 """
 
 from naslab.optimizers.base import AskTell, GradientSearch, Optimizer, Query, Step

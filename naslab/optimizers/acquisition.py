@@ -1,4 +1,4 @@
-"""Acquisition functions: what a predicted architecture is worth evaluating. Higher is better."""
+"""Acquisition functions: how much an architecture is worth evaluating. Higher is better."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def acquire(
         name: One of :data:`ACQUISITIONS`.
         mean: ``(n,)``.
         deviation: ``(n,)`` of at least 0, or None.
-        incumbent: What is to be improved, on the scale of the mean.
-        beta: Of ``ucb``.
-        rng: Of ``independent-thompson``.
+        incumbent: The value to improve on, on the scale of the mean.
+        beta: Weight of the deviation in ``ucb``.
+        rng: For ``independent-thompson``.
 
     Raises:
         UnknownName: There is no such function.

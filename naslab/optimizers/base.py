@@ -30,7 +30,7 @@ class Query(NamedTuple):
 
     Attributes:
         architecture: A valid architecture of the problem's space.
-        fidelity: One of the problem's fidelities; its default where None.
+        fidelity: One of the problem's fidelities; None for its default.
     """
 
     architecture: Architecture
@@ -57,14 +57,14 @@ class Optimizer(ABC):
 
 @dataclass(frozen=True)
 class Step:
-    """What one unit of a gradient search's work left.
+    """The result of one epoch of a gradient search.
 
     Attributes:
         architecture: What the search would return now.
         score: How good the search thinks it is; higher is better.
-        metrics: Such as losses and the entropy of the distribution over architectures.
-        watching: CPU seconds of the epoch that went into finding out ``architecture`` and ``score``: the search doesn't
-            need them, and isn't charged for them.
+        metrics: Numbers such as losses and the entropy of the distribution over architectures.
+        watching: CPU seconds of the epoch spent on ``architecture`` and ``score``. They are not charged, because the
+            search itself needs neither.
     """
 
     architecture: Architecture
@@ -76,11 +76,10 @@ class Step:
 class GradientSearch(Optimizer):
     """A strategy that learns from gradients through a supernet which it trains itself, an epoch at a time.
 
-    It is a state machine: :meth:`state` after an epoch, restored into a fresh search of the same specification, goes on
-    as if nothing had happened.
+    A fresh search of the same specification, given the :meth:`state` after an epoch, continues as if never interrupted.
 
     Attributes:
-        epochs: How many it plans to make; schedules span them.
+        epochs: Number of epochs planned; schedules span them.
     """
 
     epochs: int
@@ -99,16 +98,16 @@ class GradientSearch(Optimizer):
 
 
 class AskTell(Optimizer):
-    """A black-box strategy: it asks for evaluations and is told what they found.
+    """A black-box strategy: it asks for evaluations and is told their results.
 
-    An interrupted run is resumed by asking again and telling what was recorded, so what is asked may depend on the
-    problem, the generator and what was told, and on nothing else. Under a constraint an infeasible architecture may be
-    asked for: it is evaluated and charged, and never returned.
+    An interrupted run is resumed by asking again and telling what was recorded. What is asked may therefore depend on
+    the problem, the generator and what was told, and on nothing else. Under a constraint an infeasible architecture may
+    be asked for: it is evaluated and charged, but never returned.
 
     Attributes:
-        asking_seconds: The price of the last :meth:`ask`, for strategies that look at networks before they ask. A
-            clock that tables charge adds it to the evaluation's seconds: a stated price, so that a trace does not
-            depend on how fast it was made. A measured clock leaves it alone: there asking is measured.
+        asking_seconds: The price of the last :meth:`ask`, for strategies that look at networks before they ask. On a
+            recorded clock (a table's) it is added to the evaluation's seconds: a stated price, so that a trace does not
+            depend on the machine's speed. On a measured clock it is ignored: asking is measured there.
     """
 
     asking_seconds: float = 0.0
@@ -120,18 +119,18 @@ class AskTell(Optimizer):
 
     @abstractmethod
     def ask(self) -> Architecture | Query | None:
-        """What to evaluate next; None ends the run before its budget."""
+        """What to evaluate next; None ends the run before its budget is spent."""
 
     @abstractmethod
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
-        """What the evaluation of the last ask found. Its score may be any float, NaN and infinities included."""
+        """Receive the result of the last ask. Its score may be any float, NaN and infinities included."""
 
     def best(self) -> Architecture | None:
-        """The best feasible architecture told; among several fidelities the most thorough decides first."""
+        """The best feasible architecture told; a higher fidelity ranks above any lower one."""
         return self._incumbent
 
     def finalists(self) -> Sequence[Query]:
-        """What is evaluated once more when the budget is spent, uncharged and told to nobody, before :meth:`best`."""
+        """What is evaluated once more when the budget is spent, before :meth:`best`; neither charged nor told."""
         return ()
 
     def receive(self, query: Query, evaluation: Evaluation, feasible: bool) -> bool:
@@ -145,7 +144,7 @@ class AskTell(Optimizer):
         return better
 
     def rank(self, query: Query, evaluation: Evaluation, feasible: bool) -> bool:
-        """Note an evaluation without telling it; whether it is the new incumbent."""
+        """Note an evaluation without telling it; returns whether it is the new incumbent."""
         fidelities = self.problem.fidelities
         fidelity = self.problem.fidelity if query.fidelity is None else query.fidelity
         thoroughness = fidelities.index(fidelity) if fidelity in fidelities else 0

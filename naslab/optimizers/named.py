@@ -1,4 +1,4 @@
-"""Strategies that differ from another in their defaults alone."""
+"""Strategies that differ from others only in their defaults."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def named(**changed: Any) -> Callable[[Class], Class]:
 
 
 def _signature(strategy: type) -> inspect.Signature:
-    """Its own parameters, and in place of ``**options`` those of its base."""
+    """Its own parameters, with those of its base in place of ``**options``."""
     own = inspect.signature(strategy)
     last = list(own.parameters.values())[-1]
     if last.kind is not inspect.Parameter.VAR_KEYWORD:

@@ -19,7 +19,7 @@ from naslab.optimizers.base import AskTell
 from naslab.space import Architecture, Choice
 from naslab.tasks import Problem
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)  # or every run of a comparison announces its study
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # else every run of a comparison announces its study
 VALID_TRIES = 10
 
 
@@ -28,8 +28,8 @@ class OptunaOptimizer(AskTell):
 
     A choice among increasing numbers (a width) is an integer for Optuna, any other choice is categorical. Limits
     reach the sampler as Optuna's constraints: how far each is exceeded, relative to the limit. Combinations that the
-    space forbids are reported as failed and asked for again. Repeated architectures are evaluated and charged again.
-    A score that is not finite is reported as a failed trial.
+    space forbids are reported as failed, and Optuna is asked again. Repeated architectures are evaluated and charged
+    again. A score that is not finite is reported as a failed trial.
     """
 
     directions: Sequence[Literal["maximize", "minimize"]] = ("maximize",)
@@ -43,13 +43,13 @@ class OptunaOptimizer(AskTell):
     def ask(self) -> Architecture:
         for _ in range(VALID_TRIES):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # numerical chatter of the samplers' models
+                warnings.simplefilter("ignore")  # numerical warnings of the samplers' models
                 self._trial = self._study.ask(self._distributions)
             architecture = tuple(int(self._trial.params[choice.name]) for choice in self.space.choices)
             if self.space.is_valid(architecture):
                 return architecture
             self._study.tell(self._trial, state=TrialState.FAIL)
-        # The sampler has not learnt the rules: the space knows them.
+        # The sampler has not learnt the rules, but the space knows them.
         architecture = self.problem.sample(self.rng)
         names = [choice.name for choice in self.space.choices]
         self._study.enqueue_trial(dict(zip(names, architecture, strict=True)))
@@ -90,7 +90,7 @@ class OptunaTPE(OptunaOptimizer):
 
 
 class OptunaGP(OptunaOptimizer):
-    """Gaussian process with expected improvement (constrained where the problem is); about 0.1 s an ask.
+    """Gaussian process with expected improvement (constrained where the problem is); about 0.1 s per ask.
 
     Optuna's ``GPSampler``, which also models the noise of the evaluations.
 
@@ -108,8 +108,8 @@ class OptunaGP(OptunaOptimizer):
 class OptunaNSGAII(OptunaOptimizer):
     """Multi-objective evolution: the score against a cost, so that one run covers the trade-off.
 
-    Deb et al. 2002. Optuna's ``NSGAIISampler``. What the run returns is, as for every strategy, the feasible
-    architecture of the best score; its trace holds the front.
+    Deb et al. 2002. Optuna's ``NSGAIISampler``. As every strategy, it returns the feasible architecture
+    with the best score; its trace contains the Pareto front.
 
     Args:
         problem: The problem.

@@ -1,4 +1,4 @@
-"""Search under a learned predictor, a round at a time: BANANAS' loop, with any predictor in it."""
+"""Search guided by a learned predictor, in rounds: BANANAS' loop with any predictor."""
 
 from __future__ import annotations
 
@@ -21,45 +21,44 @@ from naslab.tasks import Problem
 
 CANDIDATES = ("mutation", "mutation-random", "random", "all")
 PATIENCE = 5
-"""So many times as many architectures as ``parents`` says are mutated where mutations are not new, as in BANANAS'
-code."""
+"""If mutations give too few new ones, this many times ``parents`` architectures are mutated, as in BANANAS' code."""
 TRIES = 1000
-"""Random draws until it is believed that nothing new is left."""
+"""After this many random draws, nothing new is assumed to be left."""
 
 
 class PredictorGuided(AskTell):
-    """Evaluates what a predictor, fitted to everything evaluated so far, finds most worth evaluating.
+    """A predictor, fitted to everything evaluated so far, chooses what to evaluate next.
 
     White, Neiswanger & Savani 2021, "BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture
-    Search", algorithm 1, with the predictor, the acquisition function and the candidates as parts that can be
-    exchanged: ``initial`` random architectures, then rounds: fit, propose candidates, evaluate the ``round`` best of
-    them. The predictor is fitted once in a round.
+    Search", algorithm 1; the predictor, the acquisition function and the candidates can be exchanged. It begins with
+    ``initial`` random architectures. Then each round fits the predictor once, proposes candidates and evaluates the
+    ``round`` best of them.
 
     *Candidates.* ``"mutation"``: the ``parents`` best architectures are mutated ``pool / parents`` times each, and if
-    that gives too few new ones, the next best, up to 5 x ``parents``. A mutation makes as many random moves as there
-    are successes in k trials of probability 1/k, at least one, for k choices (BANANAS' code changes each of
-    NAS-Bench-201's six with probability 1/4): moves keep to rules and limits. ``"random"``: ``pool`` random
+    that gives too few new ones, the next best, up to 5 x ``parents``. For k choices, a mutation makes as many
+    random moves as there are successes in k trials of probability 1/k, but at least one; moves keep rules and limits
+    (BANANAS' code changes each of NAS-Bench-201's six with probability 1/4). ``"random"``: ``pool`` random
     architectures. ``"mutation-random"``: half of the pool from each. ``"all"``: every architecture.
 
-    *Nothing is evaluated twice*, architectures with the same data flow (:meth:`SearchSpace.canonical`) included. Where
+    *Nothing is evaluated twice*, nor are two architectures of the same data flow (:meth:`SearchSpace.canonical`). Where
     candidates run out, random architectures take their place, and where these run out, the search ends. Equal values of
-    the acquisition are ordered at random. Under a constraint everything asked is feasible. Scores that are not finite
-    are not learned from; as long as scores are too few or all equal, architectures are drawn at random.
+    the acquisition are ordered at random. Under a constraint everything asked is feasible. The predictor ignores
+    scores that are not finite; as long as scores are too few or all equal, architectures are drawn at random.
 
-    *Expected improvement* is over the highest predicted mean of what was evaluated, which noise in the scores moves
-    less than the highest score. Deviations contain the noise of a training where the predictor's do.
+    *Expected improvement* is over the highest predicted mean of what was evaluated: noise in the scores changes it less
+    than the highest score. Deviations contain the noise of a training if the predictor's deviations do.
 
     *Warm start*: the initial architectures are the best of ``warm_up`` random ones by a zero-cost proxy (see
-    :mod:`naslab.optimizers.zero_cost` for what it sees and what that costs).
+    :mod:`naslab.optimizers.zero_cost` for what the proxy sees and costs).
 
-    Fitting and predicting are not charged on a clock that tables charge.
+    Fitting and predicting are not charged on a recorded clock.
 
     *Defaults* are naslab's own predictor without its trees, which take ten times as long to fit, and expected
-    improvement over mutations of the ten best, chosen between a few variants on seeds of nats-tss/cifar100,
+    improvement over mutations of the ten best, chosen from a few variants on seeds of nats-tss/cifar100,
     nats-tss/imagenet16-120, pocket-cell/mnist and pocket-mlp/segments; most variants did not differ clearly.
 
     Before anything is asked, the predictor is fitted to two invented scores, so that a space or a setting that it
-    refuses is said in time.
+    refuses is reported before the search.
 
     Args:
         problem: The problem.
@@ -71,9 +70,9 @@ class PredictorGuided(AskTell):
         round: Evaluations between two fits.
         pool: How many candidates, at most.
         parents: How many of the best are mutated.
-        beta: Of the acquisition ``ucb``.
-        warm_up: Random architectures that the initial ones are chosen from; 0 for no choice.
-        proxy: What chooses.
+        beta: Weight of the deviation in ``ucb``.
+        warm_up: Random architectures that the initial ones are chosen from; 0 for none.
+        proxy: Name of the proxy that chooses.
         batch: Rows that the proxy sees.
         score_seconds: Price of a score where time is not measured.
 
@@ -207,12 +206,12 @@ class PredictorGuided(AskTell):
         return (self.problem.sample(self.rng) for _ in range(count))
 
     def _new(self, architectures: Iterable[Architecture], count: int) -> list[Architecture]:
-        """The first ones whose data flow was not asked for; from now on it was."""
+        """The first ones whose data flow was not asked for; it now counts as asked for."""
         found: list[Architecture] = []
         if count < 1:
             return found
         for architecture in architectures:
-            if architecture in self._looked_at:  # keys take a millisecond
+            if architecture in self._looked_at:  # a key takes a millisecond
                 continue
             self._looked_at.add(architecture)
             key = self.space.canonical(architecture)
@@ -238,10 +237,11 @@ class PredictorGuided(AskTell):
 class BANANAS(PredictorGuided):
     """Independent Thompson sampling from an ensemble of perceptrons over path encodings (White et al. 2021).
 
-    Ten random architectures, then ten of a hundred mutations of the best architecture in each round: the defaults of
-    the authors' code (naszilla), as those of the predictor, which learns raw scores. Deviations are
-    :class:`PredictorGuided`'s (what a mutation is, no data flow twice; the authors' code compares strings of operations
-    on NAS-Bench-201, sets of paths on NAS-Bench-101) and :class:`naslab.evaluators.predictors.bananas.BANANAS`'.
+    Ten random architectures, then in each round ten of a hundred mutations of the best architecture. These are the
+    defaults of the authors' code (naszilla), as those of the predictor, which learns raw scores. Deviations: those of
+    :class:`PredictorGuided` (what a mutation is; no data flow twice, where the authors' code compares strings of
+    operations on NAS-Bench-201, sets of paths on NAS-Bench-101) and of
+    :class:`naslab.evaluators.predictors.bananas.BANANAS`.
     """
 
 
@@ -253,8 +253,8 @@ class NASBOWL(PredictorGuided):
     for NAS-Bench-201 (for NAS-Bench-101 half of their 200 are random: ``nasbowl[candidates=mutation-random]``).
 
     Deviations: the paper learns the logarithm of the error, which scores other than accuracies do not have
-    (``nasbowl[predictor=nasbowl[target=log-error]]``); an improvement is over the highest predicted mean, in the
-    authors' code over the observation there; a parent has as many tries as its share of the pool, not 50 more; and
+    (``nasbowl[predictor=nasbowl[target=log-error]]``); an improvement is over the highest predicted mean (in the
+    authors' code over the observation there); a parent has as many tries as its share of the pool, not 50 more; and
     those of :class:`PredictorGuided` and of :class:`naslab.evaluators.predictors.nasbowl.NASBOWL`.
     """
 
@@ -263,8 +263,8 @@ class NASBOWL(PredictorGuided):
 class TNASP(PredictorGuided):
     """Highest prediction of TNASP's Transformer (Lu et al. 2021).
 
-    The paper learns from a random sample once; what it reports of searches (on DARTS' and ProxylessNAS' spaces) comes
-    from weights shared by all architectures, and how candidates were proposed is not stated. In rounds, from mutations
-    of the best, as here, is our choice; so is no self-evolution, which needs evaluations set aside for it. The
-    predictor has no deviations, hence the mean.
+    The paper fits its predictor once, to a random sample. Its searches (on DARTS' and ProxylessNAS' spaces) use weights
+    shared by all architectures, and it does not state how candidates were proposed. Rounds of mutations of the best are
+    our choice; so is leaving out self-evolution, which needs evaluations set aside for it. The predictor has no
+    deviations, hence the mean.
     """

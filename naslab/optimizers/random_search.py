@@ -11,7 +11,7 @@ class RandomSearch(AskTell):
     """Uniform random architectures, drawn with replacement.
 
     Bergstra & Bengio 2012; the baseline of Li & Talwalkar 2019. As in the scripts of NAS-Bench-201 an architecture that
-    is drawn again is evaluated and charged again. Under a constraint the draw is uniform over the feasible.
+    is drawn again is evaluated and charged again. Under a constraint the draw is uniform over the feasible ones.
     """
 
     def ask(self) -> Architecture:

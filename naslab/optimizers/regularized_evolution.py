@@ -66,7 +66,7 @@ class RegularizedEvolution(AskTell):
         return self.problem.sample(self.rng)
 
     def child(self, parent: Architecture) -> Architecture:
-        """What a parent becomes."""
+        """The child of a parent."""
         return self.problem.mutate(parent, self.rng)
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:

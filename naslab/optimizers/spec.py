@@ -1,6 +1,6 @@
 """How an optimizer is named: ``name``, ``name[key=value,key=value]``, ``package.module:Class`` or ``./file.py:Class``.
 
-The written form is a variant's name, label and seed key.
+This text is the variant's name and label, and keys its seeds.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class OptimizerSpec:
 
         Raises:
             NaslabError: It refuses its hyperparameters or the problem.
-            PluginError: It breaks down.
+            PluginError: It raises anything else.
         """
         try:
             return self.factory(problem, rng, **self.options)
@@ -60,7 +60,7 @@ class OptimizerSpec:
             raise plugin_error(f"{self.label!r} can't be built", error, self.factory) from error
 
     def build_black_box(self, problem: Problem, rng: np.random.Generator) -> AskTell:
-        """A fresh optimizer that asks and is told.
+        """A fresh black-box optimizer.
 
         Raises:
             InvalidValue: It is a gradient search.
@@ -88,7 +88,7 @@ def optimizer_spec(name: str | type[Optimizer]) -> OptimizerSpec:
     """What a name stands for; see the module's documentation.
 
     Raises:
-        UnknownOptimizer, UnknownHyperparameter: With the nearest name.
+        UnknownOptimizer, UnknownHyperparameter: They give the nearest name.
         InvalidValue: The text is malformed, or a value has the wrong type.
         PluginError: A plug-in that can't be imported or does not implement the interface.
     """
@@ -105,7 +105,7 @@ def optimizer_spec(name: str | type[Optimizer]) -> OptimizerSpec:
 
 
 def plugin_error(what: str, error: BaseException, factory: Any) -> PluginError:
-    """A plug-in's failure in one line, with its own traceback shortened to its file as :attr:`details`."""
+    """A plug-in's failure in one line; :attr:`details` is its traceback, shortened to its own file."""
     try:
         file = inspect.getsourcefile(factory)
     except TypeError:
@@ -167,7 +167,7 @@ def _origin(name: str) -> str:
 def _module_from_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise PluginError(f"plug-in file {str(path)!r} does not exist")
-    # The name carries the path, so that two files of one name are two modules; workers import it again under the same.
+    # The path is in the module's name, so that two files of one name are two modules; workers use the same name.
     name = f"naslab_plugin_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]

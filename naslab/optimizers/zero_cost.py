@@ -4,10 +4,10 @@ Scores come from a zero-cost proxy, any of :data:`naslab.evaluators.zero_cost.ca
 problem's training rows. **Where a problem has no rows (NAS-Bench-201's), standard normal noise stands in for them**,
 with random labels.
 
-**What scoring costs.** On a measured clock (``TASK@live``) its CPU seconds, as everything else. On a clock that tables
-charge: ``score_seconds`` for every network that is scored, paid with the next evaluation; scores are kept, and nothing
-is paid twice. The default is 0, the protocol of the papers: Mellor et al. 2021 give AREA the same 12,000 s as evolution
-and report NASWOT's scoring apart (306.19 s for 1,000 cells: ``score_seconds=0.306`` charges that), Abdelfattah et al.
+**What scoring costs.** On a measured clock (``TASK@live``) it costs CPU seconds, as all else does. On a recorded clock
+(a table's) every network that is scored costs ``score_seconds``, charged with the next evaluation; scores are kept, and
+none is charged twice. The default is 0, as in the papers: Mellor et al. 2021 give AREA the same 12,000 s as evolution
+and report NASWOT's scoring apart (306.19 s for 1,000 cells: ``score_seconds=0.306`` charges that); Abdelfattah et al.
 2021 count trained models. No table has recorded such a price, and measured seconds would make traces differ from run to
 run.
 """
@@ -35,8 +35,8 @@ class Scores:
     """Scores of a problem's architectures, each computed once.
 
     A score depends on the run and on the architecture alone (initial weights are keyed by both), not on what was scored
-    before: a resumed run sees the same scores. An architecture that the proxy is not defined for (without a ReLU, where
-    codes of ReLUs are compared) has the worst score, unless it is defined for none that was scored.
+    before: a resumed run sees the same scores. An architecture that the proxy is not defined for (without a ReLU,
+    where codes of ReLUs are compared) has the worst score. If it is defined for none, that is an error.
 
     Args:
         problem: The problem.
@@ -47,7 +47,7 @@ class Scores:
 
     Raises:
         UnknownName: There is no such proxy.
-        InvalidValue, InvalidDataset: It can't be computed for this problem's rows, or the price is none.
+        InvalidValue, InvalidDataset: The proxy can't be computed for these rows, or the price is not allowed.
     """
 
     def __init__(self, problem: Problem, rng: np.random.Generator, proxy: str, batch: int, price: float) -> None:
@@ -97,16 +97,16 @@ class NASWOT(AskTell):
     """The best of N random architectures by the score of the untrained network; nothing is trained to find it.
 
     Mellor et al. 2021, "Neural Architecture Search without Training", algorithm 1. The winner is evaluated once, so
-    that the trace says what it is worth, and returned whatever that finds; then the search has ended. Among equal
-    scores the one drawn first wins. Deviation: a best score is looked for from minus infinity, not from 0, as other
-    proxies than the paper's may be negative. Scoring is not charged on a table's clock unless ``score_seconds`` says
-    so: see :mod:`naslab.optimizers.zero_cost`.
+    that the trace records its reward, and is returned whatever the result; then the search ends. Among equal scores the
+    one drawn first wins. Deviation: the best score starts from minus infinity, not from 0, because proxies other than
+    the paper's may be negative. Scoring is not charged on a recorded clock unless ``score_seconds`` says so: see
+    :mod:`naslab.optimizers.zero_cost`.
 
     Args:
         problem: The problem. Under a constraint feasible architectures are drawn.
         rng: Its generator.
         samples: N; the paper has 10, 100 and 1,000.
-        proxy: What scores.
+        proxy: The proxy's name.
         batch: Rows that it sees; 128 in the paper.
         score_seconds: Price of a score where time is not measured.
     """
@@ -141,28 +141,28 @@ class NASWOT(AskTell):
         self._told = True
 
     def best(self) -> Architecture | None:
-        """The winner; None before it was evaluated, as where the budget does not suffice for that."""
+        """The winner; None before it was evaluated, for example because the budget is too small."""
         return self._winner if self._told else None
 
 
 class ZeroCostEvolution(RegularizedEvolution):
     """Regularized evolution that looks at untrained networks first.
 
-    *Warm-up*: the initial population is the best of ``samples`` random architectures by score, each once, evaluated in
-    that order, so that the best is the oldest; random ones fill it up where the draws were too few different ones.
+    *Warm-up*: the initial population is the best of ``samples`` random architectures by score, each only once. They are
+    evaluated best first, so that the best is the oldest. If too few draws are different, random ones fill it up.
     *Move proposals*: with probability ``greedy`` a child is the best by score of ``proposals`` neighbours of its parent
-    (of all, where it has no more), else any neighbour. Abdelfattah et al. 2021, "Zero-Cost Proxies for Lightweight
+    (of all, if there are fewer), else a random neighbour. Abdelfattah et al. 2021, "Zero-Cost Proxies for Lightweight
     NAS"; the numbers (probability, order, population of 64, tournaments of 10 without replacement) are those of the
-    example in the authors' repository, which they say is not what the paper ran. Scoring is not charged on a table's
+    example in the authors' repository; they say that the paper did not run it. Scoring is not charged on a recorded
     clock unless ``score_seconds`` says so: see :mod:`naslab.optimizers.zero_cost`.
 
     Args:
         problem: The problem. Under a constraint only feasible architectures are scored.
         rng: Its generator.
-        proxy: What scores.
+        proxy: The proxy's name.
         samples: Random architectures of the warm-up, at least the population; 0 for none.
         proposals: Neighbours that are scored for a child; 1 for a plain mutation.
-        greedy: How often a child is the best of its proposals.
+        greedy: Probability that a child is the best of its proposals.
         batch: Rows that the proxy sees.
         score_seconds: Price of a score where time is not measured.
         population: As in regularized evolution.
@@ -189,7 +189,7 @@ class ZeroCostEvolution(RegularizedEvolution):
         if samples and samples < population:
             raise InvalidValue(f"samples={samples}: at least the population ({population}), or 0 for no warm-up")
         if proposals < 1 or not 0 <= greedy <= 1:
-            raise InvalidValue(f"proposals={proposals}, greedy={greedy}: at least 1, and a probability")
+            raise InvalidValue(f"proposals={proposals}, greedy={greedy}: at least 1, and a probability from 0 to 1")
         self.samples, self.proposals, self.greedy = samples, proposals, greedy
         self._scores = Scores(problem, rng, proxy, batch, score_seconds)
         self._waiting: deque[Architecture] | None = None if samples else deque()
@@ -224,10 +224,10 @@ class AREA(ZeroCostEvolution):
     """Assisted regularized evolution: the initial population is the best of a larger random sample by NASWOT's score.
 
     Mellor et al. 2021, algorithm 2; everything after the initial population is regularized evolution. The algorithm
-    keeps the best N of M, for NAS-Bench-201 the paper takes 10 of 20. It draws tournaments of 3 *without* replacement;
-    the scripts of NAS-Bench-201, whose evolution stands beside it in the paper's table, draw them *with*:
-    ``area[replacement=true]``. AREA's driver was never published: in which order the population is evaluated, and so
-    dies, is naslab's (best first).
+    keeps the best N of M; for NAS-Bench-201 the paper takes 10 of 20. AREA draws tournaments of 3 *without*
+    replacement. The paper's table compares it with the evolution of the NAS-Bench-201 scripts, which draw *with*
+    replacement: ``area[replacement=true]``. AREA's driver was never published: the order in which the population is
+    evaluated, and so dies, is naslab's (best first).
     """
 
 
@@ -238,7 +238,7 @@ class ZeroCostWarmUp(ZeroCostEvolution):
 
 @named(proposals=24)
 class ZeroCostMoves(ZeroCostEvolution):
-    """Regularized evolution whose child is the best of 24 neighbours by synflow three times in four.
+    """Regularized evolution whose child is, with probability 3/4, the best of 24 neighbours by synflow.
 
-    Abdelfattah et al. 2021; 24 are all neighbours of a cell of NAS-Bench-201.
+    Abdelfattah et al. 2021. A cell of NAS-Bench-201 has 24 neighbours in all.
     """

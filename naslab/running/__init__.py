@@ -1,7 +1,7 @@
 """Runs: the loops, their traces, comparisons of many runs and their results, output folders and worker processes.
 
-Here lives everything that happens between an optimizer, which knows a problem alone, and a folder of traces. What the
-results mean is the affair of :mod:`naslab.analysis`. Comparisons and results (:mod:`naslab.running.comparison`,
+This wing runs optimizers, which know only a problem, and writes folders of traces. What the results mean is decided in
+:mod:`naslab.analysis`. Comparisons and results (:mod:`naslab.running.comparison`,
 :mod:`naslab.running.results`) load pandas and are therefore imported from their files.
 """
 

@@ -54,7 +54,7 @@ class Comparison:
     constraint: Constraint
 
     def prepare(self) -> tuple[dict[str, Task], dict[str, OptimizerSpec]]:
-        """Build everything once, so that whatever is wrong is said before anything is written."""
+        """Build everything once, so that errors are reported before anything is written."""
         forget_tasks()
         tasks = {_id(t): constrained_task(t, self.constraint) for t in self.tasks}
         specs = {spec.label: spec for spec in map(optimizer_spec, self.optimizers)}
@@ -105,7 +105,7 @@ def compare(
         seeds: Number of runs of every optimizer on every task.
         workers: Processes to use. The traces do not depend on it.
         max: Limits on costs, ``{"params": 41153}``.
-        executor: Where to run instead, any :class:`concurrent.futures.Executor` that shares the file system.
+        executor: Runs them instead: any :class:`concurrent.futures.Executor` that shares the file system.
         progress: Called after every run.
 
     Raises:
@@ -192,12 +192,12 @@ def _jobs(comparison: Comparison, folder: Path, workers: int) -> list[_Job]:
 def _execute(
     jobs: Sequence[_Job], workers: int, executor: Executor | None, done: Callable[[int, list[dict[str, Any]]], None]
 ) -> None:
-    """Do the jobs; say of each, by its number, which runs are finished."""
+    """Do the jobs; ``done`` gets each job's number and its finished runs."""
     if executor is None and (workers == 1 or len(jobs) <= 1):
         for i, job in enumerate(jobs):
             done(i, _run_job(job))
         return
-    if executor is None:  # another executor may run threads, which need nothing to be sent
+    if executor is None:  # another executor may run threads, to which nothing is sent
         _check_sendable(jobs)
     do_in_processes(_run_job, {i: (job,) for i, job in enumerate(jobs)}, workers, done, executor=executor)
 

@@ -26,19 +26,19 @@ def run_gradient(
     checkpoint: Path | None,
     progress: Progress | None = None,
 ) -> Recorded:
-    """Epoch after epoch until the budget is spent or the search has ended.
+    """Train epoch after epoch until the budget is spent or the search has ended.
 
     An epoch that would end past the budget does not count. The trace holds for each epoch what the search would have
     returned then; what it returns in the end is in its last line. After a kill the epochs since the last checkpoint are
-    made again: the same ones.
+    made again, identically.
 
     Args:
-        task: The task; its reward is not asked.
+        task: The task; its reward is not used.
         search: Fresh, built from the task's problem.
         budget: In epochs, or in seconds on the task's clock.
         trace: Open; it may hold the beginning of this run.
         checkpoint: Where the state of the last epoch is kept, with the trace's header; None keeps none.
-        progress: Is told after every epoch how many are made and planned, and what the last one found.
+        progress: Called after every epoch with the epochs made and planned, and what the last one found.
 
     Raises:
         OutputError: The checkpoint belongs to another run.
@@ -117,7 +117,7 @@ def _save(state: dict[str, Any], path: Path, header: dict[str, Any], epoch: int)
 
 
 def _restored(search: GradientSearch, path: Path, header: dict[str, Any], known: int) -> int:
-    """Restore a search; how many epochs it has made. A checkpoint that is ahead of the trace is of no use: 0."""
+    """Restore a search; returns how many epochs it has made. A checkpoint ahead of the trace is not used: 0."""
     import torch
 
     try:

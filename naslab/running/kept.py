@@ -1,7 +1,7 @@
 """Results that are kept as they are made, so that nothing is computed twice: a file of JSON lines.
 
 A file serves one thing: a header line says which, then there is a line per piece of work, written by one call. A kill
-at any moment loses at most the line under way.
+at any moment loses at most the last line.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Kept:
     Args:
         path: The file; it may hold the beginning, or more than will be asked for. None: nothing is kept.
         header: What the results depend on, as JSON.
-        what: They are, for messages: ``"scores"``.
+        what: What they are, for messages: ``"scores"``.
 
     Attributes:
         header: The same, as read back from JSON.
@@ -61,7 +61,7 @@ class Kept:
             raise OutputError(f"{self.path}: {(error.strerror or str(error)).lower()}; what is in it is kept") from None
 
     def damaged(self) -> OutputError:
-        """What to say of a file that no run has written."""
+        """The error for a file that no run can have written."""
         return OutputError(f"{self.path} is damaged; delete it to compute these {self.what} again")
 
     def _read(self, path: Path) -> None:
@@ -77,7 +77,7 @@ class Kept:
                 os.truncate(path, len(whole))  # what a kill cut short
         except OSError as error:
             raise OutputError(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from None
-        except OutputError:  # a ValueError, too
+        except OutputError:  # which is a ValueError, too
             raise
         except (ValueError, TypeError, AttributeError):
             raise self.damaged() from None

@@ -56,9 +56,9 @@ def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.
 
     What the trace already holds is told again without being evaluated. An evaluation that would end past the budget
     does not count. Infeasible architectures are evaluated and charged. On a measured clock asking is charged, too: the
-    CPU seconds from the ask to the end of the evaluation. On a clock that tables charge it costs what the optimizer
-    states (:attr:`~naslab.optimizers.AskTell.asking_seconds`, mostly nothing). What the optimizer names as
-    finalists is then evaluated once more, uncharged; their scores are in the trace's last line.
+    CPU seconds from the ask to the end of the evaluation. On a recorded clock (a table's) it costs what the optimizer
+    states (:attr:`~naslab.optimizers.AskTell.asking_seconds`, usually 0). In the end the optimizer's finalists are
+    evaluated once more, uncharged; their scores are in the trace's last line.
 
     Args:
         task: The task.
@@ -69,7 +69,7 @@ def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.
 
     Raises:
         PluginError: The optimizer asks for (or returns) something that is no architecture of the space, or returns
-            one that exceeds a limit; or the evaluator charges a time that is no time.
+            one that exceeds a limit; or the evaluator charges a negative time or NaN.
         OutputError: The trace can't be written, or the optimizer does not repeat what is recorded in it.
     """
     recorded = trace.recorded
@@ -135,7 +135,7 @@ def _run(
 
 
 def second_worth(task: Task) -> float:
-    """What a second measured here is worth on the task's clock."""
+    """Seconds on the task's clock per second measured here."""
     if task.calibration is None:
         return 1.0
     from naslab.evaluators.calibration import speed
@@ -144,7 +144,7 @@ def second_worth(task: Task) -> float:
 
 
 def _architecture(given: object, task: Task, optimizer: AskTell, method: str) -> Architecture:
-    """What an optimizer returned, in Python's own integers (NumPy's are no JSON), if it is an architecture."""
+    """What an optimizer returned, in Python's integers (JSON can't hold NumPy's); refused if not an architecture."""
     space = task.problem.space
     if type(given) is tuple and space.is_valid(given):
         whole = tuple(map(int, given))
@@ -161,7 +161,7 @@ def _replay(
 ) -> tuple[int, float]:
     """Tell a fresh optimizer what is recorded; returns how many evaluations that is and what they cost.
 
-    Only an evaluator with a state has to evaluate again: that is how it gets it back.
+    Only an evaluator with a state evaluates again, to get its state back.
     """
     clock = 0.0
     for number, step in enumerate(recorded.steps):

@@ -1,4 +1,4 @@
-"""An output folder serves one thing, described in it as JSON, and one process at a time."""
+"""An output folder holds one thing, described in it as JSON, and serves one process at a time."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def check_folder(folder: Path, description: Mapping[str, Any], file: str, what: 
     Args:
         folder: It need not exist.
         description: What it is for, as JSON.
-        file: In the folder, where the description is.
-        what: It is, for messages, such as ``"comparison"``.
+        file: Name of the description's file in it.
+        what: What it holds, for messages, such as ``"comparison"``.
 
     Raises:
         OutputError: It holds something else, is damaged, or can't be read.
@@ -51,12 +51,12 @@ def check_folder(folder: Path, description: Mapping[str, Any], file: str, what: 
 
 @contextmanager
 def claimed_folder(folder: Path, description: Mapping[str, Any], file: str, what: str) -> Iterator[None]:
-    """Hold a folder for this process, and say in it what it is for; arguments as :func:`check_folder`.
+    """Lock a folder for this process, and write its description into it; arguments as of :func:`check_folder`.
 
     Raises:
-        OutputError: As there; or another process holds it, or it can't be written.
+        OutputError: As there; or another process has locked it, or it can't be written.
     """
-    check_folder(folder, description, file, what)  # before the lock, so that a folder of somebody else's is not touched
+    check_folder(folder, description, file, what)  # before the lock, so that a folder for another use is not touched
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)

@@ -32,7 +32,7 @@ class SearchResult:
         task: Its task id.
         architecture: The best feasible architecture, or None if there was none.
         name: The architecture in the space's official notation.
-        score: The reward it was chosen for, or last had; None without an architecture, or where it was never evaluated.
+        score: The reward it was chosen for, else its last one; None without an architecture, or if never evaluated.
         truth: What the task's truth says about it: its ``metric``, in its ``unit``.
         trace: Everything that was evaluated.
     """
@@ -67,13 +67,13 @@ def search(
         max: Limits on costs.
         out: A folder for the trace ``<task>/<optimizer>/<seed>.jsonl``; resumed where it holds the beginning of this
             run.
-        progress: Is told after every epoch of a gradient search how many are made and planned, and what it found.
+        progress: Called after every epoch of a gradient search with the epochs made and planned, and what it found.
     """
     if not isinstance(seed, int) or seed < 0:
         raise InvalidValue(f"seed {seed!r}: give a whole number of at least 0")
     constraint, spec = Constraint.parse(max), optimizer_spec(optimizer)
     prepared = constrained_task(task, constraint)
-    check_budget(spec, Budget.parse(budget))  # this and the next refuse what is wrong before anything is written
+    check_budget(spec, Budget.parse(budget))  # this and the next line refuse errors before anything is written
     spec.build(prepared.problem, np.random.default_rng(0))
     path = None if out is None else trace_path(Path(out), prepared.id, spec.label, seed)
     recorded = run_one(prepared, spec, seed, Budget.parse(budget), path, progress)
@@ -93,7 +93,7 @@ def search(
 
 
 def default_budget(spec: OptimizerSpec) -> str:
-    """100 evaluations; of a gradient search all the epochs that it plans, and as many again where it may go back."""
+    """100 evaluations; for a gradient search all epochs that it plans, twice as many if it may go back."""
     if spec.unit != "epochs":
         return "100"
     settings = spec.describe()["hyperparameters"]
@@ -170,7 +170,7 @@ def _named_task(task_id: str, constraint: Constraint) -> Task:
 
 @cache
 def _machine() -> str:
-    """What measured seconds are seconds of; a run goes on only where its seconds mean the same."""
+    """The machine on which seconds are measured; a run is resumed only where its seconds mean the same."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():  # Linux, where platform.processor() is often empty

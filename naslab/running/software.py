@@ -1,4 +1,4 @@
-"""What numbers depend on beside their inputs: versions of software."""
+"""What numbers depend on besides their inputs: versions of software."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 
 
 def versions(*names: str) -> dict[str, str]:
-    """Of each distribution the version that is installed, in this order; ``"python"`` is the interpreter."""
+    """The installed version of each distribution, in this order; ``"python"`` is the interpreter."""
     return {name: _version(name) for name in names}
 
 

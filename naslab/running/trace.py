@@ -1,7 +1,7 @@
 """Traces: one append-only JSONL file per run.
 
 The first line is the header (the run's whole specification), then one line per evaluation, then a closing line with the
-result. Every line is written by one unbuffered call, so that a kill at any moment loses at most the line under way. A
+result. Every line is written by one unbuffered call, so that a kill at any moment loses at most the last line. A
 trace holds nothing that differs between two runs of one specification: measured times go into ``<trace>.seconds``
 beside it, one number per evaluation.
 """
@@ -140,7 +140,7 @@ class Trace:
         if not whole:
             self._write(self._file, _line(header))
         if self._measured:
-            # Seconds of an evaluation whose own line was lost, or a line cut short.
+            # Drop the seconds of an evaluation whose own line was lost, and a line cut short.
             lines = _side(path).read_bytes().splitlines(keepends=True)[: len(self.recorded.steps)]
             os.ftruncate(self._side, sum(map(len, lines)))
 
@@ -191,7 +191,7 @@ def parse(content: bytes, path: Path, seconds: list[float] | None = None) -> Rec
 
 
 def trace_path(folder: Path, task_id: str, label: str, seed: int) -> Path:
-    """Where a run's trace lies. Names stay readable; one that no file can bear gets a hash."""
+    """The path of a run's trace. Names stay readable; one that can't be a file's name gets a hash."""
     return folder / "runs" / _file_name(task_id) / _file_name(label) / f"{seed}.jsonl"
 
 
@@ -212,7 +212,7 @@ def differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
                 return f"{key}: {differences(before, now)}"
             if isinstance(before, list) and isinstance(now, list):
                 for old, new in zip(before, now, strict=False):
-                    if old != new and _name(old) == _name(new):  # one optimizer, otherwise defined
+                    if old != new and _name(old) == _name(new):  # the same optimizer, defined differently
                         return f"{key}: {_name(old)}: {differences(old, new)}"
                 before, now = [*map(_name, before)], [*map(_name, now)]
             return f"{key} was {json.dumps(before)} there and is {json.dumps(now)} now"

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from naslab.errors import WorkerDied
 
 Progress: TypeAlias = Callable[[int, int, str], None]
-"""Is told what is done, how much there is in all, and what was done last."""
+"""Called with the amount done, the total, and what was done last."""
 
 
 def do_in_processes(
@@ -33,18 +33,18 @@ def do_in_processes(
     """Call a function once for each piece of work.
 
     Processes are fresh: a forked one would inherit threads and locks of PyTorch and of the caller. When anything goes
-    wrong, work that waits is dropped, and processes of our own are ended.
+    wrong, waiting work is dropped, and the processes started here are ended.
 
     Args:
         function: What is done; at the top level of a module.
-        work: Its arguments, by a key.
+        work: Arguments of each piece, by a key.
         workers: Processes.
         done: Is called here with the key and the result of each, as they come.
         begin: What each process does first.
-        begin_with: Its arguments.
+        begin_with: Arguments of ``begin``.
         environment: Variables that processes start with.
-        executor: Where to work instead. It shall have what `begin` and `environment` would give it.
-        what: Is done, for the message: ``"scoring by 'synflow'"``.
+        executor: Works instead; it must already have what `begin` and `environment` would set up.
+        what: What is done, for the message: ``"scoring by 'synflow'"``.
 
     Raises:
         WorkerDied: A process ended unexpectedly.
@@ -76,9 +76,9 @@ def do_in_processes(
 
 
 def start_worker(begin: Callable[..., None] | None = None, begin_with: tuple[Any, ...] = ()) -> None:
-    """For an executor's ``initializer``: leave Ctrl-C to the parent, and end when that ends, however it ends.
+    """For an executor's ``initializer``: leave Ctrl-C to the parent, and end when the parent ends, however it ends.
 
-    A worker of a killed process would otherwise wait for work for ever. It may end at any moment.
+    A worker of a killed process would otherwise wait for work for ever. A worker may end at any moment.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -88,7 +88,7 @@ def start_worker(begin: Callable[..., None] | None = None, begin_with: tuple[Any
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits while workers are started: they inherit the mask, and would else die of it with a traceback."""
+    """Ctrl-C waits while workers are started: they inherit the mask; otherwise it would end them with a traceback."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

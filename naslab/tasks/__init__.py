@@ -1,8 +1,8 @@
-"""What is searched: a problem is all that an optimizer may see; a task adds what a search pays for, and the truth.
+"""What is searched: a problem is all that an optimizer may see; a task adds a reward that costs time, and the truth.
 
-Here lives who may know what: test rows and the truth are a task's, never a problem's. How something is judged is an
-evaluator's affair, how a search is run that of :mod:`naslab.running`. What needs PyTorch (:mod:`naslab.tasks.rewards`)
-is imported when it is asked for.
+Test rows and the truth belong to a task, never to a problem. Evaluators decide how something is judged, and
+:mod:`naslab.running` how a search is run. What needs PyTorch (:mod:`naslab.tasks.rewards`) is imported when it
+is used.
 """
 
 from naslab.tasks.base import Task

@@ -32,10 +32,10 @@ class Task:
         direction: ``"max"`` where a higher truth is better, ``"min"`` where a lower one is.
         source: What identifies the data, for the header of a trace (a table's hash).
         test: Test rows, where the task has any. Never shown to a search.
-        calibration: Seconds that the fixed training of :mod:`naslab.evaluators.calibration` took on the machine whose
-            clock the task's recorded seconds are; None where nobody recorded them.
+        calibration: Seconds that the fixed training of :mod:`naslab.evaluators.calibration` took on the machine where
+            the task's seconds were recorded; None where they are not known.
         recipe: How the architectures of the truth were trained, where it is known.
-        training_objective: What networks that are trained here learn, and are scored by.
+        training_objective: The loss and the metric of networks that are trained on this task.
     """
 
     id: str
@@ -56,7 +56,7 @@ class Task:
 
         Raises:
             UnknownMetric: A cost that the task does not have.
-            InvalidValue: A limit that no architecture meets (found out where the space can be enumerated).
+            InvalidValue: A limit that no architecture meets (checked where the space can be enumerated).
         """
         problem = dataclasses.replace(self.problem, constraint=constraint)
         if constraint.limits and problem.space.size <= ENUMERABLE:
@@ -76,7 +76,7 @@ class Task:
 
     @cached_property
     def optimum(self) -> float | None:
-        """The best truth of any feasible architecture, where the truth is a table."""
+        """The best truth of any feasible architecture; None where the truth is not a table."""
         values = getattr(self.truth, "values", None)
         if not isinstance(values, Mapping):
             return None

@@ -46,6 +46,6 @@ class Budget:
         return cls(amount, unit)
 
     def __str__(self) -> str:
-        # Exact: what is written is what a resumed comparison is compared with.
+        # Exact, because a resumed comparison is checked against this text.
         amount = int(self.amount) if self.amount == int(self.amount) else self.amount
         return f"{amount}" if self.unit == "evaluations" else f"{amount}{self.unit}"

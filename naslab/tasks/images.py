@@ -1,4 +1,4 @@
-"""Images for tasks whose tables come without: a folder of CIFAR makes them trainable."""
+"""Images for tasks whose tables have none: a folder of CIFAR makes them trainable."""
 
 from __future__ import annotations
 

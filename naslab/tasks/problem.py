@@ -99,7 +99,7 @@ class Problem:
         constraint: Limits on costs.
         fidelities: What :class:`~naslab.optimizers.Query` may ask for, least thorough first; empty where there
             is no choice.
-        fidelity: What is meant where a query states none.
+        fidelity: The fidelity of a query that states none.
         measured: Costs that were measured for every architecture, by name.
         additive: Costs that are sums of tables, such as a fitted latency (:mod:`naslab.feasibility.additive`), by name.
         train: Training rows, where the task has any; loaded when they are first looked at.

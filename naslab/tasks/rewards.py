@@ -1,4 +1,4 @@
-"""Tasks whose reward is not looked up but trained, here and now: ``<task>@live`` and ``<task>@shared``."""
+"""Tasks whose reward comes from training networks, not from a table: ``<task>@live`` and ``<task>@shared``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def live(task: Task, recipe: Recipe | None = None) -> Task:
 
 
 def shared(task: Task, recipe: Recipe | None = None) -> Task:
-    """The same problem and the same truth, but an evaluation is a step of weights that all architectures share.
+    """The same problem and the same truth, but an evaluation is a training step of shared weights.
 
     See :class:`naslab.evaluators.one_shot.OneShot`. Seconds are measured, as those of :func:`live`.
 
@@ -53,7 +53,7 @@ def shared(task: Task, recipe: Recipe | None = None) -> Task:
 
 @dataclass(frozen=True)
 class _Reward:
-    """Makes the evaluator of a run, which nothing else shares."""
+    """Makes an evaluator for each run; none is shared."""
 
     kind: type[TrainingEvaluator] | type[OneShot]
     problem: Problem

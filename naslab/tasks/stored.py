@@ -87,7 +87,7 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
 def task(task_id: str) -> Task:
     """The task of this id, such as ``"nasbench201/cifar10"``: a registered one, or one of a stored table.
 
-    With ``@mode`` after it, such as ``"pocket-mlp/mnist@shared"``, its reward is found in another way: see the
+    With ``@mode`` after it, such as ``"pocket-mlp/mnist@shared"``, the reward is computed in another way: see the
     entry-point group ``naslab.rewards``.
 
     Raises:

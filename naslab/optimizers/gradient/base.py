@@ -1,4 +1,4 @@
-"""What the parts of a search by gradients see of it: shared weights, a distribution over architectures, batches."""
+"""What the parts of a gradient search see of the search: shared weights, a distribution over architectures, batches."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from naslab.space import Architecture
 
 
 class SharedWeightsSearch(GradientSearch):
-    """Shared weights and a distribution over architectures, which can be asked, drawn from, and set back.
+    """Shared weights and a distribution over architectures, to score, draw from, and set back.
 
     Attributes:
-        epoch: How many are made.
+        epoch: Number of epochs made.
         ended: Whether the search is over before its last epoch.
         learning_rate: Of the weights at the start.
         weight_decay: Of the weights.
         affine: Whether batch normalisations have weights.
-        partial: One in how many channels passes through a choice.
+        partial: K: one in K channels passes through a choice.
         model: The supernet and its logits.
         ranking: Judges architectures by the shared weights.
         train_batches: Batches of training rows.
         held_batches: Batches of validation rows.
         weight_optimizer: Of the weights.
         optimizer: Of the logits.
-        noise: For what parts draw.
+        noise: For what the parts draw.
         ending: Seed of what is drawn when an architecture is derived.
     """
 
@@ -75,7 +75,7 @@ class SharedWeightsSearch(GradientSearch):
         return self.model.entropy()
 
     def learnt(self) -> dict[str, Any]:
-        """A copy of what training has made of weights and logits, their optimisers included, and the epoch."""
+        """A copy of the trained weights and logits, of the states of their optimisers, and of the epoch."""
         return copy.deepcopy(
             {
                 "epoch": self.epoch,

@@ -1,4 +1,4 @@
-"""How sharply the validation loss is bent in the architecture's logits."""
+"""The curvature of the validation loss in the architecture's logits."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def curvature_of(search: SharedWeightsSearch) -> Curvature:
 class Curvature:
     """The dominant eigenvalue of the Hessian of the validation loss of the mixture in the logits.
 
-    RobustDARTS (Zela et al. 2020, section 4): it grows when DARTS is about to collapse. Hessian times vector by
-    differentiating twice; the largest eigenvalue of the symmetric matrix by Lanczos' method (scipy), of small ones by
-    a symmetric solver.
+    RobustDARTS (Zela et al. 2020, section 4): it grows when DARTS is about to collapse. Hessian times vector comes
+    from differentiating twice, the largest eigenvalue from Lanczos' method (scipy), or for small matrices from a
+    symmetric solver.
 
     Args:
         plain: A supernet of the same space and settings as the one trained, in mixed form, that can be differentiated
-            twice (``fast=False``); it lends its form, not its weights.
+            twice (``fast=False``); only its structure is used, not its weights.
     """
 
     def __init__(self, plain: Supernet) -> None:
@@ -50,7 +50,7 @@ class Curvature:
         """The largest eigenvalue on one batch, in training mode; running statistics stay what they were.
 
         Args:
-            model: Whose weights and logits count.
+            model: Its weights and logits are used.
             batch: Validation rows.
             start: ``(sum K,)``: where Lanczos' method begins.
         """

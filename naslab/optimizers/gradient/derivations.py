@@ -1,4 +1,4 @@
-"""From a distribution over architectures to one of them."""
+"""From a distribution over architectures to one architecture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POPULATION, PARENTS, GENERATIONS, MUTATED, CHANGE = 50, 10, 20, 25, 0.1
 
 
 class Derivation(ABC):
-    """How a search ends. What it draws is drawn from a generator of its own: asking must not change the search."""
+    """How the result of a search is derived. Draws use a separate generator, so that the search is not changed."""
 
     @abstractmethod
     def derive(self, search: SharedWeightsSearch, *, final: bool) -> Architecture:
@@ -28,15 +28,15 @@ class Derivation(ABC):
 
         Args:
             search: As it is now.
-            final: Whether this is the end, where more may be spent on it than after every epoch.
+            final: Whether the search has ended; then more may be spent on it.
         """
 
 
 class Argmax(Derivation):
-    """The most probable architecture: of each choice the most probable option.
+    """The most probable architecture: the most probable option of each choice.
 
-    A space may have a way of its own (``discretise``), such as DARTS' two strongest inputs per node. Where that breaks
-    a limit or a rule, it is the most probable architecture that keeps them.
+    A space may have a rule of its own (``discretise``), such as DARTS' two strongest inputs per node. If that breaks
+    a limit or a rule, the result is the most probable architecture that keeps them.
     """
 
     def derive(self, search: SharedWeightsSearch, *, final: bool) -> Architecture:
@@ -55,13 +55,13 @@ class Argmax(Derivation):
 
 
 class SampleAndRank(Derivation):
-    """Of 100 feasible draws the best with the shared weights, on all validation rows; of ten, before the end."""
+    """The best of 100 feasible draws, by the shared weights on all validation rows; before the end, of ten draws."""
 
     def derive(self, search: SharedWeightsSearch, *, final: bool) -> Architecture:
         return self.ranked(search, SAMPLES if final else BETWEEN)[0]
 
     def ranked(self, search: SharedWeightsSearch, count: int) -> list[Architecture]:
-        """Different ones of so many draws, the best first."""
+        """The distinct ones of ``count`` draws, the best first."""
         distinct = sorted(set(self.candidates(search, count)))
         return sorted(distinct, key=search.score, reverse=True)
 
@@ -71,14 +71,14 @@ class SampleAndRank(Derivation):
 
 
 class TopAndRank(SampleAndRank):
-    """Of the 100 most probable feasible ones the best with the shared weights (SETN); of ten, before the end."""
+    """The best, by the shared weights, of the 100 most probable feasible ones (SETN); before the end, of ten."""
 
     def candidates(self, search: SharedWeightsSearch, count: int) -> Sequence[Architecture]:
         return search.feasible.top(search.logits(), count)
 
 
 class Evolution(SampleAndRank):
-    """Evolution over the shared weights (SPOS; Guo et al. 2020, algorithm 1); ten draws, before the end.
+    """Evolution over the shared weights (SPOS; Guo et al. 2020, algorithm 1); before the end, the best of ten draws.
 
     20 generations of 50: 25 crossovers of two of the ten best so far, and 25 mutations of one of them that draw each
     choice anew with probability 0.1. What breaks a limit or a rule is made again.
@@ -130,7 +130,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _crossed(search: SharedWeightsSearch, parents: list[Architecture], rng: np.random.Generator) -> Architecture:
-    """Each choice from one of two of the best."""
+    """Each choice from one of two parents among the best."""
 
     def made() -> Architecture:
         one, other = (parents[int(rng.integers(len(parents)))] for _ in range(2))
@@ -153,7 +153,7 @@ def _mutated(search: SharedWeightsSearch, parents: list[Architecture], rng: np.r
 
 
 def _kept(search: SharedWeightsSearch, made: Callable[[], Architecture], rng: np.random.Generator) -> Architecture:
-    """The first that keeps limits and rules; should a hundred not, a feasible draw."""
+    """The first that keeps limits and rules; if none of a hundred does, a feasible draw."""
     for _ in range(100):
         child = made()
         if search.space.is_valid(child) and search.problem.is_feasible(child):

@@ -52,7 +52,7 @@ class Controller(nn.Module):
                 parameter.uniform_(-INITIAL, INITIAL, generator=generator)
 
     def forward(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw so many architectures.
+        """Draw ``count`` architectures.
 
         Returns:
             ``(count, choices)`` option indices, and ``(count,)`` each: log-probabilities, and the entropies of the
@@ -77,22 +77,22 @@ class Controller(nn.Module):
 class ENAS(OneShotSearch):
     """ENAS (Pham et al. 2018) with the settings of the NAS-Bench-201 script.
 
-    An epoch trains the shared weights on paths that the controller draws, cosine schedule with restarts every ten
-    epochs, and then the controller by REINFORCE: 50 steps of Adam (rate 0.001, betas 0 and 0.999, epsilon 0.001) on 20
-    draws each, each draw's accuracy on one validation batch, as in ranking, plus 1e-4 times its entropy; a baseline of
-    decay 0.99, which begins with the first reward; gradients clipped at norm 5. In the end the best of 100 draws is
-    returned.
+    An epoch trains the shared weights on paths that the controller draws (cosine schedule with restarts every ten
+    epochs), and then the controller by REINFORCE: 50 steps of Adam (rate 0.001, betas 0 and 0.999, epsilon 0.001) on 20
+    draws each. The reward of a draw is its accuracy on one validation batch, as in ranking, plus 1e-4 times
+    its entropy. The baseline has decay 0.99 and begins with the first reward; gradients are clipped at norm 5. In the
+    end the best of 100 draws is returned.
 
-    Deviations: the baseline moves with every draw (the script's stays for an epoch and begins with none); the
-    controller's draws are made together, and each has a batch of its own. ``update`` and ``relaxation`` have nothing to
-    say here. Draws that break a limit are not returned; those that break a rule of the space are drawn again, and teach
-    the controller nothing.
+    Deviations: the baseline moves with every draw (the script's is constant for an epoch and absent at first); the
+    controller's draws are made together, and each has a batch of its own. ``update`` and ``relaxation`` have no effect
+    here. Draws that break a limit are not returned; those that break a rule of the space are drawn again, and teach the
+    controller nothing.
 
     Args:
         problem: With rows to train on.
         rng: Its generator.
-        controller_steps: Of the controller in every epoch. The script's 50 come after hundreds of steps of the weights;
-            small data has fewer.
+        controller_steps: Steps of the controller in an epoch. The script's 50 come after hundreds of steps of the
+            weights; small data has fewer.
         options: As of :class:`~naslab.optimizers.gradient.search.OneShotSearch`.
     """
 
@@ -156,7 +156,7 @@ class ENAS(OneShotSearch):
         return kept or super().draws(count, rng)
 
     def logits(self) -> list[np.ndarray]:
-        """Of every choice, those of its share among many draws: what an argmax can be taken of."""
+        """For every choice, logits of its options' shares among many draws, for an argmax."""
         drawn = np.array(self._sample(1000))
         sizes = self.space.sizes
         shares = [np.bincount(column, minlength=size) for column, size in zip(drawn.T, sizes, strict=True)]

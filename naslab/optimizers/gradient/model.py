@@ -20,7 +20,7 @@ class Model:
     """A supernet's weights and a distribution over its architectures.
 
     Attributes:
-        supernet: The weights, in its mixed form.
+        supernet: The shared weights, in mixed form.
         logits: One ``(K,)`` per choice, normal noise of 0.001 to begin with.
         edge_logits: For each node that several choices lead to, the logits of their edges (PC-DARTS' edge
             normalisation); empty without.
@@ -51,7 +51,7 @@ class Model:
         return [torch.softmax(logits, dim=0) for logits in self.logits]
 
     def edge_weights(self) -> dict[str, Tensor] | None:
-        """By choice the weight of its edge among those that lead to the same node."""
+        """Per choice, the weight of its edge among those that lead to the same node."""
         if not self._groups:
             return None
         shares = [torch.softmax(logits, dim=0) for logits in self.edge_logits]
@@ -66,20 +66,20 @@ class Model:
         form: Form,
         edges: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
-        """The cross-entropies of what is run, added up."""
+        """The sum of the cross-entropies of all that is run."""
         view = self.supernet.view(form)
         losses = [functional.cross_entropy(view(x, each, edges), y) for each in decisions]
         return torch.stack(losses).sum() if len(losses) > 1 else losses[0]
 
     def entropy(self) -> float:
-        """Of the distribution over architectures, in nats: choices are independent."""
+        """Of the distribution over architectures, in nats; choices are independent."""
         with torch.no_grad():
             return float(sum(-(p * p.clamp_min(1e-30).log()).sum() for p in self.probabilities()))
 
 
 @contextmanager
 def unmoved_statistics(module: nn.Module) -> Iterator[None]:
-    """What runs within it may move running statistics; afterwards they are what they were."""
+    """Running statistics may change inside; afterwards they are restored."""
     kept = [(buffer, buffer.clone()) for buffer in module.buffers()]
     try:
         yield
@@ -91,7 +91,7 @@ def unmoved_statistics(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def nothing_dropped(supernet: Supernet) -> Iterator[None]:
-    """Within it paths run whole; afterwards they are dropped as before."""
+    """Inside, no path is dropped; afterwards paths are dropped as before."""
     if supernet.drop_path is None:
         yield
         return
@@ -106,8 +106,8 @@ def nothing_dropped(supernet: Supernet) -> Iterator[None]:
 def arriving(space: SearchSpace) -> list[list[str]]:
     """The choices whose edges lead to the same node, for every node that several lead to.
 
-    An edge that several choices decide goes by the first of them, and a choice by the first of its edges: cells that
-    repeat share their choices.
+    An edge that several choices decide counts for the first of them, and a choice on several edges (of repeated cells)
+    for the first of these.
     """
     groups: dict[object, list[str]] = {}
     seen: set[str] = set()

@@ -14,13 +14,13 @@ ADDED = ("params", "macs", "activation_bytes")
 
 
 class ExpectedCost:
-    """``E[cost] / largest`` under independent choices, exactly: each table of the cost model against its choices.
+    """``E[cost] / largest`` under independent choices, exactly: the expectations of the cost model's tables, added up.
 
     On a space of independent edges that is the sum over edges of ``softmax(alpha) . FLOPs(op)`` over the largest
     (FLOPs-regularised DARTS; the expected latency of ProxylessNAS and FBNet has the same form).
 
     Args:
-        space: Its cost model is asked.
+        space: Its cost model is used.
         metric: ``"params"``, ``"macs"`` or ``"activation_bytes"``.
 
     Raises:
@@ -33,7 +33,7 @@ class ExpectedCost:
         factors = space.cost_model.factors[metric]
         largest = float(sum(factor.table.max() for factor in factors))
         if largest <= 0:
-            raise InvalidValue(f"every architecture of {space.name!r} has {metric} 0: a penalty on it says nothing")
+            raise InvalidValue(f"every architecture of {space.name!r} has {metric} 0: a penalty on it has no effect")
         self._tables = [(factor.scope, torch.as_tensor(factor.table / largest)) for factor in factors]
 
     def __call__(self, probabilities: Sequence[Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Noise on the probabilities while the weights are trained, so that they do well around them, too.
+"""Noise on the probabilities while the weights are trained, so that the weights suit nearby ones, too.
 
 SmoothDARTS (Chen & Hsieh 2020) flattens the loss over the architecture's weights. Here any relaxation can be trained
 like that: probabilities are perturbed before they are made discrete.
@@ -47,7 +47,7 @@ class Perturbation(ABC):
 
 
 class NoPerturbation(Perturbation):
-    """As they are."""
+    """Nothing is changed."""
 
     def perturbed(self, probabilities: Sequence[Tensor], loss: Loss, generator: torch.Generator) -> list[Tensor]:
         return [p.detach() for p in probabilities]
@@ -56,7 +56,7 @@ class NoPerturbation(Perturbation):
 class RandomPerturbation(Perturbation):
     """Uniform noise (SDARTS-RS): ``p + U(-radius, radius)``, cut to [0, 1] and divided by its sum.
 
-    Where nothing is left of it, all goes to the largest (the released code).
+    If the sum is zero, the largest gets probability one (the released code).
     """
 
     def perturbed(self, probabilities: Sequence[Tensor], loss: Loss, generator: torch.Generator) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""How good shared weights say that an architecture is."""
+"""How good an architecture is by the shared weights."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ class Ranking:
     Args:
         supernet: The shared weights.
         rows: Images or features, and labels, to score on.
-        train: Those that weights are trained on, for recalibration.
-        statistics: By which batch normalisations normalise. ``"batch"``: those of the rows scored, as in NATS-Bench.
-            ``"running"``: the averages that training left, which mix all architectures. ``"recalibrated"``: for each
-            architecture anew, from (the first 4,096 of) the training rows, as in SPOS (Guo et al. 2020, section 3.4).
+        train: The same of the training rows, for recalibration.
+        statistics: Which ones batch normalisations use. ``"batch"``: those of the rows scored, as in NATS-Bench.
+            ``"running"``: the averages that training left, which mix all architectures. ``"recalibrated"``: computed
+            for each architecture from the training rows (at most the first 4,096), as in SPOS (Guo et al. 2020,
+            section 3.4).
 
     Raises:
         UnknownName: There are no such statistics.
@@ -59,7 +60,7 @@ class Ranking:
         return 100.0 * right / len(y)
 
     def paths(self) -> Supernet:
-        """The single paths as they are scored; recalibrating is the caller's."""
+        """The single paths as they are scored; the caller recalibrates."""
         return self._paths(training=self.statistics == "batch")
 
     def _paths(self, *, training: bool) -> Supernet:

@@ -2,7 +2,7 @@
 
 Probabilities are one tensor ``(K,)`` per choice. A relaxation turns them into decisions of
 :mod:`naslab.compiler.decisions`, through which gradients flow back to the probabilities where the method says so. How
-probabilities follow from the logits, and whether they are perturbed on the way, is not its affair.
+probabilities follow from the logits, and whether they are perturbed on the way, is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Relaxation(ABC):
 
     Attributes:
         form: Of the supernet that it is written for.
-        weighs: Whether it decides by weights, most of which may be zero.
+        weighs: Whether its decisions are weights, most of which may be zero.
         differentiable: Whether gradients reach the probabilities.
-        ruled: A space whose rules tie choices to each other: single paths keep them, where they are not drawn from
-            probabilities.
+        ruled: A space whose rules tie choices to each other, or None. Single paths that are not drawn from
+            probabilities keep these rules.
     """
 
     form: Form = "mixed"
@@ -42,7 +42,7 @@ class Relaxation(ABC):
     progress = 0.0
 
     def use_tensors(self) -> None:
-        """Decide by whole weight vectors, where paths can't be left out: a width needs an index or all weights."""
+        """Decide by whole weight vectors, for spaces with widths: a width needs an index or all weights."""
         if self.weighs:
             self.form = "mixed"
 
@@ -52,10 +52,10 @@ class Relaxation(ABC):
 
     @abstractmethod
     def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
-        """What is run in one step: mostly one set of decisions; the losses of several are added up."""
+        """What is run in one step: usually one set of decisions; the losses of several are added up."""
 
     def corrected(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> list[Tensor]:
-        """The logits after an update, put right; mostly as they are."""
+        """The logits after an update, corrected; mostly unchanged."""
         return list(after)
 
 
@@ -114,9 +114,9 @@ class HardGumbel(Relaxation):
             relaxed = relaxed_draw(p, self.temperature, generator)
             drawn = int(relaxed.argmax())
             if self.form == "categorical" and not p.requires_grad:
-                decisions.append(drawn)  # only weights learn: the same path, without the numbers that are zero
+                decisions.append(drawn)  # only weights learn: the same path, without the terms that are zero
                 continue
-            gradient = relaxed - relaxed.detach()  # added last, or rounding would make h almost one
+            gradient = relaxed - relaxed.detach()  # added last: otherwise rounding makes h only almost one
             hard = torch.nn.functional.one_hot(torch.tensor(drawn), len(p)).to(p) + gradient
             decisions.append(hard if self.form == "mixed" else Sparse(hard, (drawn,), "scalar"))
         return [decisions]
@@ -128,7 +128,7 @@ class TwoPath(Relaxation):
     Two options are drawn without replacement by p; between them one is drawn by their shares. The gradient of a gate
     needs the outputs of both: ``dL/da_i = sum_j dL/dg_j p_j (1[i = j] - p_i)``, p the shares of the two. After an
     update the two logits are shifted so that the probability of both together is what it was (the released code).
-    A penalty moves the two that were drawn only.
+    A penalty changes only the two that were drawn.
     """
 
     form: Form = "categorical"
@@ -151,7 +151,7 @@ class TwoPath(Relaxation):
 
     def corrected(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> list[Tensor]:
         if not self._pairs:
-            return list(after)  # something else has learnt: a reward of drawn paths
+            return list(after)  # the logits learnt in another way: from rewards of drawn paths
         found = []
         for old, new, pair in zip(before, after, self._pairs, strict=True):
             both = list(pair)
@@ -164,7 +164,7 @@ class TwoPath(Relaxation):
 class Uniform(Relaxation):
     """One path, every option equally likely (RSPS, Li & Talwalkar 2019; SPOS, Guo et al. 2020).
 
-    Where a space has rules, the paths are its architectures: of the paths of DARTS' space one in 18 million is one.
+    Where a space has rules, its architectures are drawn: only one in 18 million paths of DARTS' space is one.
     """
 
     form = "categorical"
@@ -191,7 +191,7 @@ class Fair(Relaxation):
 
 
 class Sampled(Relaxation):
-    """One path drawn from the probabilities; they learn from its reward alone (REINFORCE), if at all."""
+    """One path drawn from the probabilities, which learn only from its reward (REINFORCE), if at all."""
 
     form = "categorical"
     differentiable = False
@@ -201,7 +201,7 @@ class Sampled(Relaxation):
 
 
 def relaxed_draw(p: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """``softmax((log p + g) / temperature)``, g standard Gumbel noise; drawn again should a number not be finite."""
+    """``softmax((log p + g) / temperature)``, g standard Gumbel noise; drawn again if a number is not finite."""
     log_p = p.clamp_min(torch.finfo(p.dtype).tiny).log()
     for _ in range(DRAWS):
         uniform = torch.rand(p.shape, generator=generator, dtype=torch.float64)

@@ -59,7 +59,7 @@ class Reinforce(ArchitectureUpdate):
 
 
 class Relax(ArchitectureUpdate):
-    """RELAX (Grathwohl et al. 2018) on the same reward; its control variate is a small network on relaxed draws.
+    """RELAX (Grathwohl et al. 2018) on REINFORCE's reward; its control variate is a small network on relaxed draws.
 
     See :mod:`naslab.optimizers.policy.estimators`. f is the advantage, as in
     :class:`naslab.optimizers.policy.relax.Relax`.
@@ -113,7 +113,7 @@ class Relax(ArchitectureUpdate):
 
 
 def _judged(learner: Learner, path: list[int], batch: Batch) -> tuple[float, float]:
-    """Loss and accuracy (0 to 1) of one path on a batch, normalised by it; nothing is dropped and nothing moves."""
+    """Loss and accuracy (0 to 1) of one path, by the batch's statistics; no path is dropped, no statistics change."""
     x, y = batch
     supernet = learner.model.supernet
     with torch.no_grad(), unmoved_statistics(supernet), nothing_dropped(supernet):

@@ -1,4 +1,4 @@
-"""The search by gradients: which relaxation, update, perturbation and derivation make it up."""
+"""The gradient search: a relaxation, an update, a perturbation and a derivation together."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class OneShotSearch(SharedWeightsSearch):
     """Shared weights and a distribution over architectures, trained in turn.
 
     Every step updates the logits on a batch of validation rows (after ``warm_up`` epochs), then the weights on a batch
-    of training rows. An epoch is one pass over the training rows. The named strategies differ in their parts and
-    defaults alone, and any part of one can be given to another: ``gdas[perturbation=random]``.
+    of training rows. An epoch is one pass over the training rows. The named strategies differ only in their parts
+    and defaults, and any part of one can be given to another: ``gdas[perturbation=random]``.
 
     Args:
         problem: With rows to train on.
@@ -48,9 +48,9 @@ class OneShotSearch(SharedWeightsSearch):
         perturbation: Of the probabilities while weights are trained.
         derivation: From probabilities to an architecture.
         stopping: When the search ends before its last epoch.
-        epochs: After which the search ends; schedules span them.
-        batch: Rows of a step, of training and of validation.
-        augmentation: Of images, of training and of validation; see :class:`~naslab.evaluators.batches.Batches`.
+        epochs: Number of epochs of the search; schedules span them.
+        batch: Rows of a training batch and of a validation batch.
+        augmentation: Of training and validation images; see :class:`~naslab.evaluators.batches.Batches`.
         learning_rate: Of the weights at the start: SGD with Nesterov momentum, cosine schedule.
         end_rate: Of the weights at the end.
         momentum: Of the weights.
@@ -59,14 +59,14 @@ class OneShotSearch(SharedWeightsSearch):
         architecture_rate: Of the logits: Adam.
         architecture_decay: Of the logits.
         first_beta: Adam's first beta for the logits.
-        warm_up: Epochs in which the logits stay.
-        partial: One in how many channels passes through a choice (PC-DARTS).
-        edges: Whether edges that meet in a node are weighted among each other (PC-DARTS).
+        warm_up: First epochs, in which the logits do not learn.
+        partial: K: one in K channels passes through a choice (PC-DARTS).
+        edges: Whether edges that meet in a node are weighted against each other (PC-DARTS).
         affine: Whether batch normalisations have weights.
-        statistics: By what they normalise when architectures are ranked: ``"batch"``, ``"running"`` or
+        statistics: What these normalise by when architectures are ranked: ``"batch"``, ``"running"`` or
             ``"recalibrated"``; see :class:`~naslab.optimizers.gradient.ranking.Ranking`.
-        drop_path: The probability that all options that lead to a node are dropped, at the end (Bender et al. 2018).
-        penalty: Weight of the expected cost, from 0 to 1, in what the logits learn.
+        drop_path: The final probability that all options that lead to a node are dropped (Bender et al. 2018).
+        penalty: Weight of the expected cost (0 to 1) in the loss of the logits.
         resource: The cost: ``"params"``, ``"macs"`` or ``"activation_bytes"``.
     """
 
@@ -116,7 +116,7 @@ class OneShotSearch(SharedWeightsSearch):
         if not (learning_rate > 0 and end_rate >= 0 and 0 <= momentum < 1 and clip > 0 and architecture_rate > 0):
             raise InvalidValue("rates and clip must be above 0, momentum within [0, 1)")
         if penalty < 0 or partial < 1:
-            raise InvalidValue(f"penalty={penalty}, partial={partial}. Allowed: 0 or more, 1 or more")
+            raise InvalidValue(f"penalty={penalty}, partial={partial}. Allowed: penalty 0 or more, partial 1 or more")
         if penalty and update == "none":
             raise InvalidValue(f"penalty={penalty} with update=none: nothing learns from it. Fix: update=first-order")
         if warm_up < 0 or (warm_up >= epochs and update != "none"):
@@ -175,7 +175,7 @@ class OneShotSearch(SharedWeightsSearch):
         self.prepare(rng)
 
     def prepare(self, rng: np.random.Generator) -> None:
-        """Whatever else a strategy begins with."""
+        """Set up whatever else a strategy needs."""
 
     def step(self) -> Step | None:
         if self.ended or self.epoch >= self.epochs:
@@ -212,7 +212,7 @@ class OneShotSearch(SharedWeightsSearch):
         return Step(architecture, score, metrics, time.process_time() - started)
 
     def after_epoch(self) -> dict[str, float]:
-        """Whatever else an epoch does; returns what shall be recorded of it."""
+        """Do whatever else belongs to an epoch; returns metrics to record."""
         return {}
 
     def best(self) -> Architecture:
@@ -246,7 +246,7 @@ class OneShotSearch(SharedWeightsSearch):
             raise TrainingFailed(f"a logit is not finite in epoch {self.epoch + 1}; fix: a lower architecture_rate")
 
     def _schedule(self) -> None:
-        """Bring all that changes with the epoch to where it should be."""
+        """Set everything that changes from epoch to epoch."""
         progress = self.epoch / max(1, self.epochs - 1)
         for part in (self.weights, self.relaxation, self.perturbation):
             part.set_progress(progress)
@@ -275,7 +275,7 @@ class OneShotSearch(SharedWeightsSearch):
             decisions = self.weights.decide(probabilities, self.generator)
             return self.model.loss(decisions, x, y, self.weights.form, held_edges)
 
-        with unmoved_statistics(self.model.supernet):  # an adversary's passes are not the weights' training
+        with unmoved_statistics(self.model.supernet):  # an adversary's passes must not count as training
             perturbed = self.perturbation.perturbed(self.model.probabilities(), loss_of, self.noise)
         loss = loss_of(perturbed)
         self.weight_optimizer.zero_grad(set_to_none=True)

@@ -22,7 +22,7 @@ class Stopping(ABC):
 
     @abstractmethod
     def after_epoch(self, search: SharedWeightsSearch) -> dict[str, float]:
-        """May end the search (``search.ended``) or take it back; returns what shall be recorded of the epoch."""
+        """May end the search (``search.ended``) or return to an earlier epoch; returns metrics to record."""
 
     def state(self) -> dict[str, Any]:
         """What the next epochs depend on."""
@@ -43,10 +43,10 @@ class Epochs(Stopping):
 class Eigenvalue(Stopping):
     """Early stopping of RobustDARTS (Zela et al. 2020, section 4.3 and its released code).
 
-    Every second epoch the dominant eigenvalue of the Hessian is measured on a random validation batch. Means over five
-    measurements stand for the epoch of the middle one. When a mean is more than 1.3 times that of four measurements
-    before, and that was not before epoch 10, the search ends with the logits of that earlier epoch: as of epoch 22,
-    twelve epochs back.
+    Every second epoch the dominant eigenvalue of the Hessian is measured on a random validation batch. A mean over five
+    measurements stands for the epoch of the middle one. If it is more than 1.3 times the mean of four measurements
+    earlier, the search ends with the logits of that earlier epoch, twelve epochs back. That must be epoch 10 or later,
+    so this can only happen from epoch 22 on.
     """
 
     EVERY = 2
@@ -71,11 +71,11 @@ class Eigenvalue(Stopping):
         return found
 
     def keep(self, search: SharedWeightsSearch) -> dict[str, Any]:
-        """What is needed to go back to now."""
+        """What is needed to return here."""
         return {"architecture": [each.detach().clone() for each in search.model.architecture]}
 
     def risen(self, search: SharedWeightsSearch) -> None:
-        """The eigenvalue has risen: what is done about it."""
+        """What is done when the eigenvalue has risen."""
         with torch.no_grad():
             for parameter, value in zip(search.model.architecture, self.kept[0]["architecture"], strict=True):
                 parameter.copy_(value)
@@ -100,9 +100,9 @@ class Eigenvalue(Stopping):
 class AdaptiveL2(Eigenvalue):
     """The same warning, answered by more regularisation (DARTS-ADA; Zela et al. 2020, section 5.2 and released code).
 
-    The search is taken back, weights and all, to that earlier epoch and goes on from there with three times the weight
-    decay, as long as that is not more than 0.0243; after that it runs to its end. Epochs made again count. Without
-    weight decay there is none to triple, and nothing is done.
+    The search returns to that earlier epoch, weights included, and goes on from there with three times the weight
+    decay, as long as that is not more than 0.0243; after that it runs to its end. Epochs made again count towards the
+    budget. Without weight decay nothing is done.
     """
 
     def keep(self, search: SharedWeightsSearch) -> dict[str, Any]:

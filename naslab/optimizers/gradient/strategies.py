@@ -1,6 +1,6 @@
 """The named strategies: published compositions of the parts, with their published settings for NAS-Bench-201.
 
-Where a paper gives none, those of the NAS-Bench-201 and NATS-Bench scripts (Dong & Yang 2020, Dong et al. 2021).
+Where a paper gives none, they are from the NAS-Bench-201 and NATS-Bench scripts (Dong & Yang 2020, Dong et al. 2021).
 Deviation of all: weights learn from the training rows and architectures from the validation rows of the task, where
 DARTS halves its training set.
 """
@@ -30,7 +30,7 @@ class GDAS(OneShotSearch):
 class SNAS(OneShotSearch):
     """SNAS (Xie et al. 2019) without its resource term: relaxed draws.
 
-    Deviation: logits learn from validation rows as all here; the paper trains both on the training rows.
+    Deviation: logits learn from validation rows, as everywhere here; the paper trains both on the training rows.
     """
 
 
@@ -70,8 +70,8 @@ class FairNAS(OneShotSearch):
 class PCDARTS(OneShotSearch):
     """PC-DARTS (Xu et al. 2020): one channel in K passes through the mixture, edges are weighted among each other.
 
-    K is 2: the paper's 4 would leave two channels of eight. Logits rest for the first 15 epochs. Deviation: weights
-    learn with DARTS' settings; the released ones are for batches of 256 (rate 0.1, decay 3e-4).
+    K is 2: the paper's 4 would leave two channels of eight. Logits stay fixed for the first 15 epochs. Deviation:
+    weights learn with DARTS' settings; the released ones are for batches of 256 (rate 0.1, decay 3e-4).
     """
 
 
@@ -98,14 +98,14 @@ class SmoothDARTSRandom(OneShotSearch):
 
 @named(perturbation="adversarial", epochs=100, weight_decay=3e-4)
 class SmoothDARTSAdversarial(OneShotSearch):
-    """SDARTS-ADV (Chen & Hsieh 2020): the same under the worst noise that seven steps find."""
+    """SDARTS-ADV (Chen & Hsieh 2020): DARTS trained under the worst noise that seven steps find."""
 
 
 @named(stopping="eigenvalue")
 class RobustDARTS(OneShotSearch):
     """RobustDARTS (Zela et al. 2020): DARTS that stops when the dominant eigenvalue of the Hessian rises.
 
-    ``stopping=adaptive-l2`` goes back and on with more weight decay instead (DARTS-ADA).
+    ``stopping=adaptive-l2`` instead returns to an earlier epoch with more weight decay (DARTS-ADA).
     """
 
 
@@ -113,8 +113,8 @@ class RobustDARTS(OneShotSearch):
 class FLOPsDARTS(OneShotSearch):
     """DARTS whose logits also pay for the expected multiply-accumulates of the mixture.
 
-    The penalty's weight is ours: cross-entropy plus a tenth of the expected cost as a share of the largest network's.
-    With three tenths all three searches of ``pocket-cell/mnist`` that we tried ended in a cell without a path.
+    The penalty's weight is our choice: cross-entropy plus 0.1 times the expected cost as a share of the largest
+    network's. With 0.3 all three searches of ``pocket-cell/mnist`` that we tried ended in a cell without a path.
     """
 
 
@@ -125,9 +125,9 @@ class OneShotBaseline(OneShotSearch):
 
 @named(weights="plain", update="none", derivation="sample-and-rank", drop_path=0.1)
 class OneShotDropPath(OneShotSearch):
-    """A supernet of which ever more options are dropped (Bender et al. 2018); the best of 100 random architectures.
+    """A supernet in which more and more options are dropped (Bender et al. 2018); the best of 100 random architectures.
 
-    The rate at the end is ours: 0.1 that all that leads to a node is dropped, of ten options each with 0.79.
+    The rate at the end is our choice: 0.1 for dropping all that leads to a node, that is 0.79 for each of ten options.
     Deviations: weight decay is on all weights, not on those of the present path alone, and there is no ghost batch
     normalisation.
     """

@@ -1,4 +1,4 @@
-"""How the logits of an architecture learn: from validation batches, through shared weights that are trained beside."""
+"""How the logits of an architecture learn from validation batches, while the shared weights are trained."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Learner:
         return self.model.loss(decisions, *batch, self.relaxation.form, self.model.edge_weights())
 
     def step(self, gradients: Sequence[Tensor | None]) -> None:
-        """One step of the logits, put right by the relaxation."""
+        """One step of the logits, corrected by the relaxation."""
         before = [logits.detach().clone() for logits in self.model.logits]
         for parameter, gradient in zip(self.model.architecture, gradients, strict=True):
             parameter.grad = gradient
@@ -69,10 +69,10 @@ class ArchitectureUpdate(ABC):
 
     @abstractmethod
     def update(self, learner: Learner, train: Batch, validation: Batch) -> float:
-        """Learn; returns the validation loss that was seen, NaN where none was."""
+        """Learn; returns the validation loss, NaN where there is none."""
 
     def state(self) -> dict[str, Any]:
-        """What the next updates depend on, beside the learner."""
+        """What the next updates depend on, besides the learner."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -104,12 +104,12 @@ class SecondOrder(ArchitectureUpdate):
     ``grad_a L_val(w', a) - xi (grad_a L_train(w+, a) - grad_a L_train(w-, a)) / (2 e)`` with ``w' = w - xi (momentum +
     grad_w L_train + decay w)``, ``w+- = w +- e grad_w' L_val(w', a)`` and ``e = 0.01 / |grad_w' L_val|``; xi is the
     weights' learning rate. Draws of a stochastic relaxation are the same in all four evaluations. Weights and running
-    statistics are afterwards what they were. Through ReLU and max pooling a step of this length crosses kinks, and the
-    differences can be further off than the second-order part is large (``benchmarks/second_order.py`` measures it).
+    statistics are restored afterwards. With ReLU and max pooling a step of this length crosses kinks, and the error of
+    the differences can be larger than the second-order part itself (``benchmarks/second_order.py`` measures it).
     """
 
     length = 0.01
-    """Of the step from the weights to w+ and w-, as in the paper."""
+    """Length of the step to w+ and w-, as in the paper."""
 
     def update(self, learner: Learner, train: Batch, validation: Batch) -> float:
         model, weights = learner.model, learner.model.weights

@@ -6,8 +6,8 @@ lacks has the logit :data:`ABSENT`. ``uniform`` is noise from [0, 1) of shape ``
 index is an independent sample, and gives a sample of the gradient. ``function`` takes codes of that shape, relaxed ones
 where an estimator says so, and gives ``(...)``, sample by sample.
 
-z is ``log p`` plus Gumbel noise and b the one-hot code of its largest entries, so that ``-z`` are logarithms of
-exponential variables with rates p, and b is the one that comes first. That is how everything is computed here.
+z is ``log p`` plus Gumbel noise, and b the one-hot code of the largest entry of each choice. Equivalently, ``-z`` are
+logarithms of exponential variables with rates p, and b marks the smallest; everything is computed this way.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from torch import Tensor, nn
 Function: TypeAlias = Callable[[Tensor], Tensor]
 
 ABSENT = -1e9
-"""Stands for a logit of minus infinity, whose gradients are no numbers."""
+"""Stands for a logit of minus infinity, whose gradients would be NaN."""
 
 
 def reinforce(logits: Tensor, uniform: Tensor, function: Function, baseline: float | Tensor = 0.0) -> Tensor:
-    """``(f(b) - baseline) grad log p(b)`` (Williams 1992): unbiased for any baseline that does not know b."""
+    """``(f(b) - baseline) grad log p(b)`` (Williams 1992): unbiased for any baseline that does not depend on b."""
     log_p = torch.log_softmax(logits.detach(), dim=-1)
     hard = chosen(perturbed(log_p, uniform))
     with torch.no_grad():
@@ -35,8 +35,8 @@ def reinforce(logits: Tensor, uniform: Tensor, function: Function, baseline: flo
 
 
 def gumbel_softmax(logits: Tensor, uniform: Tensor, function: Function, temperature: float) -> Tensor:
-    """The gradient of f at ``softmax(z / temperature)`` (Jang et al. 2017, Maddison et al. 2017): that of another
-    expectation, of relaxed codes, so biased; f must be defined on them."""
+    """The gradient of f at ``softmax(z / temperature)`` (Jang et al. 2017, Maddison et al. 2017). It is that of
+    the expectation over relaxed codes, so biased; f must be defined on them."""
     leaf = _leaf(logits, uniform)
     value = function(_relaxed(leaf, uniform, temperature))
     return torch.autograd.grad(value.sum(), leaf)[0]
@@ -95,7 +95,7 @@ def chosen(z: Tensor) -> Tensor:
 
 
 def perturbed_given(log_p: Tensor, hard: Tensor, uniform: Tensor) -> Tensor:
-    """z~ from p(z | b): the largest entry has Gumbel's law whatever it is; the others have theirs, cut off below it.
+    """z~ from p(z | b): the largest entry has a Gumbel distribution, whichever it is; the others are truncated at it.
 
     ``-log(-log v_b)`` and ``-log(-log v_i / p_i - log v_b)`` (Grathwohl et al. 2018; Maddison et al. 2014).
     """
@@ -108,13 +108,13 @@ class ControlVariate(nn.Module):
     """A control variate for RELAX: one layer of tanh units on relaxed codes (Grathwohl et al. 2018, section 3.2).
 
     ``c(z) = f(softmax(z / t)) + r(softmax(z / t))``, or r alone where f is a black box. The temperature t is learnt
-    with r. The output weights start at zero, as the released code's output scale does: c is zero, or that of f.
+    with r. The output weights start at zero, as the released code's output scale does: at first c is zero, or f.
 
     Args:
         shape: Choices and options.
         rng: For the initial weights.
         units: Of the hidden layer; ten in the paper's toy problem.
-        temperature: To start with; 0.5 in the released code.
+        temperature: Initial value of t; 0.5 in the released code.
         function: f, where it is defined on relaxed codes.
     """
 

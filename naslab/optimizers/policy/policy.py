@@ -1,4 +1,4 @@
-"""The controller of the reinforcement-learning strategies: one independent softmax per choice, and its moving parts."""
+"""The controller of the reinforcement-learning strategies (one independent softmax per choice), and their baseline."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Policy:
         start: Initial logits, zero by default: every combination is equally likely.
 
     Attributes:
-        logits: As they are.
+        logits: The present ones.
         probabilities: Their softmaxes.
-        steps: How often it was improved.
+        steps: Number of improvements so far.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Policy:
         return [row[:size] for row, size in zip(self.logits, self.sizes, strict=True)]
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """One draw; rules of the space are not known here."""
+        """One draw; it ignores the rules of the space."""
         uniform = rng.random(len(self._cumulative)) * self._cumulative[:, -1]
         return tuple((self._cumulative <= uniform[:, None]).sum(axis=1).tolist())
 
@@ -94,7 +94,7 @@ class Policy:
 
 
 class Baseline:
-    """The exponential average of the rewards, the present one included, free of its bias towards zero.
+    """The exponential average of the rewards, the present one included, without the bias towards zero.
 
     Args:
         momentum: How much of the past is kept: 0.9 in TabNAS and NATS-Bench, 0.95 in TuNAS.
@@ -113,7 +113,7 @@ class Baseline:
         self._average, self._weight = state
 
     def advantage(self, reward: float) -> float:
-        """Note a reward; by how much it exceeds the average. The first one's advantage is zero."""
+        """Note a reward; returns its excess over the average (zero for the first)."""
         self._average = self.momentum * self._average + (1 - self.momentum) * reward
         self._weight = self.momentum * self._weight + (1 - self.momentum)
         return reward - self._average / self._weight

@@ -29,12 +29,12 @@ class PolicySearch(AskTell):
         learning_rate: Of Adam.
         momentum: Of the baseline.
         entropy: Weight of the policy's entropy in the objective.
-        scale: What a score is multiplied by to be a quality; accuracies are in percent.
+        scale: Factor from score to quality; accuracies are in percent.
         selection: What is returned in the end. ``"most-probable"``: the most probable feasible architecture.
-            ``"rerank"``: of the 10 most probable feasible ones the one that shared weights find best on all validation
-            rows. ``"sample"``: of 50 draws the most probable one that is feasible. ``"argmax"``: of each choice the
-            most probable option, as TuNAS does; nothing where that is not feasible, which is often. ``"best"``: the
-            best that was evaluated.
+            ``"rerank"``: of the 10 most probable feasible ones, the best by the shared weights on all validation rows.
+            ``"sample"``: of 50 draws, the most probable feasible one. ``"argmax"``: the most probable option of each
+            choice, as in TuNAS; nothing where that is not feasible, which happens often. ``"best"``: the best that was
+            evaluated.
         betas: Of Adam.
         start: Initial logits.
     """
@@ -58,8 +58,8 @@ class PolicySearch(AskTell):
         super().__init__(problem, rng)
         if not (learning_rate > 0 and 0 <= momentum < 1 and entropy >= 0 and scale > 0):
             raise InvalidValue(
-                f"learning_rate={learning_rate}, momentum={momentum}, entropy={entropy}, scale={scale}: "
-                "above 0, within [0, 1), at least 0, above 0"
+                f"learning_rate={learning_rate}, momentum={momentum}, entropy={entropy}, scale={scale}. "
+                "Allowed: learning_rate and scale above 0, momentum within [0, 1), entropy at least 0"
             )
         if selection not in SELECTIONS:
             raise UnknownName(selection, SELECTIONS, of="selection")
@@ -70,7 +70,7 @@ class PolicySearch(AskTell):
         self.entropy, self.scale, self.selection = entropy, scale, selection
 
     def quality(self, evaluation: Evaluation) -> float | None:
-        """What an evaluation teaches; None where it is not finite, or where shared weights are still warming up."""
+        """The quality to learn from; None where the score is not finite, or while shared weights still warm up."""
         if not np.isfinite(evaluation.score) or evaluation.metrics.get("warm_up"):
             return None
         return self.scale * evaluation.score
@@ -94,7 +94,7 @@ class PolicySearch(AskTell):
 
     @cached_property
     def unrestricted(self) -> bool:
-        """Whether every combination of options is feasible; then nothing has to be asked of :attr:`feasible`."""
+        """Whether every combination of options is feasible; then :attr:`feasible` is not needed."""
         return not self.space.rules and not self.problem.constraint.limits
 
     def feasible_draw(self) -> Architecture:

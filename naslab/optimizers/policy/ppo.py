@@ -16,8 +16,8 @@ class PPO(PolicySearch):
     """Clipped proximal policy optimisation (Schulman et al. 2017, equation 7); one action is a whole architecture.
 
     Draws are collected in batches; each batch is then used for several gradient steps in which the ratio of new to old
-    probability is clipped. Under a limit the policy is that of the feasible architectures, as in TabNAS: draws are
-    feasible, and the ratio is of P(y | y feasible), so that P(V) of both the old and the new policy is in it.
+    probability is clipped. Under a limit only feasible architectures are drawn, as in TabNAS. The ratio is then that of
+    P(y | y feasible), so it contains P(V), the probability of a feasible draw, of both policies.
 
     The reward comes once, with the whole architecture: an episode has one step, so there is nothing to discount and the
     value function is a number, the zero-debiased average of the rewards.
@@ -31,7 +31,7 @@ class PPO(PolicySearch):
         learning_rate: Of Adam.
         momentum: Of the baseline.
         entropy: Weight of the policy's entropy.
-        scale: Score to quality.
+        scale: Factor from score to quality.
         selection: See :class:`naslab.optimizers.policy.policy_search.PolicySearch`.
     """
 
@@ -59,7 +59,9 @@ class PPO(PolicySearch):
             selection=selection,
         )
         if batch < 1 or epochs < 1 or not clip > 0:
-            raise InvalidValue(f"batch={batch}, epochs={epochs}, clip={clip}: at least 1, at least 1, above 0")
+            raise InvalidValue(
+                f"batch={batch}, epochs={epochs}, clip={clip}. Allowed: batch and epochs 1 or more, clip above 0"
+            )
         self.batch, self.epochs, self.clip = batch, epochs, clip
         self._collected: list[tuple[Architecture, float]] = []
 

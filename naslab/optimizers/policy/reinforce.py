@@ -15,11 +15,12 @@ INITIAL_SPREAD = 1e-3
 class Reinforce(PolicySearch):
     """Policy gradient on one independent softmax per choice.
 
-    Williams 1992; the multi-trial baseline of Dong & Yang 2020 (NAS-Bench-201), whose scripts are followed: logits
-    start at normal noise of 0.001, Adam, and a baseline that is the zero-debiased exponential average of the rewards,
-    the current one included. An architecture that is drawn again is evaluated and charged again; the result is the
-    best that was evaluated. A combination that the space forbids is drawn again. A reward that is not finite teaches
-    nothing. Under a constraint the reward is unchanged: infeasible draws are charged and teach like others.
+    Williams 1992; the multi-trial baseline of Dong & Yang 2020 (NAS-Bench-201), whose scripts are followed: initial
+    logits are normal noise of 0.001, the optimiser is Adam, and the baseline is the zero-debiased exponential average
+    of the rewards, the current one included. An architecture that is drawn again is evaluated and charged again; the
+    result is the best that was evaluated. A combination that the space forbids is drawn again. A reward that is not
+    finite teaches nothing. Under a constraint the reward is unchanged: infeasible draws are charged and learnt from,
+    too.
 
     Args:
         problem: The problem.
@@ -27,7 +28,7 @@ class Reinforce(PolicySearch):
         learning_rate: Of Adam (betas 0.9 and 0.999).
         momentum: Of the baseline.
         entropy: Weight of the policy's entropy.
-        scale: Score to quality: the scripts' rewards are percentages.
+        scale: Factor from score to quality: the scripts' rewards are percentages.
         selection: See :class:`naslab.optimizers.policy.policy_search.PolicySearch`.
     """
 

@@ -19,15 +19,15 @@ class Relax(TuNAS):
     """Black-box RELAX (Grathwohl et al. 2018, sections 3.1 and 3.2) on one independent softmax per choice.
 
     The control variate is a small network on relaxed draws; it is trained along with the policy, its temperature
-    included, by Adam, to minimise the squared gradient. What is evaluated is b, never a relaxed architecture. Rewards
-    under a limit, the baseline and what is returned are those of
+    included, by Adam, to minimise the squared gradient. What is evaluated is the draw b, never a relaxed
+    architecture. Rewards under a limit, the baseline and what is returned are those of
     :class:`naslab.optimizers.policy.tunas.TuNAS`. A reward that is not finite teaches nothing. A step takes about
-    1.5 ms, fifty times what REINFORCE takes: two backward passes.
+    1.5 ms, fifty times what REINFORCE takes (two backward passes).
 
     Deviations: f(b) is the advantage over the zero-debiased average of rewards, so that the network need not learn
-    their level; and it is in units of the root mean square of the advantages before it, so that one ``control_rate``
-    fits rewards of any scale. The average holds the present reward, as everywhere here: a constant factor. Where the
-    space has rules, the noise of z is what led to a valid draw, and the gradient is that of the policy without rules.
+    their level. It is divided by the root mean square of the earlier advantages, so that one ``control_rate`` fits
+    rewards of any scale. The average includes the present reward, as everywhere here: that is a constant factor. Where
+    the space has rules, z has the noise of the valid draw, and the gradient is that of the policy without rules.
 
     Args:
         problem: The problem.
@@ -38,7 +38,7 @@ class Relax(TuNAS):
         control_rate: Of Adam, for the control variate.
         momentum: Of the baseline.
         entropy: Weight of the policy's entropy.
-        scale: Score to quality.
+        scale: Factor from score to quality.
         selection: See :class:`naslab.optimizers.policy.policy_search.PolicySearch`.
     """
 

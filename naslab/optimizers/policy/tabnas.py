@@ -21,10 +21,10 @@ TRIES = 1_000_000
 class TabNAS(PolicySearch):
     """Rejection-based reinforcement learning under hard limits (Yang et al. 2022).
 
-    The policy is a product of independent softmaxes, which can't exclude what exceeds a limit: that takes all choices
-    together. TabNAS learns from feasible architectures alone and maximises ``Q log P(y | y feasible)``, that is
-    ``log P(y) - log P(V)`` where P(V) is the probability of drawing a feasible one; Adam, and a zero-debiased baseline
-    of momentum 0.9 that includes the present reward.
+    The policy is a product of independent softmaxes. It can't exclude what exceeds a limit, because that depends on all
+    choices together. TabNAS learns only from feasible architectures and maximises ``Q log P(y | y feasible)``; the
+    logarithm is ``log P(y) - log P(V)``, where P(V) is the probability of drawing a feasible one. It uses Adam, and a
+    zero-debiased baseline of momentum 0.9 that includes the present reward.
 
     Deviations: by default P(V), its gradient and the draws are exact (:mod:`naslab.feasibility`), so that no step is
     rejected; the paper estimates P(V) from draws and skips infeasible steps (``sampling="reject"``,
@@ -42,7 +42,7 @@ class TabNAS(PolicySearch):
         learning_rate: Of Adam.
         momentum: Of the baseline.
         entropy: Weight of the policy's entropy.
-        scale: Score to quality.
+        scale: Factor from score to quality.
         selection: See :class:`naslab.optimizers.policy.policy_search.PolicySearch`.
     """
 
@@ -92,7 +92,7 @@ class TabNAS(PolicySearch):
             self.learn(self.policy.one_hot(architecture) - center, self.baseline.advantage(quality))
 
     def _center(self) -> Floats | None:
-        """What is subtracted from the choice made: the mean over what could have been drawn."""
+        """What is subtracted from a draw's code: the mean code of all that could have been drawn."""
         if self.correction == "none":
             return self.policy.probabilities
         if self.correction == "exact":

@@ -1,4 +1,4 @@
-"""Reinforcement learning with a reward that weighs quality against the resource: TuNAS and MnasNet's."""
+"""Reinforcement learning with a reward that weighs quality against the resource: that of TuNAS or MnasNet."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class TuNAS(PolicySearch):
     Adam with beta1 = 0, a zero-debiased baseline of momentum 0.95 that includes the present reward. Without a limit the
     reward is the quality. A reward that is not finite teaches nothing.
 
-    Deviations: one draw per step (TuNAS averages over accelerators), a constant learning rate (its grows tenfold), and
-    by default the most probable feasible architecture is returned; ``selection="argmax"`` is TuNAS' own rule.
+    Deviations: one draw per step (TuNAS averages over accelerators), a constant learning rate (TuNAS' grows tenfold),
+    and by default the most probable feasible architecture is returned; ``selection="argmax"`` is TuNAS' own rule.
 
     Args:
         problem: The problem.
@@ -34,7 +34,7 @@ class TuNAS(PolicySearch):
         learning_rate: Of Adam.
         momentum: Of the baseline.
         entropy: Weight of the policy's entropy.
-        scale: Score to quality.
+        scale: Factor from score to quality.
         selection: See :class:`naslab.optimizers.policy.policy_search.PolicySearch`.
     """
 
@@ -64,7 +64,7 @@ class TuNAS(PolicySearch):
             betas=self.BETAS,
         )
         if beta > 0 or (reward == "linear" and beta < -1):
-            raise InvalidValue(f"beta={beta}. Allowed: at most 0 (the resource is punished), from -1 for 'linear'")
+            raise InvalidValue(f"beta={beta}. Allowed: at most 0 (a cost lowers the reward); for 'linear' from -1 to 0")
         self.reward, self.beta = checked_reward(reward), beta
 
     def ask(self) -> Architecture:
@@ -87,9 +87,9 @@ class TuNAS(PolicySearch):
 class MnasNetReinforce(TuNAS):
     """REINFORCE with MnasNet's reward ``Q (T/T0)^beta`` (Tan et al. 2019, equation 2), soft or hard.
 
-    The reward is MnasNet's, the controller the factorised policy of the other strategies here, so that rewards can be
-    compared: MnasNet itself trains a recurrent controller by PPO. Beta is MnasNet's -0.07 for the soft constraint; its
-    hard one has -1.
+    The reward is MnasNet's, the controller is the factorised policy of the other strategies here, so that rewards
+    can be compared; MnasNet itself trains a recurrent controller by PPO. Beta is MnasNet's -0.07 for the soft
+    constraint; its hard one has -1.
 
     Args: as :class:`TuNAS`.
     """
