@@ -1,4 +1,4 @@
-"""What a comparison showed: statistics, tables, figures, the report. Frame in, frame out, figures on top.
+"""What a comparison showed: statistics, tables, figures, the report. Functions take frames and return frames or axes.
 
 Here lives what is computed from frames of results. Nothing here knows tasks, strategies or traces.
 """

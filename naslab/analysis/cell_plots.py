@@ -1,4 +1,4 @@
-"""Learned cells and how they came about: graphs as in the DARTS paper, probabilities over time as a heat map."""
+"""Learned cells and how searches reach them: graphs as in the DARTS paper, probabilities over time as a heat map."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ACROSS, UP = 0.85, 0.26  # inches between nodes, and between arcs
 
 
 def draw_cell(cell: nx.DiGraph[Any], ax: Axes | None = None, *, title: str = "") -> Axes:
-    """A cell as an arc diagram: nodes in the order of the data, every operation an arc above them, never on another.
+    """A cell as an arc diagram: nodes in the order of the data flow, operations as arcs above them, none on another.
 
     Args:
         cell: Acyclic; each edge's ``label`` is written on it and gives its colour. An edge without a label is thin, and

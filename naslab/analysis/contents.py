@@ -139,7 +139,7 @@ def _anytime(data: ResultsData, seed: int) -> Section:
     section = Section("Quality over time")
     styles = palette(data.optimizers)
     frames = {task: anytime.curves(data, task, np.random.default_rng(seed)) for task in data.tasks}
-    start = "The axis of quality starts where the second half of the (logarithmic) clock does."
+    start = "The quality axis is scaled to the second half of the (logarithmic) clock."
     for task, info in data.tasks.items():
         section.draw(
             f"anytime-median-{task}",
@@ -154,7 +154,7 @@ def _anytime(data: ResultsData, seed: int) -> Section:
             f"Mean over time on {task}",
             plots.plot_anytime_mean(frames[task], info, styles=styles),
             f"Mean (line) and its {INTERVAL} (band) of the {info.metric} of the best architecture so far (by "
-            f"reward), from when every run that ever finds one has one. {start} {_runs(data, info)}",
+            f"reward), from the time when every run that ever finds one has one. {start} {_runs(data, info)}",
         )
     section.add(
         "area-over-the-curve",
@@ -314,7 +314,7 @@ def _wilcoxon_sentence(data: ResultsData) -> str:
     scores = scores[np.isfinite(scores.to_numpy(float)).all(axis=1)]
     p = wilcoxon_over_tasks(*(scores[optimizer].to_numpy(float) for optimizer in data.optimizers))
     if np.isnan(p):
-        return f"No Wilcoxon signed-rank test over tasks: with {len(scores)} it can't reach p < 0.05; it needs six."
+        return f"No Wilcoxon signed-rank test: with {len(scores)} tasks it can't reach p < 0.05; it needs six."
     return f"Wilcoxon signed-rank test over {len(scores)} tasks (mean over seeds per task): p = {p:.3g}."
 
 

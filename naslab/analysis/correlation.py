@@ -1,7 +1,7 @@
 """How well scores order architectures, against a truth and against each other. Frames in, frames out.
 
-Higher is better in all of them, correlations are signed, and nothing is decided by the order of rows: where equal
-scores must be put in an order, it is drawn. A score that is not finite counts as worse than any other.
+Higher is better in all scores, correlations are signed, and the order of rows decides nothing: where equal scores must
+be put in an order, that order is drawn at random. A score that is not finite counts as worse than any other.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STATISTICS = (_SPEARMAN, _KENDALL, _WEIGHTED, _TOP_TAU, *_PRECISION, *_BEST, _RE
 """What :func:`agreement` computes.
 
 - Spearman's rank correlation, Kendall's tau-b, and the weighted tau of Vigna 2015 (hyperbolic weights, the mean of
-  ranking by score and by truth): all over all architectures, ties corrected for;
+  ranking by score and by truth): over all architectures, corrected for ties;
 - tau in top: tau-b among the best tenth by truth;
 - precision at k: the share of the best k by score that are among the best k by truth;
 - best rank at k: the best true rank among the best k by score, over the number of architectures: small is good
@@ -178,13 +178,13 @@ def difference(
 
 
 def ceiling(trainings: FloatArray, rng: np.random.Generator, *, resamples: int | None = None) -> pd.DataFrame:
-    """What the noise of trainings leaves to be predicted, where a truth is a mean over several of them.
+    """The best agreement that the noise of trainings allows, where a truth is a mean over several of them.
 
     "another training" is one recorded training, drawn for each architecture, judged by the mean of the others, by all
-    of :data:`STATISTICS`. "any predictor" is the correlation with the mean of all that a predictor of the expected
-    truth would have: by Spearman's rank correlation r of two trainings, the reliability of a mean of S is
-    ``S r / (1 + (S - 1) r)`` (Spearman-Brown) and the ceiling its root. It treats ranks as measurements with
-    independent errors; its interval is that of r.
+    of :data:`STATISTICS`. "any predictor" is the correlation that a predictor of the expected truth would have with the
+    mean of all trainings: with r, Spearman's rank correlation of two trainings, the reliability of a mean of S is
+    ``S r / (1 + (S - 1) r)`` (Spearman-Brown), and the ceiling is its square root. This treats ranks as measurements
+    with independent errors; the interval follows from that of r.
 
     Args:
         trainings: ``(n, S)``, NaN where not recorded, higher is better. Architectures with fewer than two are left out.
@@ -192,7 +192,7 @@ def ceiling(trainings: FloatArray, rng: np.random.Generator, *, resamples: int |
         resamples: As for :func:`agreement`.
 
     Returns:
-        As :func:`agreement`, and the number of architectures; empty where no more than two have two trainings.
+        As :func:`agreement`, and the number of architectures; empty where fewer than three have two trainings.
     """
     trainings = np.asarray(trainings, dtype=float)
     trainings = trainings[np.isfinite(trainings).sum(axis=1) >= 2]
@@ -249,7 +249,7 @@ def _all(codes: Codes, true: Codes, truth: FloatArray, rng: np.random.Generator)
 
 
 def _order(codes: Codes, rng: np.random.Generator) -> Codes:
-    """Rows from the best to the worst, equal ones in an order that is drawn."""
+    """Rows from the best to the worst, equal ones in random order."""
     shuffled = rng.permutation(len(codes))
     return np.asarray(shuffled[np.argsort(-codes[shuffled], kind="stable")])
 
@@ -288,7 +288,7 @@ def _resamples(n: int, count: int, rng: np.random.Generator) -> Iterator[Codes]:
 
 
 def _mean(tables: list[FloatArray]) -> FloatArray:
-    """A statistic that one order of equals leaves undefined is the mean over the others."""
+    """The mean over orders of equals; orders that leave a statistic undefined are not counted."""
     stacked = np.array(tables)
     defined = np.isfinite(stacked)
     total = np.where(defined, stacked, 0.0).sum(axis=0)
@@ -296,7 +296,7 @@ def _mean(tables: list[FloatArray]) -> FloatArray:
 
 
 def _quantiles(drawn: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """A resample may be constant on one side: it has no correlation, and says nothing about the interval."""
+    """The bounds of intervals; a resample that is constant on one side has no correlation, and is not counted."""
     low, high = np.full((2, *drawn.shape[1:]), np.nan)
     defined = np.isfinite(drawn).any(axis=0)
     bounds = np.nanquantile(drawn[:, defined], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)

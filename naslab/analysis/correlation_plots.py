@@ -19,7 +19,7 @@ _CELL = 0.27  # inches; numbers of 7 points fit
 def plot_agreement(
     statistics: pd.DataFrame, *, ceiling: float = np.nan, names: Sequence[str] = (), ax: Axes | None = None
 ) -> Axes:
-    """Spearman's rho and tau-b among the best tenth of every evaluator, the best rho on top, with intervals.
+    """Every evaluator's Spearman's rho, and its tau-b among the best tenth, with intervals; the best rho on top.
 
     Args:
         statistics: As :func:`naslab.analysis.correlation.agreement` returns them.

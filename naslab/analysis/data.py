@@ -126,7 +126,7 @@ class ResultsData:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """`frame` with one row per expected run, in the order tasks, optimizers, seeds; absent: missing."""
+        """`frame` with one row per expected run, in the order tasks, optimizers, seeds; absent runs are missing."""
         expected = pd.MultiIndex.from_product([list(self.tasks), self.optimizers, self.seeds], names=_RUN)
         runs = self.frame.set_index(_RUN).reindex(expected).reset_index()
         runs["status"] = runs["status"].fillna(MISSING)

@@ -29,7 +29,7 @@ def line_height(name: str) -> float:
 
 
 def row_height(names: Sequence[str], least: float) -> float:
-    """Height in inches of equal rows that hold each a name, wrapped."""
+    """Height in inches of equal rows that each hold one name, wrapped."""
     return max([least, *(line_height(name) + 0.06 for name in names)])
 
 

@@ -66,7 +66,7 @@ def plot_curves(
 
 
 def _limit(ax: Axes, values: np.ndarray) -> None:
-    """The means decide: a wide band, of two seeds say, would squeeze them."""
+    """Scale the y axis to the means: a wide band, of two seeds say, would squeeze them."""
     low, high = np.nanmin(values), np.nanmax(values)
     span = (high - low) or 0.1
     ax.set_ylim(low - 0.06 * span, high + 0.06 * span)

@@ -286,7 +286,7 @@ def _optimum_line(ax: Axes, info: TaskInfo, *, vertical: bool = False) -> None:
             "optimum",
             (0, info.optimum),
             xycoords=ax.get_yaxis_transform(),
-            xytext=(3, -1.5 * info.sign),  # on the side where there is something to see
+            xytext=(3, -1.5 * info.sign),  # on the side where the curves are
             textcoords="offset points",
             va="top" if info.sign > 0 else "bottom",
             **words,

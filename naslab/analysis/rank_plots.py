@@ -158,7 +158,7 @@ def plot_critical_difference(result: FriedmanNemenyi, *, styles: Styles | None =
     step, first = row_height(names, 0.2), 0.22 + 0.1 * len(result.groups)
     with style():
         if ax is None:
-            margin = names_width(names) + 0.32  # the rank stands behind the name
+            margin = names_width(names) + 0.32  # the rank stands after the name
             height = 0.75 + first + step * half
             ax = new_axes(max(COLUMN_WIDTH, 2 * margin + 1.7), height, left=margin, right=margin, top=0.7, bottom=0.05)
         # The y axis counts inches below the axis of ranks, so that nothing overlaps however many there are.

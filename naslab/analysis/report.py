@@ -23,7 +23,7 @@ from naslab.analysis.style import palette, render
 from naslab.analysis.svg import inline
 from naslab.errors import OutputError
 
-# Of the bootstrap: the same runs give the same report, to the byte.
+# The seed of the bootstrap: the same runs give the same report, to the byte.
 SEED = 0
 
 
@@ -76,7 +76,7 @@ def write_page(
 
 
 def _section(section: Section, names: _Names, optimizers: Sequence[str], folder: Path) -> dict[str, Any]:
-    """The section for the template: tables alone, figures that follow each other together in a grid."""
+    """The section for the template: each table by itself, consecutive figures together in a grid."""
     blocks: list[dict[str, Any]] = []
     for is_table, items in groupby(section.items, lambda item: isinstance(item, Table)):
         shown = [

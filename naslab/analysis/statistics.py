@@ -1,6 +1,6 @@
-"""Array in, numbers out: interquartile mean, bootstrap intervals, and tests of who is better.
+"""From arrays to numbers: interquartile mean, bootstrap intervals, and tests of which method is better.
 
-Everything here takes scores of which higher is better.
+Everything here takes scores where higher is better.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def mean_interval(values: FloatArray, level: float = LEVEL) -> Interval:
 
 
 def mean_columns(values: npt.ArrayLike, name: str) -> dict[str, float]:
-    """:func:`mean_interval` as columns of a table, which shows ``name``, ``name low`` and ``name high`` as one."""
+    """:func:`mean_interval` as columns ``name``, ``name low`` and ``name high``, which a table shows as one column."""
     found = mean_interval(np.asarray(values, float))
     return {name: found.value, f"{name} low": found.low, f"{name} high": found.high}
 

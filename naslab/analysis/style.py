@@ -73,7 +73,7 @@ Styles: TypeAlias = Mapping[str, Style]
 
 
 def palette(names: Iterable[str]) -> dict[str, Style]:
-    """Name -> style, in the order given; 28 combinations of colour and line before any comes again."""
+    """Name -> style, in the order given; 28 combinations of colour and line before one repeats."""
     return {
         name: Style(
             number,
@@ -142,7 +142,7 @@ def figure_of(ax: Axes) -> Figure:
 
 
 def literal(text: str) -> str:
-    """The text without matplotlib's mathematics: a ``$`` is a ``$``."""
+    """The text for matplotlib with ``$`` escaped, so that it is not read as mathematics."""
     return text.replace("$", r"\$")
 
 

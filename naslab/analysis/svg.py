@@ -1,4 +1,4 @@
-"""A figure's SVG made fit to stand in a page beside others: own ids, the page's ink, series marked."""
+"""A figure's SVG adapted to a page with other figures: ids of its own, the page's ink, series marked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def inline(svg: str, prefix: str, description: str) -> str:
     """
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    # HTML knows these namespaces, and a page without addresses is plainly one that fetches nothing.
+    # HTML knows these namespaces; without these addresses it is plain that the page fetches nothing.
     body = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", body)
     body = body.replace("xlink:href", "href")
     body = re.sub(r'<g id="series-(\d+)-[^"]*"', r'<g data-series="\1"', body)

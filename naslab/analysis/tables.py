@@ -1,4 +1,4 @@
-"""The tables of a comparison: who ended how well, what is missing, and what can be called a difference."""
+"""The tables of a comparison: how well each optimizer ended, which runs are missing, and which differences count."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ def improvement(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
 def mean_scores(data: ResultsData) -> pd.DataFrame:
     """The blocks of Friedman's test: one row per task, one column per optimizer, the mean over its runs.
 
-    Higher is better. Runs without a feasible architecture are left out of a mean; an optimizer that has no
-    others scores -inf (last). NaN where an optimizer has no runs at all on a task.
+    Higher is better. Runs without a feasible architecture are left out of a mean; an optimizer that has only
+    such runs scores -inf (last). NaN where an optimizer has no runs at all on a task.
     """
 
     def score(task: str, optimizer: str) -> float:
@@ -154,10 +154,12 @@ AVERAGE_RANK = ("average rank", "average rank low", "average rank high")
 
 
 def ranks(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
-    """Rank of each optimizer by its mean truth, 1 = best, ties share: ``optimizer``, one column per task that
-    every optimizer has runs on, and of the average rank :data:`AVERAGE_RANK`, its 95 % percentile bootstrap over the
-    runs, within task and optimizer (the tasks are those that there are); best first. Empty where there is no such
-    task."""
+    """Rank of each optimizer by its mean truth: 1 = best, ties share a rank; best first.
+
+    Returns ``optimizer``, one column per task that every optimizer has runs on, and :data:`AVERAGE_RANK`: the average
+    rank with its 95 % percentile bootstrap interval over the runs, resampled within task and optimizer (the tasks stay
+    the same). Empty where there is no such task.
+    """
     means = mean_scores(data).dropna()
     if means.empty:
         return pd.DataFrame(columns=["optimizer", *AVERAGE_RANK])

@@ -25,7 +25,7 @@ def pareto_front(scores: FloatArray, costs: FloatArray) -> npt.NDArray[np.intp]:
 def hypervolume(scores: FloatArray, costs: FloatArray, reference: tuple[float, float]) -> float:
     """Area that the points dominate, down to the reference point ``(score, cost)`` (Zitzler & Thiele 1998).
 
-    Points that are not better than the reference in both count nothing. 0 for no points.
+    Points that are not better than the reference in both score and cost count nothing. 0 for no points.
     """
     inside = (scores > reference[0]) & (costs < reference[1])
     scores, costs = scores[inside], costs[inside]

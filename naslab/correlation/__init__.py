@@ -1,5 +1,5 @@
-"""Evaluators against a truth: naming them, keeping what they say, judging how well they order architectures.
+"""Evaluators against a truth: naming them, storing their scores, judging how well they rank architectures.
 
 Here lives what ``naslab correlate`` runs. The statistics themselves are functions of frames, in
-:mod:`naslab.analysis.correlation`; :func:`naslab.correlate` is the way in.
+:mod:`naslab.analysis.correlation`; the entry point is :func:`naslab.correlate`.
 """

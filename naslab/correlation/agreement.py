@@ -1,4 +1,4 @@
-"""What evaluators said about a population, and every statistic of how well that agrees with a reference."""
+"""The scores of evaluators on a population, and every statistic of how well they agree with a reference."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from naslab.running import seed_sequence
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """What evaluators said about a population, and how well that agrees with a reference.
+    """The scores of evaluators on a population, and how well they agree with a reference.
 
     Attributes:
         task: Id of the task.
-        reference: What they are judged by: the truth's metric, or an evaluator's name.
+        reference: What scores are judged by: the truth's metric, or an evaluator's name.
         unit: The reference's unit.
         population: Which architectures these are, in words.
         scores: One row per architecture (index: its official string), one column per evaluator, higher is better.
         truth: ``(n,)``: the reference, higher is better.
         params: ``(n,)``: parameters of each architecture.
-        trainings: ``(n, S)``: single trainings behind the truth, higher is better; None where they are not known.
-        seconds: Evaluator -> median seconds for an architecture; those of one pass are the pass's, together.
-        making: Evaluator -> CPU seconds that making it took once: fitting a predictor, training shared weights.
+        trainings: ``(n, S)``: the single trainings behind the truth, higher is better; None where they are not known.
+        seconds: Evaluator -> median seconds for an architecture; of a shared pass, those of the whole pass.
+        making: Evaluator -> CPU seconds to make it, once: to fit a predictor or to train shared weights.
         notes: Sentences that a reader must know.
         seed: Of sample, scores and intervals.
-        command: That makes the same again.
+        command: The command line that makes the same again.
         environment: Versions and data that the numbers depend on.
     """
 
@@ -82,7 +82,7 @@ class Agreement:
 
     @cached_property
     def ceiling(self) -> pd.DataFrame:
-        """What the noise of trainings leaves to be predicted: see :func:`naslab.analysis.correlation.ceiling`."""
+        """The best agreement that the noise of trainings allows: see :func:`naslab.analysis.correlation.ceiling`."""
         trainings = np.empty((0, 2)) if self.trainings is None else self.trainings
         return correlation.ceiling(trainings, self._rng("ceiling"))
 
@@ -98,7 +98,7 @@ class Agreement:
 
 
 def wide(statistics: pd.DataFrame) -> pd.DataFrame:
-    """One row per evaluator, each statistic with its bounds in columns of their own: as tables show it."""
+    """One row per evaluator; each statistic and each of its bounds is a column, as tables show them."""
     columns: dict[str, Any] = {"evaluator": list(dict.fromkeys(statistics["evaluator"]))}
     for statistic, rows in statistics.groupby("statistic", sort=False):
         by_name = rows.set_index("evaluator").loc[columns["evaluator"]]

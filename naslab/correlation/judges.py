@@ -1,8 +1,8 @@
-"""What is written after ``--evaluators``, and the evaluators that it stands for.
+"""The names written after ``--evaluators``, and the evaluators that they stand for.
 
 - ``synflow``, ``zero-cost/synflow``: a zero-cost proxy; ``zero-cost/all`` (or ``zero-cost``): all that are defined for
-  the task's rows. Those with the same options share their passes.
-- ``reward``: the task's own, and ``reward[epochs=12]`` at one of its fidelities.
+  the task's rows. Proxies with the same options share their passes.
+- ``reward``: the task's own reward; ``reward[epochs=12]``: the same at one of its fidelities.
 - ``one-shot``, ``training`` and every other name registered under ``naslab.evaluators`` whose class has
   :meth:`~naslab.evaluators.Evaluator.for_task`; ``package.module:Class`` likewise, or a function
   ``(task, rng, **options)``.
@@ -50,7 +50,7 @@ class Source:
 
 
 class Hidden(Evaluator):
-    """Stands in the place of a truth where it may not be seen."""
+    """Takes the place of the truth where an evaluator must not see it."""
 
     def evaluate(
         self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
@@ -67,10 +67,10 @@ def sources(written: Sequence[str], task: Task) -> list[Source]:
     """What these names stand for on a task.
 
     Raises:
-        InvalidValue: No name, one that stands for the same as another, or options that are not written well.
-        UnknownEvaluator: Nothing is called so; names the nearest.
-        UnknownHyperparameter: An option that it does not take.
-        PluginError: It can't be imported, or can't be made for a task.
+        InvalidValue: No name, two that stand for the same evaluator, or options that are not written well.
+        UnknownEvaluator: No evaluator has that name; names the nearest.
+        UnknownHyperparameter: An evaluator does not take an option.
+        PluginError: An evaluator can't be imported, or can't be made for a task.
     """
     found: dict[str, Source] = {}
     for name in written:
@@ -83,7 +83,7 @@ def sources(written: Sequence[str], task: Task) -> list[Source]:
             source = Source(f"{ZERO_COST}{bracket}", ZERO_COST, {}, {f"{proxy}{bracket}": proxy for proxy in proxies})
         factory = _factory(source.target)
         options = read_options(name, parts, factory, "evaluator")
-        # Of a method Python has bound the class already: the task and the generator are left.
+        # A bound method's signature no longer has the class: the two to skip are the task and the generator.
         checked_options(factory, options, target, skip=2)
         check_types(name, factory, options)
         if proxies is not None and "proxies" in options:
@@ -103,7 +103,7 @@ def build(source: Source, task: Task, rng: np.random.Generator, metrics: Iterabl
     """The evaluator of a source, ready to be asked for these metrics.
 
     Raises:
-        NaslabError: It refuses the task or its options.
+        NaslabError: The evaluator refuses the task or its options.
         PluginError: It breaks down.
     """
     options = dict(source.options)
@@ -121,10 +121,10 @@ def build(source: Source, task: Task, rng: np.random.Generator, metrics: Iterabl
 
 
 def explained(name: str) -> tuple[Any, dict[str, Any]]:
-    """What has the documentation of an evaluator, and its options with their defaults.
+    """The object that documents an evaluator, and its options with their defaults.
 
     Raises:
-        UnknownEvaluator: Nothing is called so; names the nearest.
+        UnknownEvaluator: No evaluator has that name; names the nearest.
         PluginError: It can't be imported, or can't be made for a task.
     """
     from naslab.evaluators.zero_cost.catalogue import OWN_OPTIONS, PROXIES
@@ -147,7 +147,7 @@ def is_stateful(source: Source) -> bool:
 
 
 def learns(source: Source) -> bool:
-    """Whether it is made from rewards of architectures."""
+    """Whether the evaluator learns from rewards of architectures."""
     owner = _class(source)
     return owner is not None and owner.learns
 
@@ -192,7 +192,7 @@ def _factory(target: str) -> Callable[..., Any]:
 
 
 def _with_options(owner: type[Evaluator]) -> Callable[..., Any]:
-    """Its ``for_task``; where that takes ``**options``, with the constructor's in the signature."""
+    """The class's ``for_task``; where it takes ``**options``, its signature names those of the constructor."""
     signature = inspect.signature(owner.for_task)
     *own, last = signature.parameters.values()
     if last.kind is not last.VAR_KEYWORD:

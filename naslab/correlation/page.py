@@ -36,12 +36,12 @@ def write(found: Agreement, folder: Path) -> Path:
 
 
 def sections(found: Agreement) -> list[Section]:
-    """What there is to say about one population and one reference."""
+    """The sections about one population and one reference."""
     return [_against(found), _each_other(found), _size(found), _basis(found)]
 
 
 def interval_text(n: int) -> str:
-    """What the intervals of so many architectures are."""
+    """How the intervals of ``n`` architectures are computed, in words."""
     return f"95 % percentile bootstrap over architectures, {RESAMPLES if n <= LARGE else FEWER} resamples"
 
 
@@ -72,21 +72,23 @@ def _against(found: Agreement) -> Section:
         "at-the-top", "At the top", table[[name for name in top if name not in counted]],
         f"Tau in top: among the best {TOP:.0%} by the reference ({max(2, round(TOP * n)):,}). Precision at k: the "
         f"share of the best k by score that are among the best k by the reference; 1, 5 and 10 % are {ks} "
-        "architectures. Best rank at k: the best true rank among the best k by score, over the number of "
-        f"architectures. Regret: of the one with the best score, in {found.unit or 'the unit of the reference'}. nDCG: "
-        "gains by true rank; a random order has about 0.2. Intervals of regret and best rank are rough.",
+        "architectures. Best rank at k: the best true rank among the best k by score, divided by the "
+        "number of architectures. Regret: of the architecture with the best score, in "
+        f"{found.unit or 'the unit of the reference'}. nDCG: gains by true rank; a random order has about 0.2. "
+        "Intervals of regret and best rank are rough.",
     )  # fmt: skip
     if len(found.ceiling):
         judged = int(found.ceiling["architectures"].max())
         section.says.append(
-            f"The reference is a mean over trainings. On the {judged:,} architectures with two or more of them, one "
-            f"training has with the mean of the others a Spearman of {_value(found.ceiling, 'another training')}; a "
-            f"predictor without any error could reach {_value(found.ceiling, 'any predictor')} (Spearman-Brown)."
+            f"The reference is a mean over trainings. On the {judged:,} architectures with two or more of them, "
+            "Spearman's correlation of one training with the mean of the others is "
+            f"{_value(found.ceiling, 'another training')}; a predictor without any error could reach "
+            f"{_value(found.ceiling, 'any predictor')} (Spearman-Brown)."
         )
         section.add(
-            "ceiling", "What the noise of trainings leaves to be predicted", found.ceiling,
+            "ceiling", "The best agreement that the noise of trainings allows", found.ceiling,
             "Another training: a recorded one against the mean of the others. Any predictor: the ceiling that follows "
-            "for a predictor of the expected reference.",
+            "from this for a predictor of the expected reference.",
         )  # fmt: skip
     return section
 
@@ -118,8 +120,8 @@ def _basis(found: Agreement) -> Section:
         frame["once"] = [found.making[name] for name in found.seconds]
     section.add(
         "seconds", "Seconds for one architecture", frame,
-        "CPU seconds measured here, the median; of a table, what it charges. Proxies that share a pass show the "
-        "seconds of the whole pass. Once: what making the evaluator took (fitting a predictor, training shared "
+        "Median CPU seconds, measured here; for a table, the seconds that it charges. Proxies that share a pass show "
+        "the seconds of the whole pass. Once: seconds to make the evaluator (to fit a predictor, to train shared "
         "weights), without the trainings that a predictor learns from.",
     )  # fmt: skip
     return section

@@ -1,4 +1,4 @@
-"""Which architectures scores are compared on. Correlations of two populations can't be compared."""
+"""The architectures on which scores are compared. Correlations of two populations can't be compared."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _NAMED = {
 
 @dataclass(frozen=True)
 class Population:
-    """Architectures, and what they are.
+    """Architectures, with a description.
 
     Attributes:
         architectures: In the order in which they are scored.
-        size: Of what they were drawn from; None where it was not counted.
-        text: In words, for reports.
+        size: How many architectures they were drawn from; None where these were not counted.
+        text: The description, for reports.
     """
 
     architectures: tuple[Architecture, ...]
@@ -45,15 +45,15 @@ class Population:
 
 
 def draw(task: Task, kind: str, count: int | None, at_most: bool, seed: int) -> Population:
-    """Uniform, without repetition; a larger sample with the same seed contains the smaller one.
+    """Draw uniformly, without repetition; a larger sample with the same seed contains the smaller one.
 
-    Architectures without a finite truth in a table are no members.
+    Architectures without a finite truth in a table are left out.
 
     Args:
-        task: Whose space it is.
+        task: Whose space is drawn from.
         kind: See :data:`POPULATIONS`.
         count: How many; None for the whole population.
-        at_most: Whether all are meant where there are fewer.
+        at_most: Whether to take all where there are fewer.
         seed: Of the sample.
 
     Raises:

@@ -1,7 +1,7 @@
 """Scores of architectures, kept in a file as they are made, so that nothing is computed twice.
 
-A file serves one evaluator: a header line that says which, on what and by what versions, then one line per batch of
-architectures, written by one call: a kill at any moment loses at most the batches under way.
+A file serves one evaluator. Its header line names the evaluator, the task and the versions. Then comes one line per
+batch of architectures, each written by one call: a kill at any moment loses at most the batches under way.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from naslab.tasks import Task
 FORMAT = 1
 BATCH = 20
 Batch: TypeAlias = tuple[tuple[Architecture, ...], tuple[str, ...]]
-"""Architectures, and the metrics that are missing of them."""
+"""Architectures, and the metrics that they lack."""
 _Outcome: TypeAlias = tuple[list[Evaluation], float, tuple[Architecture, ...]]
 
 
 class Scores:
-    """What an evaluator said, in memory and (with a path) in a file.
+    """The scores of an evaluator, in memory and (with a path) in a file.
 
     Args:
         source: The evaluator.
-        task: On what.
+        task: The task.
         seed: Of everything drawn.
-        path: The file; it may hold the beginning, or more than will be asked for.
+        path: The file; it may hold some of the scores, or more than will be asked for.
 
     Attributes:
         found: Architecture -> metric -> score; of the source's metrics and perhaps of others.
-        seconds: Architecture -> seconds that its first evaluation took or, from a table, is charged.
-        making: CPU seconds that making the evaluator took (training shared weights, say); of the last time.
+        seconds: Architecture -> seconds that its first evaluation took or, from a table, was charged.
+        making: CPU seconds to make the evaluator (to train shared weights, say), the last time it was made.
         learned: Architectures that the evaluator was made from.
 
     Raises:
@@ -69,7 +69,7 @@ class Scores:
         return dict(self._kept.header)
 
     def missing(self, architectures: Sequence[Architecture]) -> list[Batch]:
-        """What is still to be done, cut along the order of the architectures."""
+        """The batches still to be scored, in the order of the architectures."""
         metrics = tuple(self.source.columns.values())
         batches = []
         for start in range(0, len(architectures), BATCH):
@@ -140,7 +140,7 @@ def score_all(
         seed: Likewise.
         architectures: All that are wanted.
         workers: Processes; an evaluator that has to be trained first stays in one.
-        progress: Is told how far it is.
+        progress: Called after every batch.
 
     Raises:
         NaslabError: The evaluator refuses the task, its options or an architecture.
@@ -186,7 +186,7 @@ class _Judge:
         self._made: dict[tuple[str, ...], Evaluator] = {}
 
     def __call__(self, batch: Batch) -> _Outcome:
-        """Evaluations of a batch; if the evaluator had to be made, CPU seconds of that and what it learned from."""
+        """Evaluations of a batch; if the evaluator had to be made, CPU seconds for that and what it learned from."""
         architectures, metrics = batch
         making, learned = 0.0, tuple[Architecture, ...]()
         with one_thread():

@@ -25,7 +25,7 @@ from naslab.tasks import task as task_of
 SPEC = "correlation.json"
 USUAL = 1000
 FEWEST = 3
-"""Architectures that a correlation can be computed of."""
+"""The fewest architectures that a correlation is computed of."""
 
 
 class Correlations(Agreement):
@@ -33,7 +33,7 @@ class Correlations(Agreement):
 
     def report(self, folder: str | Path) -> Path:
         """Write the page, its tables and figures, and the scores (``scores.csv``) into a folder."""
-        from naslab.correlation.page import write  # draws: matplotlib takes its time to import
+        from naslab.correlation.page import write  # needs matplotlib, which is slow to import
 
         return write(self, Path(folder))
 
@@ -57,7 +57,7 @@ def correlate(
         task: An id, or a task of one's own.
         evaluators: Names as in :mod:`naslab.correlation.judges`, or one text with commas between them.
         architectures: How many are drawn, uniformly and without repetition; or ``"all"``. By default 1,000, or all
-            where there are no more.
+            where there are fewer.
         population: What they are drawn from: see :data:`naslab.correlation.populations.POPULATIONS`.
         reference: The name of an evaluator to judge by, instead of the truth.
         out: A folder where scores are kept: the same call again, or one with more evaluators or architectures,
@@ -65,7 +65,7 @@ def correlate(
         workers: Processes. The scores do not depend on it.
         seed: Of the sample, of initial weights and batches.
         data: A folder of CIFAR images to score untrained networks on, for tasks that have no rows.
-        progress: Called with what is done, the total and the evaluator.
+        progress: Called with the number done, the total and the evaluator.
 
     Raises:
         NaslabError: A name, a number or a folder that makes no sense; nothing that is kept is changed.
@@ -212,5 +212,5 @@ def _notes(
         dataset = task.id.rpartition("/")[2].partition("@")[0]
         entry = table.tasks.get(dataset)
         if entry is not None and entry.truth.column == reward:
-            notes.append("The reward is one of the trainings that the truth is the mean of: its agreement is no news.")
+            notes.append("The reward is one of the trainings whose mean is the truth: its agreement is no news.")
     return notes

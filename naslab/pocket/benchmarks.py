@@ -48,7 +48,7 @@ class Pocket:
         return hash(self.name)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker works out for itself what follows from the definition.
+        # Only the definition is sent to a worker, which computes the rest itself.
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @property
@@ -103,15 +103,15 @@ class Pocket:
         return np.array([row_of[a] for a in self.search_space.architectures()], np.uint16)
 
     def weights(self, architecture: Architecture, seed: int) -> torch.Generator:
-        """For the initial weights of one training."""
+        """Generator of the initial weights of one training."""
         return _generator(f"{self.name}/{seed}/{self.search_space.to_string(architecture)}")
 
     def batches(self, seed: int) -> torch.Generator:
-        """For the order of the rows: the same for every architecture."""
+        """Generator of the order of the rows: the same for every architecture."""
         return _generator(f"{self.name}/{seed}/batches")
 
     def describe(self) -> dict[str, Any]:
-        """What must stay the same for two builds to be one, as JSON."""
+        """What must be equal for two builds to count as the same, as JSON."""
         described = {
             "benchmark": self.name,
             "space": self.space,
@@ -129,7 +129,7 @@ class Pocket:
 
 
 def pocket(name: str | Pocket) -> Pocket:
-    """The benchmark of this name; one that is no entry of :data:`POCKETS` is given itself.
+    """The benchmark of this name; one that is not in :data:`POCKETS` is passed itself.
 
     Raises:
         UnknownTable: There is none of this name.
@@ -143,7 +143,7 @@ def pocket(name: str | Pocket) -> Pocket:
 
 @cache
 def _first(benchmark: Pocket) -> Pocket:
-    """The first of its value in this process: what it has worked out serves all units of work."""
+    """The first equal benchmark of this process, so that what it has computed serves all units of work."""
     return benchmark
 
 

@@ -33,7 +33,7 @@ ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
     "MALLOC_MMAP_THRESHOLD_": str(1 << 33),
 }
-"""Workers of one thread whose memory allocator keeps what it has: giving it back after every step costs a tenth."""
+"""Workers have one thread, and keep the memory they have: giving it back after every step costs a tenth of the time."""
 
 
 def build_table(name: str | Pocket, *, workers: int = 1, progress: Progress | None = None) -> Path:
@@ -53,7 +53,7 @@ def build_table(name: str | Pocket, *, workers: int = 1, progress: Progress | No
 
     Raises:
         UnknownTable: There is no such benchmark.
-        InvalidValue: No worker; or the folder holds a build of something else, and names what differs.
+        InvalidValue: No worker; or the folder holds a build of something else (names what differs).
         OutputError: Another process is building the same.
         WorkerDied: A worker was killed; what was done is kept.
     """
@@ -84,7 +84,7 @@ def trained_file(folder: Path, block: int, seed: int) -> Path:
 
 
 def versions(benchmark: Pocket) -> dict[str, str]:
-    """What the numbers depend on beside the benchmark's definition."""
+    """Versions that the numbers depend on, besides the benchmark's definition."""
     return running.versions("python", "torch", "numpy", SOURCES[benchmark.dataset].partition("==")[0])
 
 

@@ -21,12 +21,12 @@ class Verification:
 
     Attributes:
         rows: Rows rebuilt, each with one of its seeds.
-        identical: How many of them came out the same to the last count, over all epochs and splits.
+        identical: How many of them gave exactly the same counts, over all epochs and splits.
         same_machine: Whether machine and versions are those of the build: then all rows must be identical.
         difference: Mean absolute difference of the final test accuracy, in percentage points.
-        tolerance: What that difference may be elsewhere: a quarter of the mean absolute difference between two seeds of
-            the same architecture. The same seed on another machine starts from the same weights and sees the same
-            batches; only the order of floating-point sums differs.
+        tolerance: The largest difference allowed on another machine: a quarter of the mean absolute difference between
+            two seeds of the same architecture. The same seed on another machine starts from the same weights and sees
+            the same batches; only the order of floating-point sums differs.
     """
 
     rows: int

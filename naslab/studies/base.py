@@ -1,4 +1,4 @@
-"""What a study leaves, and the workers it may use."""
+"""The outcome of a study, and the worker processes that it may use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an experiment left: tables to print, and the report."""
+    """The outcome of an experiment: tables to print, and the report."""
 
     tables: Sequence[tuple[str, pd.DataFrame]]
     report: Path
@@ -38,13 +38,13 @@ def in_processes(
     progress: Progress | None,
     keep: Path | None = None,
 ) -> list[Result]:
-    """Results in the order of the work, whoever does it.
+    """Results in the order of the work, whichever process does it.
 
     Args:
         function: What is done with each piece of work.
         work: All different, told apart by their ``repr``.
         workers: Processes.
-        progress: Is told how far it is.
+        progress: Called after every result.
         keep: A file to which results are appended as they come, so that the same study continues after a kill; results
             must then be JSON.
 

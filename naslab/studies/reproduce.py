@@ -1,4 +1,4 @@
-"""Reproducing published tables: an experiment is a TOML file of what is run and which numbers stand beside it."""
+"""Reproducing published tables: a TOML file says what is run and which published numbers stand beside it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Strict(BaseModel):
 
 
 class RunsOf(_Strict):
-    """How many runs some published rows are a mean of, where it differs from the others."""
+    """The number of runs behind some published rows, where it differs from that of the others."""
 
     methods: tuple[str, ...]
     runs: int
@@ -48,7 +48,7 @@ class Published(_Strict):
 
 
 class ReportedColumn(_Strict):
-    """One column of the published table, and where the table of trainings has it."""
+    """One column of the published table, and where to find it in the table of trainings."""
 
     label: str
     published: str

@@ -1,5 +1,5 @@
-"""A person's own table of data: read, prepared, searched on, and the found network used to predict.
+"""A user's own table of data: reading it, preparing it, searching on it, and predicting with the network found.
 
-Here lives everything that is about a CSV file and a person who has one; its public names (``search_csv``,
-``load_model``, their results) are those of :mod:`naslab`. A search on it is an ordinary one, on a task made here.
+Here lives everything about a user's CSV file. The public names (``search_csv``, ``load_model``, their results) are
+exported by :mod:`naslab`. The search itself is an ordinary one, on a task made here.
 """

@@ -1,4 +1,4 @@
-"""What is assumed where nobody says otherwise: widths, limit, recipes and class weights, scaled to the table."""
+"""Default widths, limit, recipes and class weights, scaled to the table."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _LARGEST_BATCH, _BATCHES, _MOST_EPOCHS = 256, 16, 200
 
 
 def default_widths(rows: int) -> tuple[int, ...]:
-    """Widths up to the first of the ladder that is at least twice the square root of the training rows, and 32.
+    """The ladder's widths up to the first that is at least 32 and at least twice the square root of the training rows.
 
-    Between two layers of that width stand about four times as many weights as there are rows.
+    Two layers of that width have about four times as many weights between them as there are rows.
     """
     wanted = max(32.0, 2 * math.sqrt(rows))
     return LADDER[: 1 + next((i for i, width in enumerate(LADDER) if width >= wanted), len(LADDER) - 1)]
@@ -28,7 +28,7 @@ def default_widths(rows: int) -> tuple[int, ...]:
 def training_recipe(rows: int) -> Recipe:
     """How a network is trained from scratch: AdamW, cosine schedule, 3,000 steps but at most 200 epochs.
 
-    Chosen on five other tables than any study of naslab reports, with the epoch chosen by the validation rows: see
+    Chosen on five tables that no study of naslab reports, with the epoch chosen by the validation rows: see
     ``experiments/csv_recipes.py``.
     """
     batch = batch_size(rows)
@@ -37,14 +37,14 @@ def training_recipe(rows: int) -> Recipe:
 
 
 def shared_recipe(rows: int, steps: int) -> Recipe:
-    """How shared weights are trained: as one network, without weight decay, for about so many steps."""
+    """How shared weights are trained: like one network, without weight decay, for about ``steps`` steps."""
     batch = batch_size(rows)
     epochs = max(1, math.ceil(steps / (rows // batch)))
     return Recipe(epochs, batch, learning_rate=3e-3, optimizer="adamw")
 
 
 def balanced_weights(labels: NDArray[Any], classes: int) -> tuple[float, ...]:
-    """Weights by which every class counts the same in the loss, 1 on average over the rows."""
+    """Class weights that make every class count the same in the loss; over the rows they are 1 on average."""
     counts = np.bincount(labels, minlength=classes)
     return tuple((len(labels) / (classes * counts)).tolist())
 

@@ -21,8 +21,8 @@ class Cells:
     """The text of a delimited file.
 
     Attributes:
-        path: Of the file.
-        delimiter: What stands between its cells.
+        path: The file.
+        delimiter: The character between cells.
         header: The columns' names, stripped; an unnamed column has the name ``""``.
         rows: One list of stripped cells per row, as long as the header.
         lines: The line that each row begins on, counted from 1, the header included.
@@ -35,7 +35,7 @@ class Cells:
     lines: list[int]
 
     def position(self, name: str) -> int:
-        """The place of the column ``name``. Raises InvalidDataset if the header has it twice; ValueError if not."""
+        """The place of the column ``name``. Raises InvalidDataset if it is there twice, ValueError if it is not."""
         if self.header.count(name) > 1:
             places = [str(place) for place, other in enumerate(self.header, start=1) if other == name]
             raise InvalidDataset(
@@ -46,14 +46,14 @@ class Cells:
 
 
 def read_cells(path: Path | str, *, one_column: bool = False) -> Cells:
-    """Read a delimited text file: UTF-8, with or without byte-order mark, its first line the names of the columns.
+    """Read a delimited text file: UTF-8, with or without byte-order mark; its first line names the columns.
 
-    The delimiter is the one of comma, semicolon and tab under which most of the first 100 rows are as long as the
-    header; cells may be quoted as spreadsheets do. Lines without anything on them are skipped.
+    The delimiter is comma, semicolon or tab: the one with which the most of the first 100 rows are as long as the
+    header. Cells may be quoted as spreadsheets do. Blank lines are skipped.
 
     Args:
-        path: Of the file.
-        one_column: Whether a file without any delimiter, so of a single column, is accepted.
+        path: The file.
+        one_column: Whether a file without any delimiter, which has a single column, is accepted.
 
     Raises:
         InvalidDataset: The file does not exist or can't be read, is binary, is empty, has no delimiter, or has a row
@@ -86,7 +86,7 @@ def read_cells(path: Path | str, *, one_column: bool = False) -> Cells:
 
 
 def suggestion(given: str, known: Iterable[str]) -> str:
-    """``Did you mean 'age'?``, whatever the case of letters, or what there is instead: at most ten names."""
+    """``Did you mean 'age'?`` (the case of letters is ignored); if no name is near, at most ten of the known ones."""
     names = [name for name in known if name]
     folded = {name.casefold(): name for name in reversed(names)}
     nearest = difflib.get_close_matches(given.casefold(), folded, n=1, cutoff=0.5)
@@ -159,12 +159,12 @@ def _widths(text: str, delimiter: str) -> list[int]:
             if _is_filled(record):
                 widths.append(len(record))
     except csv.Error:
-        pass  # an endless cell: the reading proper names its line
+        pass  # a cell that does not end: _records names its line
     return widths
 
 
 def _is_filled(record: list[str]) -> bool:
-    """Whether a line is a row: ``,,`` and ``""`` are rows of missing values, a blank line is none."""
+    """Whether a line is a row: ``,,`` and ``""`` are rows of missing values, a blank line is not a row."""
     return len(record) > 1 or (len(record) == 1 and (not record[0] or bool(record[0].strip())))
 
 

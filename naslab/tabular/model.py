@@ -1,4 +1,4 @@
-"""The network that a search found, as files: all that predicting needs, without the training data."""
+"""The network that a search found, saved as files: all that prediction needs, without the training data."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ PREDICTION = "prediction"
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network with what turns a table into its inputs and its outputs into predictions.
+    """A network with the encoders that turn a table into its inputs and its outputs into predictions.
 
     Attributes:
-        network: From ``(N, features)``, float32, to ``(N, classes)`` logits, or to ``(N, 1)``, the standardised target.
-        preprocessor: From columns to features.
+        network: Maps ``(N, features)``, float32, to ``(N, classes)`` logits or to ``(N, 1)``, the standardised target.
+        preprocessor: Turns columns into features.
         target: What is predicted.
         objective: What it was trained for and judged by.
         about: What ``model.json`` says: architecture, scores, settings, versions.
@@ -47,12 +47,12 @@ class Model:
     def predict(self, rows: pd.DataFrame | str | Path) -> pd.DataFrame:
         """Predict for new rows: a frame, or the path of a CSV file.
 
-        Columns may stand in any order; others than those trained on are ignored. Missing values and new categories are
-        handled as :class:`~naslab.tabular.preprocessing.Preprocessor` says.
+        Columns may stand in any order; columns that were not trained on are ignored. Missing values and new categories
+        are handled as :class:`~naslab.tabular.preprocessing.Preprocessor` says.
 
         Returns:
-            The column ``prediction``: the class, or the number in the target's own unit; of a classification also one
-            column ``probability of CLASS`` per class. Its index is the frame's.
+            The column ``prediction``: the class, or the number in the target's own unit. A classification also has one
+            column ``probability of CLASS`` per class. The index is that of a given frame.
 
         Raises:
             InvalidDataset: A column is missing, or a cell of a numeric column is no number.
@@ -69,12 +69,12 @@ class Model:
         return pd.DataFrame(columns, index=rows.index if isinstance(rows, pd.DataFrame) else None)
 
     def score(self, rows: pd.DataFrame | str | Path) -> tuple[float, int] | None:
-        """The metric of :attr:`objective` on rows whose target is known (an error is not negated), and their number.
+        """The metric of :attr:`objective` on rows with a known target (errors are not negated), and how many these are.
 
         None where there is no target column, or it is empty.
 
         Raises:
-            InvalidDataset: As :meth:`predict`; or the target has a class that training did not know, or no number.
+            InvalidDataset: As for :meth:`predict`; or a target is a class unknown to training, or no number.
         """
         cells = _cells(rows)
         if self.target.target.name not in cells.header:
@@ -104,13 +104,13 @@ def save_model(
     objective: TrainingObjective,
     about: Mapping[str, Any],
 ) -> None:
-    """Write a model into a folder that exists; ``model.json`` last, so that a folder that has it has all of it.
+    """Write a model into an existing folder; ``model.json`` is written last: a folder with it holds the whole model.
 
-    The network is saved by ``torch.export``, its number of rows free.
+    The network is saved by ``torch.export``, for any number of rows.
     """
     example = torch.zeros(2, len(preprocessor.features))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch.export about its own internals
+        warnings.simplefilter("ignore")  # torch.export warns about its own internals
         program = torch.export.export(
             network.eval(), (example,), dynamic_shapes=({0: torch.export.Dim("rows", min=1)},)
         )
@@ -128,7 +128,7 @@ def load_model(folder: str | Path) -> Model:
 
     Raises:
         InvalidValue: The folder holds no finished search.
-        OutputError: Its files are damaged, or another version's.
+        OutputError: Its files are damaged, or were written by another version.
     """
     folder = Path(folder)
     if not (folder / MODEL).is_file():
@@ -154,7 +154,7 @@ def load_model(folder: str | Path) -> Model:
 
 
 def _cells(rows: pd.DataFrame | str | Path) -> Cells:
-    """A file's cells, or those that a frame would have as one."""
+    """The cells of a file, or of a frame as if it were a file."""
     if not isinstance(rows, pd.DataFrame):
         return read_cells(rows, one_column=True)
     text = rows.astype(object).where(rows.notna(), "").map(lambda cell: str(cell).strip())

@@ -1,4 +1,4 @@
-"""The page about a search on one's own table: who is how good, and quality against size."""
+"""The page about a search on one's own table: how good each network is, and quality against size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOUND, CONSTANT, RANDOM, RANDOM_BEST, TREES = (
 )  # fmt: skip
 LABELS = {FOUND: "finalists", CONSTANT: "constant width", RANDOM_BEST: "random feasible"}
 NAMES_WIDTH = 1.35  # inches
-MOST_ROOM = 3  # a limit further out than this would squeeze the networks
+MOST_ROOM = 3  # times the largest network: a limit beyond would squeeze the points, and is not drawn
 
 
 def sections(plan: Plan, frame: pd.DataFrame, trained: pd.DataFrame) -> list[Section]:
@@ -32,16 +32,17 @@ def sections(plan: Plan, frame: pd.DataFrame, trained: pd.DataFrame) -> list[Sec
     found = Section("What was found")
     found.says.append(
         f"Scores are {metric}, {'higher' if objective.sign > 0 else 'lower'} is better. Every network is trained from "
-        "scratch by one recipe and seed. Of a group the validation rows choose one network; the test rows were looked "
-        "at once, after that."
+        "scratch with the same recipe and seed. In each group the validation rows choose one network. The test rows "
+        "were looked at once, after that."
     )
     found.add(
         "results",
         "The found network and its references",
         frame,
         f"Seed {plan.seed}. Brackets: 95 % percentile bootstrap over the test rows, 2,000 resamples; they do not "
-        "cover another split or seed. 'found is better by' is paired: the same resampled rows for both, above 0 where "
-        "the found network is better. Boosted trees: scikit-learn's HistGradientBoosting with its defaults.",
+        "cover another split or seed. 'found is better by' is paired (both are scored on the same resampled rows) and "
+        "above 0 where the found network is better. Boosted trees: scikit-learn's HistGradientBoosting with its "
+        "defaults.",
     )
     sizes = Section("Quality against size")
     sizes.draw(
@@ -49,7 +50,7 @@ def sections(plan: Plan, frame: pd.DataFrame, trained: pd.DataFrame) -> list[Sec
         "Validation score against parameters",
         plot_sizes(plan, frame, trained),
         "Every network that was trained from scratch: the search's finalists, all feasible networks of constant width, "
-        "and random feasible ones. Validation scores: of the rows that chose the epoch and the network.",
+        "and random feasible ones. Validation scores are on the rows that chose the epoch and the network.",
     )
     sizes.add("trained", "All networks trained from scratch", trained, "Validation scores.")
     return [found, sizes]

@@ -184,7 +184,7 @@ def plan_search(
 
 
 def extreme(space: SearchSpace, *, largest: bool) -> Architecture:
-    """The network of the largest, or of the smallest, width in every layer: no other costs more, or less."""
+    """The network with the largest (or the smallest) width in every layer: no other costs more (or less)."""
     pick = max if largest else min
     return tuple(choice.options.index(pick(choice.options)) for choice in space.choices)
 
@@ -249,7 +249,8 @@ def _judged(objective: TrainingObjective, encoder: TargetEncoder, class_weights:
     if class_weights == "none" and counts[frequent] >= _IMBALANCED * counts[rare]:
         says += (
             f" Class {rare!r} has {counts[rare]:,} rows, {frequent!r} {counts[frequent]:,}: where rare classes matter "
-            "as much, give --class-weights balanced and --metric balanced-accuracy (probabilities are then no shares)."
+            "as much, give --class-weights balanced and --metric balanced-accuracy (predicted probabilities then no "
+            "longer estimate shares of rows)."
         )
     return says
 

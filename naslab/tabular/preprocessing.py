@@ -25,8 +25,8 @@ class NumericEncoder:
 
     Attributes:
         name: Of the column.
-        median: Of the training rows' values: stands for a missing one.
-        mean: Of the training rows, those filled included.
+        median: Of the values in the training rows; replaces missing values.
+        mean: Of the training rows, replaced values included.
         scale: Their standard deviation (with N, not N - 1); 1 if they are all the same.
         marks_missing: Whether there is a feature ``"<name> is missing"``, 0 or 1.
     """
@@ -60,7 +60,7 @@ class NumericEncoder:
 
     def encode(self, values: NDArray[np.float64], out: NDArray[np.float32]) -> None:
         missing = np.isnan(values)
-        with np.errstate(over="ignore"):  # what is beyond all numbers is clipped as well
+        with np.errstate(over="ignore"):  # what overflows to infinity is clipped as well
             standardised = (np.where(missing, self.median, values) - self.mean) / self.scale
         out[:, 0] = np.clip(standardised, -CLIP, CLIP)
         if self.marks_missing:
@@ -115,13 +115,13 @@ Encoder = NumericEncoder | CategoricalEncoder
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """Turns columns into features, by what the training rows say and nothing else.
+    """Turns columns into features, fitted to the training rows alone.
 
     A number that is missing is replaced by the median, numbers are standardised and clipped at 10 standard
-    deviations; categories are one-hot, at most 50 of a column, the rarer ones sharing one feature. That a value is
-    missing is a feature of its own if training rows lack values of that column. A category that training rows do not
-    have, or a missing one if they lack none, is all zeros. A column without any value in the training rows gives no
-    feature.
+    deviations; categories are one-hot, at most 50 of a column, the rarer ones sharing one feature. If training rows
+    lack values of a column, a further feature says where its values are missing. A category that no training row has
+    is all zeros, and so is a missing category if no training row lacks one. A column without any value in the training
+    rows gives no feature.
 
     Attributes:
         encoders: One per column that gives features.
@@ -157,9 +157,9 @@ class Preprocessor:
         return tuple(name for encoder in self.encoders for name in encoder.features)
 
     def transform(self, values: Values) -> NDArray[np.float32]:
-        """The features ``(N, features)`` of columns such as :attr:`RawTable.values`; more columns may be there.
+        """The features ``(N, features)`` of columns such as :attr:`RawTable.values`; further columns are ignored.
 
-        Raises InvalidDataset if one is not there.
+        Raises InvalidDataset if a column is missing.
         """
         for encoder in self.encoders:
             if encoder.name not in values:
@@ -173,13 +173,13 @@ class Preprocessor:
         return x
 
     def to_json(self) -> str:
-        """All of it, floats to the last bit, for :meth:`from_json`."""
+        """Everything, floats exact to the last bit, for :meth:`from_json`."""
         described = [{"kind": encoder.column.kind, **asdict(encoder)} for encoder in self.encoders]
         return json.dumps({"version": VERSION, "columns": described}, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Preprocessor:
-        """What :meth:`to_json` wrote. Raises InvalidDataset if that is something else or another version's."""
+        """What :meth:`to_json` wrote. Raises InvalidDataset if the text is something else or of another version."""
         stored = _decoded(text, "preprocessor")
         try:
             return cls(tuple(_encoder(**described) for described in stored["columns"]))
@@ -193,8 +193,8 @@ class TargetEncoder:
 
     Attributes:
         target: What is predicted.
-        mean: Of the training rows; of a classification 0.
-        scale: Their standard deviation (with N, not N - 1), 1 if they are all the same; of a classification 1.
+        mean: Of the training rows; 0 for classification.
+        scale: Their standard deviation (with N, not N - 1), 1 if they are all the same; 1 for classification.
     """
 
     target: Target
@@ -234,12 +234,12 @@ class TargetEncoder:
         return named
 
     def to_json(self) -> str:
-        """All of it, floats to the last bit, for :meth:`from_json`."""
+        """Everything, floats exact to the last bit, for :meth:`from_json`."""
         return json.dumps({"version": VERSION, **asdict(self)}, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> TargetEncoder:
-        """What :meth:`to_json` wrote. Raises InvalidDataset if that is something else or another version's."""
+        """What :meth:`to_json` wrote. Raises InvalidDataset if the text is something else or of another version."""
         stored = _decoded(text, "target encoder")
         try:
             name, kind, classes = (stored["target"][key] for key in ("name", "kind", "classes"))

@@ -29,12 +29,12 @@ MOST_NUMERIC_CLASSES = 20
 
 @dataclass(frozen=True)
 class Column:
-    """A column that may be predicted from.
+    """A column that may be used to predict.
 
     Attributes:
-        name: In the header.
+        name: Its name in the header.
         kind: ``"numeric"`` or ``"categorical"``.
-        categories: The texts that occur, sorted; of a numeric column none.
+        categories: The texts that occur, sorted; none for a numeric column.
     """
 
     name: str
@@ -47,9 +47,9 @@ class Target:
     """The column that is to be predicted.
 
     Attributes:
-        name: In the header.
+        name: Its name in the header.
         kind: ``"classification"`` or ``"regression"``.
-        classes: As the file spells them; sorted as numbers if all are numbers, as text otherwise; of regression none.
+        classes: As the file spells them; sorted as numbers if all are numbers, as text otherwise; none for regression.
     """
 
     name: str
@@ -59,10 +59,10 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class RawTable:
-    """A table as its file gives it, typed.
+    """A table as read from its file, typed.
 
     Attributes:
-        columns: Those that may be predicted from, in the file's order.
+        columns: Those that may be used to predict, in the file's order.
         values: Per column ``(N,)``: float64 with NaN for missing, or objects: texts, with None for missing.
         target: What is to be predicted.
         y: ``(N,)``: objects, the class of each row; or float64.
@@ -82,25 +82,25 @@ class RawTable:
 def read_table(path: Path | str, target: str, *, task: TaskKind | None = None) -> RawTable:
     """Read a delimited text file (comma, semicolon or tab; UTF-8; its first line names the columns).
 
-    Missing are cells that are empty or say ``NA``, ``N/A``, ``nan``, ``null``, ``?`` or ``-``. A column is numeric if
-    all else in it is finite numbers (with a decimal point; in files separated by semicolons also with a decimal
-    comma), however few differ; anything else, such as ``yes`` and ``no``, is categorical. Left out, and said in
-    ``dropped``: rows whose target is missing, and columns that are constant, all missing, unnamed (a data frame's
-    index) or an identifier (text, all of it different).
+    Missing cells are empty or say ``NA``, ``N/A``, ``nan``, ``null``, ``?`` or ``-``. A column is numeric if all its
+    other cells are finite numbers (with a decimal point; in files separated by semicolons also with a decimal comma),
+    however few are distinct; any other column, such as one of ``yes`` and ``no``, is categorical. Left out, and named
+    in ``dropped``: rows whose target is missing, and columns that are constant, all missing, unnamed (a data frame's
+    index) or an identifier (text that differs in every row).
 
-    The target is for classification if it is not numeric; or if its values are whole numbers and only two differ, or
-    at most 20 do and at most 5 % as many as there are rows. Otherwise it is for regression.
+    The task is classification if the target is not numeric; or if its values are whole numbers, of which only two are
+    distinct, or at most 20 and at most 5 % of the number of rows. Otherwise it is regression.
 
     Args:
-        path: Of the file.
+        path: The file.
         target: Name of the column to predict.
-        task: ``"classification"`` or ``"regression"``, whatever the rule says.
+        task: ``"classification"`` or ``"regression"``, in place of this rule.
 
     Raises:
         InvalidDataset: The file is no such table; the target is not in it; fewer than 20 rows have a target; it is
-            always the same; a class has fewer than 3 rows; the target of a regression is not a number (as also taken
-            if at least half of its cells are numbers, too many to be classes); a value is infinite; two columns
-            bear the same name; no column is left to predict from.
+            always the same; a class has fewer than 3 rows; the target of a regression is not a number (a target also
+            counts as a regression's if at least half of its cells are numbers, too many to be classes); a value is
+            infinite; two columns have the same name; no column is left to predict from.
         InvalidValue: There is no such ``task``.
     """
     if task not in (None, *get_args(TaskKind)):
@@ -155,15 +155,15 @@ def read_rows(path: Path | str, columns: Sequence[Column]) -> Values:
     """Read new rows to predict for.
 
     Args:
-        path: Of a file as :func:`read_table` takes, though it may have a single column and needs no target. Its
-            columns may stand in any order; those that are not asked for are ignored.
+        path: A file as :func:`read_table` takes it, but it may have a single column and needs no target. Its columns
+            may stand in any order; those that are not asked for are ignored.
         columns: What to read.
 
     Returns:
         Per column ``(N,)``, as in :attr:`RawTable.values`; categories may be new.
 
     Raises:
-        InvalidDataset: The file is no such table or has no rows; a column is missing (names the nearest) or there
+        InvalidDataset: The file is no such table or has no rows; a column is missing (names the nearest) or occurs
             twice; a cell of a numeric column is not a finite number (names line and column).
     """
     return values_of(read_cells(path, one_column=True), columns)
@@ -190,8 +190,8 @@ def values_of(cells: Cells, columns: Sequence[Column]) -> Values:
         if numbers is None:
             row, text = _first_misfit(cells, texts, rows)
             raise InvalidDataset(
-                f"{cells.path}: line {cells.lines[row]}: {shown(text)} in column {column.name!r} is not a number, as "
-                "all of that column was in training. Correct that cell, or empty it if its value is not known."
+                f"{cells.path}: line {cells.lines[row]}: {shown(text)} in column {column.name!r} is not a number, but "
+                "in training all of that column was. Correct that cell, or empty it if its value is not known."
             )
         values[column.name] = numbers
     return values
@@ -201,7 +201,7 @@ def known_targets(cells: Cells, target: Target) -> tuple[NDArray[np.int64], NDAr
     """Which rows have a value of the target, and those values: floats, or objects as the classes are spelled.
 
     Raises:
-        InvalidDataset: A value of a regression that is not a finite number (names the line).
+        InvalidDataset: A value of a regression is not a finite number (names the line).
     """
     everything = range(len(cells.rows))
     texts = _texts(cells, cells.position(target.name), everything)
@@ -255,7 +255,7 @@ def _read_target(
     if numbers is None:
         of_rows = [str(text) for text in texts]
         classes = sorted(set(of_rows))
-    else:  # 1 and 1.0 are one class, called as it is first
+    else:  # 1 and 1.0 are one class, spelled as it first occurs
         spellings: dict[float, str] = {}
         of_rows = [
             spellings.setdefault(number, str(text)) for number, text in zip(numbers.tolist(), texts, strict=True)
@@ -281,7 +281,7 @@ def _are_classes(numbers: NDArray[np.float64]) -> bool:
 
 
 def _should_be_numbers(cells: Cells, texts: Sequence[str | None]) -> bool:
-    """Whether a target that is not numeric is so by mistake: half of it or more is numbers, too many for classes."""
+    """Whether a target that is not numeric should be: at least half of it is numbers, too many to be classes."""
     parsed = [_number(text, decimal_comma=cells.delimiter == ";") for text in texts if text is not None]
     numbers = np.array([number for number in parsed if number is not None])
     return 2 * len(numbers) >= len(parsed) and not _are_classes(numbers)
@@ -327,7 +327,7 @@ def _numbers(cells: Cells, name: str, texts: Sequence[str | None], rows: Sequenc
 
 
 def _number(text: str, *, decimal_comma: bool) -> float | None:
-    """A number, finite or not; None if the text is none."""
+    """A number, finite or not; None if the text is not a number."""
     if decimal_comma and "." not in text:
         text = text.replace(",", ".")
     try:
@@ -338,7 +338,7 @@ def _number(text: str, *, decimal_comma: bool) -> float | None:
 
 
 def _first_misfit(cells: Cells, texts: Sequence[str | None], rows: Sequence[int]) -> tuple[int, str]:
-    """The first row of a column, and its text, that is not a number; there must be one."""
+    """The first row of a column whose text is not a number, and that text; there must be one."""
     decimal_comma = cells.delimiter == ";"
     return next(
         (row, text)

@@ -1,4 +1,4 @@
-"""What a found network stands beside: other networks under the same limit, trained alike, and boosted trees."""
+"""What a found network is compared with: other networks under the same limit, trained alike, and boosted trees."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ FINALISTS, RANDOM = 5, 5
 def proposals(recorded: Recorded) -> list[Architecture]:
     """At most five architectures that a search ends with, best first.
 
-    Those that the strategy itself has ranked on all validation rows, if it has; else what it returns and then those
-    with the best evaluations, which on shared weights are of one batch each.
+    The finalists that the strategy itself has ranked on all validation rows, if it has any; else what it returns, and
+    then those with the best evaluations, which on shared weights are of one batch each.
     """
     assert recorded.end is not None
     ranked = [(each["score"], tuple(each["architecture"])) for each in recorded.end.get("finalists", ())]
@@ -49,7 +49,7 @@ def boosted_trees(train: Labelled, objective: TrainingObjective, seed: int) -> C
     """Scikit-learn's histogram gradient boosting with its defaults, on the features that networks see.
 
     Returns:
-        From rows to outputs as an :class:`~naslab.evaluators.training_objective.TrainingObjective` scores them.
+        From rows to the outputs that a :class:`~naslab.evaluators.training_objective.TrainingObjective` scores.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
@@ -62,5 +62,5 @@ def boosted_trees(train: Labelled, objective: TrainingObjective, seed: int) -> C
 
 
 def best_of(candidates: Iterator[Candidate]) -> Candidate:
-    """The one with the best validation score; the first of equals; one that diverged only if all did."""
+    """The candidate with the best validation score, the first of equals; a diverged one only if all diverged."""
     return max(candidates, key=lambda c: c.validation if np.isfinite(c.validation) else -np.inf)

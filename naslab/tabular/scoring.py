@@ -1,4 +1,4 @@
-"""Scores on the test rows, with intervals: of every competitor, and of what the found network is ahead by."""
+"""Scores on the test rows, with intervals: of every competitor, and of the found network's lead over it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Outputs = npt.NDArray[np.floating]
 def judged(outputs: Mapping[str, Outputs], y: npt.NDArray[Any], objective: TrainingObjective) -> pd.DataFrame:
     """Test scores and by how much the first network is better, with bootstrap intervals over the test rows.
 
-    Every resample is the same rows for all, so that the differences are paired. For metrics that are undefined without
-    one of the classes (roc-auc, balanced accuracy) each class is resampled on its own.
+    A resample is the same rows for every competitor, so that differences are paired. For metrics that are undefined
+    without one of the classes (roc-auc, balanced accuracy) each class is resampled on its own.
 
     Args:
-        outputs: By name, as ``objective`` scores them; the first is the found one.
-        y: ``(N,)``: what is right.
+        outputs: By name, as ``objective`` scores them; the first are those of the found network.
+        y: ``(N,)``: the true targets.
         objective: The metric.
 
     Returns:

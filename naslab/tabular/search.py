@@ -1,4 +1,4 @@
-"""From a CSV file to the best network under a limit, beside what else could be had."""
+"""From a CSV file to the best network under a limit, beside simpler alternatives."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ SPEC, RESULTS = "search.json", "results.csv"
 
 @dataclass(frozen=True, eq=False)
 class OwnResult:
-    """What a search on one's own table left.
+    """The result of a search on one's own table.
 
     Attributes:
-        folder: Where all of it is.
-        frame: One row per competitor: its widths, parameters, validation and test score (an error is not negated),
-            their bootstrap interval over the test rows, and by how much the found network is better (higher is better
-            for the found one, whatever the metric's direction).
+        folder: Where all files are.
+        frame: One row per competitor: its widths, parameters, validation and test score (errors are not negated), the
+            bootstrap interval over the test rows, and by how much the found network is better (above 0 where it is
+            better, whatever the metric's direction).
         says: What was assumed and why.
         model: The found network.
     """
@@ -76,27 +76,27 @@ def search_csv(
     """Find the best network under a limit for a table of one's own, train it, judge it and save it.
 
     60 % of the rows train, 20 % validate, 20 % test. The search is over shared weights. Its five best architectures,
-    every feasible network of constant width and five random feasible ones are then trained from scratch, alike; of each
-    group the validation rows choose one. The test rows are looked at once, at the end.
+    every feasible network of constant width and five random feasible ones are then trained from scratch in the same
+    way; the validation rows choose one of each group. The test rows are looked at once, at the end.
 
     Args:
         csv: A delimited text file with a header; see :func:`naslab.tabular.reading.read_table`.
         target: The column to predict.
         out: A folder for everything: the model (:func:`naslab.load_model`), ``report/report.html``, ``results.csv``,
-            the trace. The same call again reads what is there; after an interruption it comes to the same result as
-            without (shared weights are not stored: their steps are made again).
+            the trace. The same call again reads what is there; after an interruption it gives the same result as an
+            uninterrupted call (shared weights are not stored: their steps are run again).
         space: ``"mlp"``.
         optimizer: As in :func:`naslab.search`.
         max: Limits on costs, ``{"params": 40000}``; by default a quarter of the largest network's parameters.
         kind: ``"classification"`` or ``"regression"``; by default what the target's values suggest.
         metric: See :class:`naslab.evaluators.training_objective.TrainingObjective`; accuracy or r2 by default.
-        class_weights: ``"none"``: every row counts the same, so that probabilities are shares and accuracy is what is
-            learnt. ``"balanced"``: every class counts the same.
+        class_weights: ``"none"``: every row counts the same, so that predicted probabilities estimate shares of rows
+            and training aims at accuracy. ``"balanced"``: every class counts the same.
         depth: Hidden layers.
-        widths: To choose from, in every layer; by default scaled to the number of rows.
+        widths: The widths to choose from in every layer; by default scaled to the number of rows.
         budget: Of the search: steps of shared weights, or seconds (``"60s"``); 3,000 steps by default.
         seed: Of the split, the search and every training.
-        progress: Called with the steps done, all there are, and what was done last.
+        progress: Called with the steps done, the number of all steps, and what was done last.
 
     Raises:
         InvalidDataset: The file is no such table.
@@ -111,7 +111,7 @@ def search_csv(
 
 
 def run_search(plan: Plan, folder: Path, progress: Progress | None = None) -> OwnResult:
-    """Run what was planned, or read what it left; see :func:`search_csv`."""
+    """Run a planned search, or read the results that it left; see :func:`search_csv`."""
     with claimed_folder(folder, plan.settings, SPEC, "search"):
         if not (folder / MODEL).is_file():
             with one_thread():
@@ -205,7 +205,7 @@ class _Steps:
 
 
 class _Counted(Evaluator):
-    """An evaluator that says how far it is."""
+    """An evaluator that reports its progress."""
 
     def __init__(self, inner: Evaluator, steps: _Steps) -> None:
         self.inner, self.steps, self.left = inner, steps, steps.search

@@ -21,9 +21,9 @@ def split(y: NDArray[Any], kind: TaskKind, rng: np.random.Generator) -> Split:
     """Draw 60 % of the rows for training, 20 % for validation and 20 % for testing, stratified.
 
     The strata are the classes or, for regression, up to ten equally large bins of the target (of at least five rows).
-    Each gives a fifth of its rows to validation and as many to the test, rounded such that the roundings cancel over
-    the strata: all together give a fifth of all rows, rounded. Of a class with at least three rows every split gets
-    one at least (so it may get more than a fifth); smaller ones go to training.
+    Each stratum gives a fifth of its rows to validation and as many to the test. Rounding errors cancel over the
+    strata: together they give a fifth of all rows, rounded. Of a class with at least three rows, every part gets at
+    least one (so it may get more than a fifth); smaller classes go to training.
 
     Args:
         y: ``(N,)``, classes or numbers, without missing values.
@@ -51,7 +51,7 @@ def split(y: NDArray[Any], kind: TaskKind, rng: np.random.Generator) -> Split:
         stratum = order[start : start + size]
         held = _fifth(start + size) - _fifth(start)
         held = max(held, 1) if size >= _FEWEST_ROWS_TO_SPREAD else 0
-        # The stratum of a regression is sorted by target: what is held out of it must be drawn.
+        # The stratum of a regression is sorted by target: the rows to hold out must be drawn at random.
         if kind == "regression":
             stratum = rng.permutation(stratum)
         validation.extend(stratum[:held])

@@ -1,4 +1,4 @@
-"""Training from scratch on one's own table: the validation rows decide the epoch, the test rows nothing."""
+"""Training from scratch on one's own table: the validation rows choose the epoch, the test rows choose nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Candidate:
     """A network trained from scratch.
 
     Attributes:
-        architecture: Its.
+        architecture: The network's architecture.
         network: As it was after its best epoch.
         validation: Its score on the validation rows, which chose that epoch.
     """
@@ -41,8 +41,8 @@ class Scratch(Evaluator):
     """Trains a network from scratch and judges it on rows that its training has not seen.
 
     Attributes:
-        problem: With rows to train on and to choose the epoch by.
-        test: Rows to judge by.
+        problem: Has the rows to train on and those that choose the epoch.
+        test: The rows to judge by.
         recipe: How to train.
         objective: Loss and metric.
     """
@@ -93,6 +93,6 @@ class Trainings:
 
 
 def network_outputs(network: nn.Module, rows: Labelled) -> Outputs:
-    """What a network says about rows, ``(N, classes)`` or ``(N, 1)``."""
+    """A network's outputs for rows, ``(N, classes)`` or ``(N, 1)``."""
     outputs: Outputs = outputs_of(network, torch.from_numpy(rows.x))[:, 0].numpy()
     return outputs

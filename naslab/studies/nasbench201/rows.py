@@ -1,4 +1,4 @@
-"""Rows of a published table that no comparison makes: what an experiment file says of them, and what they give."""
+"""Rows of a published table that a comparison can't make: what an experiment file says of them, and their results."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class Picks:
     """What the runs of one row of a published table of searches picked, however that was found.
 
     Attributes:
-        published: The published row that it stands beside.
-        label: What it is called.
+        published: The published row that they stand beside.
+        label: The name of the row.
         rows: Dataset -> for each run the row of the table of trainings that it picked, as judged there.
         seen: Architectures that a run looked at without training them.
-        independent: How many independent runs the runs are worth at least, where they share what they look at.
+        independent: At least how many independent runs these are worth, where they share what they look at.
     """
 
     published: str
@@ -76,7 +76,7 @@ class Further:
 
     Attributes:
         picks: What was picked.
-        notes: Sentences for the top of the page: how.
+        notes: Sentences for the top of the page: how it was picked.
         tables: Title, frame and caption of further tables.
     """
 

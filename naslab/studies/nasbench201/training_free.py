@@ -65,7 +65,7 @@ def scored_cells(
     """Score a uniform sample of NAS-Bench-201's cells, or go on where an interrupted call was killed.
 
     Args:
-        cells: How many; more are a continuation of fewer.
+        cells: How many; a larger sample contains the smaller one.
         data: A folder of CIFAR; None for standard normal inputs.
         out: The file that keeps the scores, a line per block.
         workers: Processes. The scores do not depend on it.
@@ -92,7 +92,7 @@ def blocks(cells: int, data: str = "") -> list[Block]:
 def score_block(block: Block) -> list[tuple[float, float]]:
     """In a worker: score and CPU seconds of each cell. Initial weights are keyed by the cell.
 
-    Dead branches are cut off before, not after they were run: NASWOT leaves them out, and it takes less time.
+    Dead branches are cut off before the network runs: NASWOT leaves them out in any case, and this takes less time.
     """
     space = search_space("nasbench201")
     rows = load_cifar(block.data) if block.data else None
@@ -130,7 +130,7 @@ class StoredArea(AREA):
 def training_free_rows(protocol: TrainingFree, scored: Scored, task: Task, budget: str, table: Table) -> list[Picks]:
     """Every run of every row: which cells it saw, and which it picked.
 
-    A run of NASWOT or of "optimal" draws its N cells from the scored ones, each at most once, in random order: that
+    A run of NASWOT or of "optimal" draws its N cells from the scored ones, each at most once; their random order
     decides among equal scores. "Optimal" is the best of each dataset by its own 200-epoch validation accuracy (its test
     accuracy where the table has no other).
 
@@ -186,7 +186,7 @@ def _area(scored: Scored, task: Task, budget: Budget, runs: int) -> tuple[list[A
 
 
 def _final_accuracy(table: Table, dataset: str) -> np.ndarray:
-    """Of every row of the table after all epochs: on validation data where it is recorded, else on test data."""
+    """The accuracy of every row after all epochs: on validation data where it is recorded, else on test data."""
     for split in ("valid", "test"):
         column = f"{dataset}/accuracy/{split}"
         if column in table.columns and FINAL_EPOCHS in table.columns[column].epochs:

@@ -18,8 +18,8 @@ SCORES = "training-free/naswot.jsonl"
 _CAPTION = (
     "Cells: how many a run looks at without training any. Distinct: different cells that its runs picked on CIFAR-10. "
     "Independent: how many independent runs they are worth at least, because runs draw from the same scored cells (the "
-    "variance of a mean over such draws is at most the share that a run sees). CPU seconds of scoring: that many times "
-    "the mean per cell, measured on this machine; published: seconds of the whole search."
+    "variance of a mean over such draws is at most the share that a run sees). CPU seconds of scoring: the number of "
+    "cells times the mean per cell, measured on this machine; published: seconds of the whole search."
 )
 
 
@@ -82,7 +82,7 @@ def _notes(scored: Scored, data: Path | None, protocol: TrainingFree) -> list[st
         f"on one batch of {BATCH} inputs of 3 x 32 x 32: {inputs}. Each of {protocol.runs} runs draws its cells from "
         "these. The paper scores anew in every run, and with each dataset's own images; here one score serves all "
         f"three datasets. {worst:,} of the cells have the worst score (disconnected, or two rows with the same code).",
-        f"A score takes {scored.seconds.mean():.2f} CPU seconds in the mean (median {seconds[1]:.2f}, 90 % between "
+        f"A score takes {scored.seconds.mean():.2f} CPU seconds on average (median {seconds[1]:.2f}, 90 % between "
         f"{seconds[0]:.2f} and {seconds[2]:.2f}), as measured on this machine. AREA is not charged for it, as in the "
         "paper.",
         "The more of the scored cells a run sees, the more alike the runs are: the standard deviation between them is "

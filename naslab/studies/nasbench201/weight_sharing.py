@@ -38,14 +38,14 @@ def further_rows(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Further:
-    """Make every search, or go on with it, and say what each picked.
+    """Run every search, or go on with it, and return what each picked.
 
     Args:
         protocol: Which rows there are.
         data: A folder of CIFAR-10.
-        out: Traces and checkpoints go here, one run each: what is killed goes on with its last epoch.
+        out: Traces and checkpoints go here, one of each per run: a killed run goes on with its last epoch.
         table: Where the cells' accuracies are.
-        datasets: That a pick is judged on.
+        datasets: Those that a pick is judged on.
         workers: Processes, of one thread each.
         progress: Called after every search.
 

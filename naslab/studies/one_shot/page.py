@@ -40,17 +40,18 @@ def equal_seconds(
         costs: Strategy -> what was measured beforehand.
         planned: Strategy -> epochs.
         optimum: The best test accuracy there is.
-        seconds: That each may take.
+        seconds: The seconds that each may take.
     """
     section = Section("Every strategy at equal seconds")
     section.says.append(
-        f"Every search has at most {seconds:g} seconds of one core of this machine, its derivation included: epochs "
-        "are planned for most of them (measured before, alone; at least three), and schedules span these; what was "
-        "made and needed is in the table. Finding out after each epoch what would be returned now, for the curves, is "
-        "not charged. Settings are the published ones, "
-        "brought to the size of the data and not tuned: batches of 32, the logits' learning rate times the published "
-        "steps over these, warm-up the same share of epochs. random and regularized-evolution search the table of "
-        "trainings, their recorded seconds converted to this machine's. Regret: the best cell's test accuracy minus "
+        f"Every search has at most {seconds:g} seconds of one core of this machine, its derivation included. As many "
+        "epochs are planned as fit into most of these seconds (at least three; an epoch was timed before, alone), and "
+        "schedules span them; the table shows the epochs made and the seconds needed. For the curves, each search is "
+        "asked after every epoch what it would return now; this time is not charged. Settings are the published ones, "
+        "scaled to the size of the data and not tuned: batches of 32; the logits' learning rate times the published "
+        "number of steps, divided by the number of steps here; warm-up for the same share of epochs. random and "
+        "regularized-evolution search the table of trainings, whose recorded seconds are converted to this machine's. "
+        "Regret: the best cell's test accuracy minus "
         "that of the cell returned, both trained alone, mean of the recorded seeds."
     )
     rows = []
@@ -150,11 +151,11 @@ def _anytime(runs: pd.DataFrame, tables: pd.DataFrame, optimum: float) -> Any:
 
 
 def learnt(runs: pd.DataFrame, task: Task, genotype: Mapping[str, Any]) -> Section:
-    """Cells, and how they came about.
+    """The cells found, and how searches arrived at them.
 
     Args:
         runs: Of all strategies.
-        task: That they were made on.
+        task: That of the runs.
         genotype: What DARTS found in its own space: see :func:`naslab.studies.one_shot.searches.genotype`.
     """
     section = Section("What was learnt")
@@ -186,7 +187,7 @@ def cell_of(decided: Mapping[str, int], names: Sequence[str], output: Sequence[s
     """A cell, its edges labelled with operations.
 
     Args:
-        decided: Edge, written ``"u->v"``, to the index of its operation; that of ``none`` is no edge.
+        decided: Edge, written ``"u->v"`` -> the index of its operation; ``none`` makes no edge.
         names: Of the operations.
         output: Nodes that the cell's output concatenates.
     """
@@ -201,12 +202,12 @@ def cell_of(decided: Mapping[str, int], names: Sequence[str], output: Sequence[s
 
 
 def collapse(runs: pd.DataFrame, longest: int, optimum: float) -> Section:
-    """The share of skip connections over the epochs, the eigenvalue, and what comes of it."""
+    """The share of skip connections over the epochs, the eigenvalue, and the regret that follows."""
     section = Section("Does DARTS collapse here?")
     section.says.append(
         "On NAS-Bench-201 DARTS ends in cells of skip connections (Dong & Yang 2020), and the dominant eigenvalue of "
-        "the Hessian rises before (Zela et al. 2020). Here: the same cell, small, for "
-        f"{longest} epochs, {runs['seed'].nunique()} seeds. Epochs made again after going back count."
+        "the Hessian rises before that (Zela et al. 2020). Here: a small version of the same cell, "
+        f"{longest} epochs, {runs['seed'].nunique()} seeds. Epochs repeated after going back to an earlier one count."
     )
     table = []
     for name, group in runs.groupby("optimizer", sort=False):
@@ -218,7 +219,7 @@ def collapse(runs: pd.DataFrame, longest: int, optimum: float) -> Section:
         row |= mean_columns([s[-1] for s in group["skip probability"]], "skip probability")
         row |= {"epochs made": group["epochs"].mean(), "runs": len(group)}
         table.append(row)
-    caption = "Student's 95 % interval. A search that stopped early keeps what it had. One edge in five by chance: 0.2."
+    caption = "Student's 95 % interval. A search that stopped early keeps what it had. Chance: 0.2, one edge in five."
     section.add("collapse", "Skip connections and regret", pd.DataFrame(table), caption)
     for column, label in (("skip probability", "mean probability of a skip"), ("skip", "share of skips derived")):
         ax = new_axes(height=2.5)
@@ -242,7 +243,7 @@ def collapse(runs: pd.DataFrame, longest: int, optimum: float) -> Section:
             ax.fill_between(common, low, high, color=look.colour, alpha=0.12, lw=0)
     ax.set(xlabel="epoch", ylabel="dominant eigenvalue", yscale="symlog")
     legend_above(ax)
-    caption = "Of the Hessian of the validation loss of the mixture in the logits, always on the same 128 rows."
+    caption = "Of the Hessian of the mixture's validation loss with respect to the logits, always on the same 128 rows."
     section.draw("eigenvalue", "Dominant eigenvalue", ax, caption)
     return section
 
@@ -340,9 +341,9 @@ def rankings(ranked: pd.DataFrame) -> Section:
     section = Section("How well shared weights rank")
     section.says.append(
         f"{len(ranked['truth'].iloc[0])} random cells, each scored with the shared weights on all validation rows, "
-        "against test accuracy when trained alone. By batch statistics, by the running ones that training left, and by "
-        "running ones recalibrated for each cell. All supernets have the same epochs: one of fairnas trains five paths "
-        "a step, one of one-shot or darts runs all options, so that their seconds are not equal."
+        "against test accuracy when trained alone. Batch normalisation uses statistics of the batch, the running ones "
+        "that training left, or running ones recalibrated for each cell. All supernets are trained for the same number "
+        "of epochs, but not for equal seconds: fairnas trains five paths a step, one-shot and darts run all options."
     )
     rows = []
     for name, group in ranked.groupby("supernet", sort=False):

@@ -57,7 +57,7 @@ def run(title: str, description: str, out: Path, *, workers: int, progress: Prog
     def done(function: Any, work: Sequence[Any]) -> list[Any]:
         return in_processes(function, work, workers, progress, kept)
 
-    costs = dict(zip(STRATEGIES, in_processes(trial, _trials(), 1, progress, kept), strict=True))  # alone: it is timed
+    costs = dict(zip(STRATEGIES, in_processes(trial, _trials(), 1, progress, kept), strict=True))  # one worker: timed
     epochs = {name: planned(cost, SECONDS) for name, cost in costs.items()}
     timed = _framed(
         done,
@@ -93,7 +93,7 @@ def run(title: str, description: str, out: Path, *, workers: int, progress: Prog
 
 
 def planned(cost: Mapping[str, float], seconds: float) -> int:
-    """Epochs that fit into so many seconds beside the derivation at the end, with some slack; at least three."""
+    """Epochs that fit into these seconds together with the derivation at the end, with some slack; at least three."""
     return max(3, int((SLACK * seconds - cost["derivation"]) / cost["epoch"]))
 
 
@@ -126,11 +126,11 @@ def _framed(done: Any, work: Sequence[Training]) -> pd.DataFrame:
 
 
 def _black_box(seconds: float, worth: float) -> pd.DataFrame:
-    """Searches of the table of trainings: what they had found when, in seconds of this machine.
+    """Searches of the table of trainings: what they had found at which time, in seconds of this machine.
 
     Args:
         seconds: Budget on the table's clock.
-        worth: Seconds on the table's clock that one here is worth.
+        worth: Seconds on the table's clock that one second here is worth.
     """
     task, rows = constrained_task(TASK, Constraint()), []
     for name in BLACK_BOX:

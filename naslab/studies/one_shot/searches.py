@@ -1,4 +1,4 @@
-"""Gradient searches watched epoch by epoch, on tasks whose every architecture is known."""
+"""Gradient searches watched epoch by epoch, on tasks where the truth of every architecture is known."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Training:
 
     Attributes:
         task: Its id.
-        optimizer: As it is written anywhere, without what :func:`written` sets.
+        optimizer: As on the command line, without the options that :func:`written` sets.
         seed: Which of the optimizer's runs.
         epochs: How many are planned.
-        seconds: It ends when another epoch and the derivation would need more; 0 for no such end.
-        derivation: Seconds that are kept for the derivation.
-        curvature: Every how many epochs the dominant eigenvalue is measured; 0 for never.
+        seconds: The search ends when another epoch and the derivation would need more; 0 for no such end.
+        derivation: Seconds that are reserved for the derivation.
+        curvature: Number of epochs between two measurements of the dominant eigenvalue; 0 for never.
         distribution: Whether the probabilities of all options are recorded after every epoch.
     """
 
@@ -77,11 +77,11 @@ class Ranked:
 
 
 def written(optimizer: str, epochs: int, steps: int) -> str:
-    """A strategy with its published settings, brought to the size of the data.
+    """A strategy with its published settings, scaled to the size of the data.
 
-    The learning rate of the logits is multiplied by the steps of the published search over those of this one, so that
-    logits can move as far: Adam's steps do not depend on the size of gradients. Warm-up epochs keep their share of the
-    search. ENAS' controller keeps its share of steps. What the optimizer's brackets set is left as it is.
+    The learning rate of the logits is multiplied by the ratio of the published search's steps to the steps here, so
+    that logits can move as far: Adam's steps do not depend on the size of gradients. Warm-up epochs keep their share of
+    the search. ENAS' controller keeps its share of steps. What the optimizer's brackets set is left as it is.
     """
     spec = optimizer_spec(optimizer)
     usual = spec.describe()["hyperparameters"]
@@ -99,12 +99,12 @@ def written(optimizer: str, epochs: int, steps: int) -> str:
 
 
 def train(work: Training) -> dict[str, Any]:
-    """Make a search; what it did in every epoch, and what it returned.
+    """Run a search; returns what it did in every epoch, and what it found.
 
     Truths are test accuracies in percent. ``skip`` is the share of identities among the choices of the architecture
     that would be returned, ``skip probability`` their mean probability; ``connected`` says whether that architecture
-    uses its input at all. Saying what would be returned after each epoch is no part of ``seconds``. A search whose
-    weights diverge keeps what it would have returned before, and is marked ``diverged``.
+    uses its input at all. The time to find what would be returned after each epoch is not in ``seconds``. A search
+    whose weights diverge keeps what it would have returned before, and is marked ``diverged``.
 
     Raises:
         TrainingFailed: It diverges in its first epoch.
@@ -161,10 +161,10 @@ _KEPT = ("seconds", "truth", "skip", "skip probability", "entropy")
 
 
 def rank(work: Ranked) -> dict[str, Any]:
-    """Train a supernet and score a sample by it, by each kind of batch statistics.
+    """Train a supernet and score a sample with it, by each kind of batch statistics.
 
     Returns:
-        ``architectures``, their ``truth``, and by kind of statistics their scores.
+        ``architectures``, their ``truth``, and their scores by kind of statistics.
     """
     task = constrained_task(work.task, Constraint())
     search = _built(work.task, f"{work.optimizer}[statistics=recalibrated]", work.seed, work.epochs)
@@ -191,7 +191,7 @@ class Genotype:
 
 
 def genotype(work: Genotype) -> dict[str, Any]:
-    """What DARTS finds in its own space on a task's rows: the genotype, in words and by choice."""
+    """What DARTS finds in its own space on a task's rows: the genotype, as a string and by choice."""
     rows = constrained_task(work.task, Constraint()).problem
     assert rows.train is not None
     classes, shape = int(rows.train.y.max()) + 1, rows.train.x.shape[1:]
@@ -253,7 +253,7 @@ def _built(task_id: str, optimizer: str, seed: int, epochs: int) -> OneShotSearc
 
 
 def _eigenvalue(curvature: Curvature, search: OneShotSearch) -> float:
-    """On the first rows of validation: the same for every search, and nothing is drawn for it."""
+    """On the first validation rows: the same rows for every search, and without random draws."""
     held = search.held_batches
     rows = slice(0, 4 * held.size)
     start = torch.ones(sum(map(len, search.model.logits)))
@@ -261,12 +261,12 @@ def _eigenvalue(curvature: Curvature, search: OneShotSearch) -> float:
 
 
 def skip_share(space: SearchSpace, architecture: Architecture) -> float:
-    """Of the choices, those that are an identity."""
+    """The share of the choices that are an identity."""
     return float(np.mean([option in skips for option, skips in zip(architecture, _skips(space), strict=True)]))
 
 
 def _skips(space: SearchSpace) -> list[list[int]]:
-    """Of each choice the options that are identities."""
+    """For each choice, the options that are identities."""
     return [[i for i, option in enumerate(c.options) if isinstance(option, Identity)] for c in space.choices]
 
 

@@ -38,7 +38,7 @@ TEMPERATURES = (0.1, 0.2, 0.35, 0.6, 1.0, 1.7, 3.0)
 POLICIES: Mapping[str, float] = {"uniform policy": 0.0, "decided policy": 1.5}
 """Standard deviations of the logits."""
 START = 0.5
-"""Of a temperature that is learnt."""
+"""The first value of a temperature that is learnt."""
 TRAINING, BATCH, RATE = 600, 100, 0.01
 SAMPLES = 100_000
 GUMBEL, STRAIGHT = "Gumbel-softmax", "straight-through"
@@ -56,7 +56,7 @@ class Work:
         policy: A name of :data:`POLICIES`.
         method: Which estimator.
         temperature: Fixed; None for methods without one, and for RELAX with a learnt one.
-        samples: Of the gradient.
+        samples: How many gradients are drawn.
     """
 
     policy: str
@@ -96,9 +96,9 @@ def toy(policy: str) -> Toy:
 def measure(work: Work) -> dict[str, Any]:
     """Bias and variance relative to the gradient's length, with 95 % intervals (normal approximations).
 
-    Bias: ``|E g - gradient| / |gradient|``, where the square of the distance is freed of what the mean's own noise
-    adds; where no bias is seen its interval begins at zero. Variance: of a single sample, summed over the entries, over
-    ``|gradient|^2``.
+    Bias: ``|E g - gradient| / |gradient|``; what the mean's own noise adds is subtracted from the squared distance.
+    Where no bias is seen, its interval begins at zero. Variance: of a single sample, summed over the entries, divided
+    by ``|gradient|^2``.
     """
     with one_thread():
         of = toy(work.policy)
@@ -145,7 +145,7 @@ class _RelaxSampler:
 
 
 def _sampler(work: Work, of: Toy, rng: np.random.Generator) -> Callable[[int], Tensor]:
-    """A function that gives that many gradients."""
+    """A function that draws as many gradients as it is asked for."""
     if work.method in (RELAX, RELAX_F):
         return _RelaxSampler(work, of, rng)
     if work.temperature is None:
@@ -186,7 +186,7 @@ def run(title: str, description: str, out: Path, *, workers: int, progress: Prog
     section.add(
         "estimators", "Every estimator at every temperature", results,
         f"{SAMPLES:,} gradients each; relative to the length of the gradient (bias) and its square (variance); 95 % "
-        "intervals, normal approximations. An interval of the bias that begins at 0: none is seen.",
+        "intervals, normal approximations. Where the interval of the bias begins at 0, no bias is seen.",
     )  # fmt: skip
     page = write_page(
         [section], out / "report", title, "naslab reproduce gradient-estimators", environment("torch"),

@@ -1,4 +1,4 @@
-"""Search spaces of twenty choices whose best architecture, and share of architectures above any quality, are known."""
+"""Spaces of twenty choices: the best architecture, and the share of architectures above any quality, are known."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GRID = 1000
 
 
 class Landscape:
-    """Qualities of all 7^20 architectures: what each option is worth, and what each pair of neighbouring options is.
+    """Qualities of all 7^20 architectures: each sums a term per option and one per pair of neighbouring options.
 
     Both kinds of terms are normal numbers; pairs are centred in both directions, so that they are pure interaction and
     ``pairs`` is their share of the variance. Over all architectures the mean is 0 and the standard deviation 1, but for
@@ -59,7 +59,7 @@ class Landscape:
         return self._lowest + int(reached[0] if len(reached) else np.flatnonzero(self._density)[-1])
 
     def share(self, quality: int) -> float:
-        """What part of all architectures is at least this good."""
+        """The share of all architectures that are at least this good."""
         place = max(quality - self._lowest, 0)
         return float(self._above[place]) if place < len(self._above) else 0.0
 
@@ -79,7 +79,7 @@ class Landscape:
             shares = np.zeros_like(decided)
             for before, option in np.ndindex(OPTIONS, OPTIONS):
                 gained = int(self.single[choice, option] + self.double[choice - 1, before, option])
-                # What would be pushed over an end has mass zero: the ends are beyond every sum.
+                # np.roll wraps around, but only zeros: no sum of terms goes beyond the ends.
                 shares[option] += np.roll(decided[before], gained) / OPTIONS
         density: Floats = shares.sum(axis=0)
         return low, density

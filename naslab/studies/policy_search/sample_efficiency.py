@@ -26,7 +26,7 @@ MODE = "mode in best 0.1 %"
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of landscape: the share of the variance that pairs of choices have, and the noise of what is told."""
+    """A kind of landscape: the share of the variance that pairs of choices have, and the noise of the told quality."""
 
     pairs: float
     noise: float
@@ -44,8 +44,8 @@ class Run:
     """One search.
 
     Attributes:
-        kind: Of landscape; a name of :data:`KINDS`.
-        optimizer: As it is written anywhere.
+        kind: The kind of landscape, a name of :data:`KINDS`.
+        optimizer: As on the command line.
         seed: Of the landscape and of the search. Strategies meet the same landscapes.
         budget: Evaluations.
     """

@@ -21,19 +21,19 @@ from naslab.studies.policy_search.sample_efficiency import KINDS, MODE, TARGETS,
 
 BUDGET = 3000
 NEVER = 1e12
-"""Samples of what was not reached, where they are ranked."""
+"""The samples that an unreached target counts as, where they are ranked."""
 TUNING, SEEDS = range(1000, 1040), range(100)
 RATES = (0.01, 0.03, 0.1, 0.2, 0.4, 0.8)
 RANDOM, REINFORCE, PPO = "random", "REINFORCE", "PPO"
 DEFAULTS = {REINFORCE: "reinforce", PPO: "ppo"}
 CLAIM = {REINFORCE: 3000, PPO: 1500}
-"""What the blog found at 20 choices of 7."""
+"""The samples that the blog states for 20 choices of 7 options."""
 
 Found = dict[str, int | None]
 
 
 def grid() -> dict[str, list[str]]:
-    """The settings of both strategies. PPO with one epoch is REINFORCE in batches: its ratio is one."""
+    """The settings of both strategies. PPO with one epoch is REINFORCE in batches: its probability ratio is one."""
     return {
         REINFORCE: [f"reinforce[learning_rate={rate:g}]" for rate in RATES]
         + [f"ppo[batch={batch},epochs=1,learning_rate={rate:g}]" for batch in (5, 20) for rate in RATES],
@@ -88,8 +88,8 @@ def choose(tried: pd.DataFrame) -> dict[tuple[str, str, str], str]:
 def compared(found: pd.DataFrame, chosen: dict[tuple[str, str, str], str]) -> pd.DataFrame:
     """A row for each landscape and target: medians, and how many times as many samples REINFORCE takes.
 
-    The ratio is that of geometric means over the same landscapes, its interval a bootstrap of landscapes, p of
-    Wilcoxon's signed-rank test of the logarithms, by Holm over the table.
+    The ratio is that of geometric means over the same landscapes; its interval is a bootstrap over landscapes; p is of
+    Wilcoxon's signed-rank test of the logarithms, adjusted by Holm over the table.
     """
     rows = []
     for kind in KINDS:
@@ -113,7 +113,7 @@ def compared(found: pd.DataFrame, chosen: dict[tuple[str, str, str], str]) -> pd
 
 
 def _median(method: str, samples: FloatArray) -> dict[str, float]:
-    """With its interval; NaN where half of the runs did not get there."""
+    """The median with its interval; NaN where half of the runs did not reach the target."""
     names = (method, f"{method} low", f"{method} high")
     if not len(samples):
         return dict.fromkeys(names, np.nan)

@@ -27,8 +27,9 @@ FEW = (78, 469)
 SEEDS = range(100, 105)
 """Splits that nobody looked at: path-kernel was designed on those of smaller seeds."""
 TRAINED_SEEDS = 3
-"""Of the trained rows beside the published ones, self-evolution of others than TNASP, its ablation, and trained rows on
-other tasks and with zero-cost features (these at the fewest labels alone): with all they would be most of the study."""
+"""For the trained rows beside the published ones, self-evolution of others than TNASP, its ablation, and trained rows
+on other tasks and with zero-cost features (these with the fewest labels only): with all seeds they would be most of
+the study."""
 ROUNDS = 5
 """Of self-evolution; the paper does not say."""
 PUBLISHED: Mapping[str, tuple[str, str]] = {
@@ -44,15 +45,15 @@ CAPPED = "tnasp[target=raw]"
 """With naslab's cap on steps, as in all other sections: beside the published rows at every size."""
 LEFT_OPEN = tuple(f"tnasp[target=raw,most_steps=0,{choice}]" for choice in ("positions=eigenvectors", "positions=none"))
 """The paper's positional encoding is "the graph Laplacian matrix": of which graph, and how it reaches the tokens, is
-open. Ours is its sibling's."""
+open. Ours is that of PINAT."""
 MOST_OPEN = 469
-"""Labels up to which these are fitted."""
+"""The most labels with which these are fitted."""
 BASELINES = ("ridge", "kernel-ridge[target=raw]", "kernel-ridge", "path-kernel")
 TEST_LABELS = "accuracy/test"
 """Learned by one baseline, in a row of its own: what the noise between validation and test labels costs."""
 EVOLVED = ("tnasp", "neural-predictor", "nao")
 READS_TARGETS = ("bonas",)
-"""Under any loss: its regression head is fitted to them."""
+"""They read the targets under any loss: a regression head is fitted to them."""
 ABLATED = (
     *(f"rounds={rounds}" for rounds in (1, 2, 10)),
     *(f"rounds={ROUNDS},alpha={alpha}" for alpha in (0.0, 0.1, 2.0)),
@@ -121,7 +122,7 @@ def planned(
     seeds: Sequence[int],
     scores: Mapping[str, str],
 ) -> dict[str, list[Fit]]:
-    """What each section needs; a fit that several need is made once. Cheap and telling ones come first.
+    """What each section needs; a fit that several need is made once. Cheap and informative ones come first.
 
     Args:
         table: Whose cifar10 is learned first.
@@ -184,7 +185,7 @@ def planned(
 def variants(name: str) -> dict[str, tuple[str, str]]:
     """A predictor by every target and, where it has a choice, every loss: how it is written -> target and loss.
 
-    What is the default is not written, so that it is the same fit as elsewhere.
+    Defaults are not written, so that the fit is the same as elsewhere.
     """
     parameters = inspect.signature(predictor_spec(name).factory).parameters
     usual = {key: str(parameters[key].default) for key in ("target", "loss") if key in parameters}
@@ -223,7 +224,7 @@ def stored(out: Path) -> dict[str, str]:
 
 def _notes(table: str, featured: bool, seeds: Sequence[int]) -> list[str]:
     notes = [
-        f"Means over {len(seeds)} seeds (much of what is trained by gradients: {len(seeds[:TRAINED_SEEDS])}, as the "
+        f"Means over {len(seeds)} seeds ({len(seeds[:TRAINED_SEEDS])} for much of what is trained by gradients, as the "
         "tables say), each another split and another initialisation, with Student's 95 % interval. "
         "The split of a seed is the same for every predictor, and that of fewer labels is part of that of more. No "
         "predictor was tuned here: settings are those of its paper or code (see its docstring). path-kernel is "
@@ -234,8 +235,8 @@ def _notes(table: str, featured: bool, seeds: Sequence[int]) -> list[str]:
     if table == PACKAGED:
         notes.insert(
             0,
-            f"Run on the packaged table, which has validation accuracies only: what is judged by is what was learned "
-            f"from, without the noise between the two. NOT the published protocol. Import its table: {IMPORT}",
+            f"Run on the packaged table, which has validation accuracies only: they are both learned from and judged "
+            f"by, without the noise between two labels. NOT the published protocol. Import its table: {IMPORT}",
         )
     if not featured:
         notes.append(

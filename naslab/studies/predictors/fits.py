@@ -28,7 +28,7 @@ from naslab.tables import find_table
 Floats = npt.NDArray[np.float64]
 
 HELD = 200
-"""Validation architectures, as in Lu et al. 2021. They are nobody's test architectures, whoever uses them."""
+"""Validation architectures, as in Lu et al. 2021. No predictor is tested on them, whether it uses them or not."""
 TAU = "Kendall tau-b"
 TOP = (0.01, 0.05, 0.1, 0.2, 0.5)
 COVERED = (0.5, 0.8, 0.95)
@@ -47,7 +47,7 @@ class Ground:
         architectures: N of them.
         learned: ``(N,)`` labels, higher is better.
         judged: ``(N,)`` truth, higher is better.
-        label: Both in words.
+        label: What is learned and what judges.
         features: ``(N, k)`` stored scores; None where none were asked for.
     """
 
@@ -88,9 +88,9 @@ class Fit:
 def ground(task_id: str, metric: str = ACCURACY, scores: str = "") -> Ground:
     """Labels and truth of a task's table: means over what it recorded after its longest training.
 
-    Accuracies are learned from validation and judged by test data; where the table has no test accuracies, one column
-    is both, and says so. Where isomorphic architectures share one training, one of each class is a member: otherwise
-    what is tested would have been learned.
+    Validation accuracies are learned and test accuracies judge; where the table has no test accuracies, one column is
+    both, and the label says so. Where isomorphic architectures share one training, only one of each class takes part:
+    otherwise what is tested would have been learned.
 
     Raises:
         InvalidValue: The folder of scores holds none of this space.
@@ -145,14 +145,14 @@ def stored_scores(folder: str) -> dict[Architecture, list[float]]:
 
 
 def split(work: Fit, count: int) -> tuple[list[int], list[int], list[int]]:
-    """Rows that are trained on, held and neither, of ``count``. Those of fewer labels are among those of more.
+    """Of ``count`` rows: those to train on, those held and the others. Rows for fewer labels are among those for more.
 
     Raises:
         InvalidValue: Nothing would be left to be judged by.
     """
     if work.labels + HELD >= count:
         raise InvalidValue(f"{work.labels} labels and {HELD} validation architectures of {count:,}: none is left")
-    key = (work.task, work.metric, bool(work.scores), work.seed)  # not where the scores are
+    key = (work.task, work.metric, bool(work.scores), work.seed)  # the path of the scores must not matter
     order = np.random.default_rng(seed_sequence(*key, "split")).permutation(count).tolist()
     return order[: work.labels], order[count - HELD :], order[work.labels : count - HELD]
 
@@ -242,13 +242,13 @@ def covered(predictor: Predictor, mean: Floats, deviation: Floats, known: Floats
 
 
 def relative_errors(mean: Floats, known: Floats, truth: Floats) -> dict[str, float]:
-    """Of predictions by target ``raw``, put back on the scale of the labels."""
+    """Relative errors of predictions with target ``raw``, put back on the scale of the labels."""
     away = np.abs((known.mean() + known.std() * mean) / truth - 1)
     return {"median relative error": float(np.median(away)), "within 10 %": float((away <= 0.1).mean())}
 
 
 def _distinct(space: SearchSpace, architectures: list[Architecture], values: Floats) -> list[int]:
-    """All rows; the first of each isomorphism class where all of a class have the same value."""
+    """All rows; or the first of each isomorphism class, where all members of every class have the same value."""
     classes: dict[Any, list[int]] = {}
     for row, architecture in enumerate(architectures):
         classes.setdefault(space.canonical(architecture), []).append(row)

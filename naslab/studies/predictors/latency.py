@@ -1,4 +1,4 @@
-"""The study of latency prediction: how many measurements a device needs, and what needs none."""
+"""The study of latency prediction: how many measurements a device needs, and what works without any."""
 
 from __future__ import annotations
 
@@ -99,11 +99,11 @@ def _section(task: str, frame: pd.DataFrame) -> Section:
         + "."
     )
     if np.isfinite(noise := ceiling(task)):
-        section.says.append(f"Two recorded measurements of the same architecture correlate by {noise:.3f}.")
+        section.says.append(f"Two recorded measurements of the same architecture: Spearman's correlation {noise:.3f}.")
     for _, name, why in (
         frame.loc[frame["refused"] != "", ["task", "predictor", "refused"]].drop_duplicates().to_numpy()
     ):
-        section.says.append(f"{name} does not take it: {why}.")
+        section.says.append(f"{name} can't be fitted here: {why}.")
     for statistic, what in ((SPEARMAN, "Spearman's correlation"), (CLOSE, "Share predicted within 10 %")):
         rows = frame[frame[statistic].notna()]
         table = by_size(rows, ["predictor"], statistic)
@@ -116,7 +116,7 @@ def _section(task: str, frame: pd.DataFrame) -> Section:
     section.draw(
         f"curve-{task}", f"Correlation by measurements, {task}",
         plot_curves(means, value=SPEARMAN, title=task, xlabel="measurements", published=flat),
-        "Mean over seeds; band: Student's 95 %. Dashed: closed forms. The axis fits the means.",
+        "Mean over seeds; band: Student's 95 %. Dashed: closed forms. The y axis is scaled to the means.",
     )  # fmt: skip
     return section
 

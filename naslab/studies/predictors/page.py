@@ -16,12 +16,12 @@ from naslab.studies.predictors.fits import COVERED, HELD, LEARN, SELECT, TAU, TO
 
 ON_ALL = "tau on all"
 DRAWN = ("TNASP", "PINAT", "HyperNAS", "NN-Former")
-"""Published rows in the figure: with all of them nothing can be seen."""
+"""Published rows in the figure: with all of them it could not be read."""
 DRAWN_BESIDE = ("kernel-ridge", "path-kernel")
-"""Predictors in the figure, beside ours of these rows."""
+"""Our predictors in the figure, besides our versions of these rows."""
 HELD_IN_WORDS = {UNUSED: "unused", SELECT: "choose an epoch", LEARN: "learned from"}
 EVOLVES = "give errors"
-"""What self-evolution does with them."""
+"""What validation labels do in self-evolution."""
 SHOWN = ("Spearman", "tau in top 10%", "precision at 1%", "precision at 5%", "precision at 10%", "regret")
 
 
@@ -59,8 +59,8 @@ def published(
 
     Args:
         frame: The fits.
-        left_open: Those with what the papers leave open in another way.
-        on_test: Those that learned from test labels.
+        left_open: Fits that choose otherwise where the papers leave a choice open.
+        on_test: Fits that learned from test labels.
         printed: The published numbers.
         ours: Published row -> how ours is written and what it does with the validation labels.
         label: What is learned and what judges.
@@ -68,11 +68,11 @@ def published(
     section = Section("Beside the published numbers")
     section.says.append(
         f"The protocol of Lu et al. 2021: tau-b over all architectures, those that were learned from included, targets "
-        f"and losses as in the papers, {HELD} validation architectures. What the paper does with these but for "
-        "self-evolution, which learns how large its errors on them are, is not stated: ours leave them alone and take "
-        f"the last epoch, as the code of the same group's PINAT does. Ours: {label}. 'most_steps=0': batches of ten "
-        "at any size, as in that code; without it, as in all other sections, an epoch has at most 20 steps, of larger "
-        "batches at a higher rate."
+        f"and losses as in the papers, {HELD} validation architectures. The paper states what it does with these for "
+        "self-evolution only, which learns how large its errors on them are. In other rows ours leave them alone and "
+        f"take the last epoch, as the code of the same group's PINAT does. Ours: {label}. 'most_steps=0': batches of "
+        "ten at any size, as in that code; without it, as in all other sections, an epoch has at most 20 steps, with "
+        "larger batches and a higher learning rate."
     )
     sizes = [str(size) for size in sorted(frame["labels"].unique())]
     compared, curves = [], []
@@ -125,7 +125,7 @@ def curves(frame: pd.DataFrame, task: str, label: str) -> Section:
     """Every predictor as it is by default, learning from exactly n labels, judged by all others."""
     section = Section("Every predictor, by labels")
     section.says.append(
-        f"Default settings; nothing but the labels that are counted is looked at. {_capital(label)}; judged on those "
+        f"Default settings; no labels are looked at besides those that are counted. {_capital(label)}; judged on those "
         f"that are neither learned from nor among the {HELD} set apart."
     )
     _say_refused(section, frame)
@@ -140,7 +140,7 @@ def curves(frame: pd.DataFrame, task: str, label: str) -> Section:
     for labels in _ends(frame):
         rows = frame[frame["labels"] == labels]
         means = averaged(rows, ["predictor"], [TAU, *SHOWN])
-        section.add(f"statistics-{labels}", f"What else it means, {labels} labels", _sorted(means, TAU), _STATISTICS)
+        section.add(f"statistics-{labels}", f"Further statistics, {labels} labels", _sorted(means, TAU), _STATISTICS)
         section.add(f"top-{labels}", f"Tau-b among the truly best, {labels} labels", _tops(rows), _TOPS)
         parts = _tops_long(rows)
         section.draw(
@@ -164,8 +164,8 @@ def like_for_like(frame: pd.DataFrame, variants: Mapping[str, Mapping[str, tuple
     section = Section("Like for like: predictor, target, loss")
     section.says.append(
         "The same splits for every row, no validation labels, no tuning: what is left is the predictor, its target "
-        "and its loss. A loss on pairs (hinge, BCE) sees only the order of targets, so that its target makes no "
-        "difference (but for bonas, whose regression head reads them)."
+        "and its loss. A loss on pairs (hinge, BCE) sees only the order of targets, so that the target makes no "
+        "difference (except for bonas, whose regression head reads the targets)."
     )
     parts = {spec: (name, *chosen) for name, written in variants.items() for spec, chosen in written.items()}
     table = _best_first(by_size(frame, ["predictor"]))
@@ -183,7 +183,7 @@ def like_for_like(frame: pd.DataFrame, variants: Mapping[str, Mapping[str, tuple
                     row = mean_columns(values, "gain by ranks")
                     rows.append({"predictor": name, "loss": loss or "its own", "labels": labels, **row,
                                  "seeds": len(values)})  # fmt: skip
-    section.add("gain-by-ranks", "What ranks as targets add to tau-b", pd.DataFrame(rows), f"By seed. {_STUDENT}")
+    section.add("gain-by-ranks", "What rank targets add to tau-b", pd.DataFrame(rows), f"Paired by seed. {_STUDENT}")
     return section
 
 
@@ -194,7 +194,7 @@ def evolution(
 
     Args:
         frame: The fits.
-        ablation: Those with other constants.
+        ablation: Fits with other constants.
         controls: Predictor -> what is done -> how it is written and what it does with the validation labels; the first
             is the plain predictor.
         rounds: Of self-evolution.
@@ -204,7 +204,7 @@ def evolution(
         f"Its {HELD} validation architectures are labelled: a search that pays for them could learn from them as "
         "well. Gains over the plain predictor (same split, same initial weights), raw targets, squared loss, "
         f"{rounds} rounds. The paper publishes neither the number of rounds nor any of the constants: all are our "
-        "choice, ablated below. 'lead': self-evolution's over what is done in this row."
+        "choice, ablated below. 'lead': tau-b of self-evolution minus that of this row."
     )
     rows = []
     for name, named in controls.items():
@@ -225,22 +225,24 @@ def evolution(
     )
     if len(ablation):
         table = averaged(ablation, ["predictor", "labels"], [TAU])
-        section.add("ablation", "Its constants, by tnasp", table, f"One setting changed at a time. {_STUDENT}")
+        section.add(
+            "ablation", "Self-evolution's constants, by tnasp", table, f"One setting changed at a time. {_STUDENT}"
+        )
     return section
 
 
 def calibration(frame: pd.DataFrame) -> Section:
-    """Whether intervals hold what they promise."""
+    """Whether predicted intervals cover as many labels as they should."""
     section = Section("Calibration")
     names = [f"coverage {q:.0%}" for q in COVERED]
     if not set(names) <= set(frame):
-        section.says.append("No predictor of this run states deviations.")
+        section.says.append("No predictor of this run predicts standard deviations.")
         return section
     section.says.append(
-        "The share of labels of other architectures, of the kind that was learned from, in the central "
-        "interval of each prediction, on the scale of the transformed target. By ranks, a label beyond the known "
-        "ones counts as the last known. Error: root mean square; a deviation that is much smaller than it is "
-        "overconfident."
+        "For architectures that were not learned from: the share of labels (of the kind that was learned from) in the "
+        "central interval of their prediction, on the scale of the transformed target. With ranks as targets, a label "
+        "beyond the known ones counts as the last known. Error: root mean square; a predictor whose deviation is much "
+        "smaller than its error is overconfident."
     )
     known = frame[frame[names[0]].notna()]
     table = averaged(known, ["predictor", "labels"], [*names, "deviation", "error"])
@@ -253,7 +255,7 @@ def elsewhere(frame: pd.DataFrame, task: str) -> Section:
     rows = frame[frame["task"] == task]
     section = Section(f"The same code on {task}")
     section.says.append(
-        f"{_capital(ground(task).label)}. Default settings; predictors trained by gradients at the fewest labels alone."
+        f"{_capital(ground(task).label)}. Default settings; predictors trained by gradients: the fewest labels only."
     )
     _say_refused(section, rows)
     section.add(f"tau-{task}", f"Kendall's tau-b on {task}", _best_first(by_size(rows, ["predictor"])), _STUDENT)
@@ -287,7 +289,7 @@ def features(frame: pd.DataFrame) -> Section:
 
 
 _STUDENT = "Means over seeds with Student's 95 % interval; higher is better."
-_BAND = "Mean over seeds; band: Student's 95 %. The axis fits the means."
+_BAND = "Mean over seeds; band: Student's 95 %. The y axis is scaled to the means."
 _STATISTICS = (
     "Over the architectures that were not learned from. Precision at k: share of the best k by prediction that are "
     "among the best k by truth. Regret: best truth minus the truth of the best prediction, in the truth's unit, "
@@ -311,11 +313,11 @@ def _say_refused(section: Section, frame: pd.DataFrame) -> None:
     for name, why in (
         frame.loc[frame["refused"] != "", ["predictor", "refused"]].drop_duplicates("predictor").to_numpy()
     ):
-        section.says.append(f"{name} does not take it: {why}.")
+        section.says.append(f"{name} can't be fitted here: {why}.")
 
 
 def _best_first(table: pd.DataFrame) -> pd.DataFrame:
-    """By the fewest labels, at which every row has a number."""
+    """Sorted by the column of the fewest labels, where every row has a number."""
     sizes = [name for name in table.columns if name.isdigit()]
     return _sorted(table, sizes[0]) if sizes else table
 

@@ -35,7 +35,7 @@ TIMED = f"{IMPORTED}/cifar10"
 PACKAGED = "nasbench201"
 """The same trainings as the imported table's: compared apart, so that no test counts a network twice."""
 SLOW, SLOW_SEEDS = ("random", BASELINE, "predictor-guided", "tnasp"), 20
-"""What is compared with tnasp, which fits a Transformer in every round: a minute a run."""
+"""Strategies that are compared with tnasp, which fits a Transformer in every round: a minute a run."""
 HOW_TO_IMPORT = (
     f"The table {IMPORTED!r} is not stored: its tasks, and the comparison in simulated seconds, are left out. Import "
     "it (naslab table import nasbench201.csv.gz --schema experiments/tables/nasbench201.toml --name nats-tss) and "
@@ -65,8 +65,8 @@ def run(title: str, description: str, out: Path, *, workers: int, progress: Prog
         notes += [f"Another comparison of this study: {page}" for page in pages]
         caption = (
             "How far the reward of what was found is below the best reward in the table (means of recorded trainings); "
-            f"mean over {seeds} seeds, 95 % percentile bootstrap intervals. 'share': as a part of {BASELINE}'s, both "
-            "resampled."
+            f"mean over {seeds} seeds, 95 % percentile bootstrap intervals. 'share': divided by that of {BASELINE}, "
+            "both resampled."
         )
         tables = [("Regret of the reward", rewards, caption)]
         tables.append(("Seconds of a run", seconds_of(folder), "Measured wall seconds, everything included."))

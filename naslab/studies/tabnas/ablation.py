@@ -69,9 +69,9 @@ def run(title: str, description: str, out: Path, *, workers: int, progress: Prog
 
 
 def best_rates(runs: pd.DataFrame) -> Mapping[tuple[str, str], float]:
-    """Of each method and rule the learning rate with the least mean regret.
+    """For each method and rule, the learning rate with the least mean regret.
 
-    Chosen and judged on the same runs: of three rates the best looks better than it is, for every method alike.
+    Chosen and judged on the same runs: the best of three rates looks better than it is, for every method alike.
     """
     means = runs.groupby(["method", "rule", "rate"], sort=False)["regret"].mean().reset_index()
     best = means.sort_values("regret", kind="stable").drop_duplicates(["method", "rule"])
@@ -85,7 +85,7 @@ def _parts(at_best: pd.DataFrame, runs: pd.DataFrame, chosen: Mapping[tuple[str,
         f"{len(tuning.SEEDS)} seeds after {STEPS} evaluations; rejected draws are not evaluated and not counted. "
         "Rows: the correction of the gradient by P(V) (none, Monte-Carlo with N draws, exact) and "
         "how draws are made feasible. Each row and rule has its best learning rate of the "
-        "grid. A rule that returns nothing is given the smallest network."
+        "grid. Where a rule returns nothing, the smallest network is judged."
     )
     for rule in POLICY_RULES:
         rows = summary(at_best[at_best["rule"] == rule], ["method"])
@@ -118,9 +118,9 @@ def _rates(runs: pd.DataFrame) -> Section:
 def _teaching(runs: pd.DataFrame) -> Section:
     section = Section("Which steps teach")
     section.says.append(
-        "With conditional draws every step teaches. The paper's search draws from the policy, and a step whose draw is "
-        "infeasible teaches nothing: the share of steps that teach is P(V), which is shown here along the search for "
-        f"the variant that rejects (exact correction, learning rate {RATE}), mean over seeds."
+        "With conditional draws every step teaches: it updates the policy. The paper's search draws from the policy, "
+        "and a step whose draw is infeasible teaches nothing. The share of steps that teach is then P(V). It is shown "
+        f"here along the search for the variant that rejects (exact correction, learning rate {RATE}), mean over seeds."
     )
     rejecting = runs[(runs["method"] == "exact, reject") & (runs["rate"] == RATE) & (runs["rule"] == "best")]
     ax, rows = new_axes(), []

@@ -32,12 +32,12 @@ def _latency(section: Section, runs: pd.DataFrame) -> None:
     fit = with_fitted_latency(task)[1]
     measured = np.array([task.problem.cost("latency_seconds", a) for a in task.problem.space.architectures()])
     section.says.append(
-        "The limited latency is a constant and one table per edge, fitted to the measured latency of all cells. In "
+        "The latency in the limit is a constant plus one table per edge, fitted to the measured one of all cells. In "
         f"10-fold cross-validation it is off by {1e3 * fit.error:.3g} ms (root mean square; at most "
         f"{1e3 * fit.maximum:.3g} ms) where measured latencies are {1e3 * measured.min():.3g} to "
         f"{1e3 * measured.max():.3g} ms with a standard deviation of {1e3 * measured.std():.3g} ms: it explains "
-        f"{100 * fit.r2:.1f} % of the variance. All results keep the limit on the fitted latency; how many keep it "
-        "as measured is in the table."
+        f"{100 * fit.r2:.1f} % of the variance. All results keep the limit on the fitted latency; the table shows "
+        "how many keep it as measured."
     )
     best = runs[(runs["rule"] == "best") & (runs["evaluations"] == tuning.CHECKPOINTS[-1])]
     true = [task.problem.cost("latency_seconds", tuple(a)) for a in best["architecture"]]

@@ -1,4 +1,4 @@
-"""Runs under a limit, judged by every rule of selection at once: what a study of constrained search is made of."""
+"""Runs under a limit, judged by every rule of selection at once: the runs of the studies of constrained search."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Run:
         task: Its id.
         metric: The cost that is limited.
         limit: Its largest value allowed.
-        optimizer: As it is written anywhere.
+        optimizer: As on the command line.
         seed: Which of the optimizer's runs.
         checkpoints: Evaluations (steps of shared weights) after which the rules are judged; the last is the budget.
     """
@@ -51,10 +51,10 @@ class Run:
 
 
 class Watched(AskTell):
-    """Another strategy, of which each rule's choice is noted at checkpoints.
+    """Wraps a strategy, and notes the choice of each rule at checkpoints.
 
-    Over shared weights it names finalists for every strategy: the ten most probable of a policy, else the ten with the
-    best scores; what the weights find best of them on all validation rows is the rule ``"rerank"``.
+    On shared weights it names finalists for every strategy: the ten most probable of a policy, else the ten with the
+    best scores. The rule ``"rerank"`` chooses the finalist with the best score on all validation rows.
     """
 
     FINALISTS = 10
@@ -111,10 +111,10 @@ class Watched(AskTell):
 
 
 def judge(work: Run) -> list[dict[str, Any]]:
-    """Do a run; for each checkpoint and rule the regret of what would be returned.
+    """Do a run; returns for each checkpoint and rule the regret of what would be returned.
 
-    Regret is the truth of the best feasible architecture minus that of the one returned, in percentage points. A rule
-    that returns nothing is given the smallest architecture instead, and says so.
+    Regret is the truth of the best feasible architecture minus that of the one returned, in percentage points. Where a
+    rule returns nothing, the smallest architecture is judged, and the row says so.
     """
     task, spec = _task(work.task, work.metric, work.limit), optimizer_spec(work.optimizer)
     key = (work.task, work.metric, work.limit, work.optimizer, work.seed)
@@ -181,5 +181,5 @@ def limits(task_id: str, metric: str, shares: Sequence[float]) -> list[float]:
     problem = task_of(task_id, metric).problem
     costs = np.sort([problem.cost(metric, a) for a in problem.space.architectures()])
     chosen = [float(costs[round(share * (len(costs) - 1))]) for share in shares]
-    # A limit at a sum of fractions: which of equal costs keep it, would depend on the order of their summands.
+    # Equal costs that are sums of fractions may differ by rounding: a limit just above is kept by all of them.
     return [limit if limit == int(limit) else limit * (1 + 1e-9) for limit in chosen]

@@ -1,4 +1,4 @@
-"""What runs under limits say together: means with intervals, over tasks, limits and seeds."""
+"""Summaries of runs under limits: means with intervals, over tasks, limits and seeds."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def against(runs: pd.DataFrame, reference: str) -> pd.DataFrame:
     """Every method against one: the difference of mean regrets, and Wilcoxon's signed-rank test over tasks and limits.
 
     The difference has a 95 % percentile bootstrap over the runs of both, stratified by task and limit; p is adjusted by
-    Holm over the methods. Runs are independent, hence nothing is paired but the cells' means.
+    Holm over the methods. Runs are independent, so only the cells' means are paired.
     """
     cells = runs.pivot_table(index=CELL, columns="method", values="regret", aggfunc="mean")
     rng, rows = np.random.default_rng(0), []

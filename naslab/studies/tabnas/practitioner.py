@@ -1,4 +1,4 @@
-"""The study of a practitioner's searches: is the found network worth it, beside what is simpler to have?"""
+"""The study of a practitioner's searches: is the found network better than simpler alternatives?"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OPTIMIZER = "tabnas"
 
 @dataclass(frozen=True)
 class Run:
-    """One search with everything that stands beside it; the seed is also that of the split.
+    """One search with everything that it is compared with; the seed is also that of the split.
 
     Attributes:
         table: Its name.
@@ -46,11 +46,11 @@ def run(title: str, description: str, out: Path, *, workers: int, progress: Prog
     found = in_processes(search, work, workers, progress, out / "results.jsonl")
     results = pd.DataFrame([row for rows in found for row in rows])
     summary = summarised(results)
-    section = Section("The found network beside what is simpler to have")
+    section = Section("The found network beside simpler alternatives")
     section.says.append(
         f"{SEEDS} seeds; each draws its own split (60/20/20), search and trainings, with naslab's defaults for a "
-        "table: the limit is a quarter of the largest network's parameters. Of the finalists, of the constant widths "
-        "and of the random networks the validation rows choose one each; 'random feasible' is the first drawn."
+        "table: the limit is a quarter of the largest network's parameters. The validation rows choose one finalist, "
+        "one network of constant width and one random network; 'random feasible' is the first random one drawn."
     )
     section.add(
         "summary",

@@ -16,9 +16,9 @@ class RealTable:
     """A table.
 
     Attributes:
-        what: It is.
+        what: What it is about.
         target: The column to predict.
-        read: Its header and its rows.
+        read: Returns its header and its rows.
     """
 
     what: str
@@ -60,7 +60,7 @@ def titanic() -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
 
 
 def miles_per_gallon() -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
-    """Cars and how far they go on a gallon (Quinlan 1993; UCI's Auto MPG), of ``mlxtend``: 392 rows, a number.
+    """Cars and how far they go on a gallon (Quinlan 1993; UCI's Auto MPG), of ``mlxtend``: 392 rows, a regression.
 
     The origin is named, as its numbers are codes; the car's name (all different) is left out.
     """

@@ -19,7 +19,7 @@ from naslab.optimizers.policy.rewards import REWARDS
 SIZES = (2, 3, 4)
 LIMIT = 25
 LOSSES = np.array([[0.9, 0.9, 0.66], [0.9, 0.66, 0.3], [0.6, 0.3, 0.1]])
-"""By the options of the first and of the second layer."""
+"""Rows: options of the first layer; columns: of the second."""
 PARAMS = np.array([[3 * a + (a + 1) * b + (b + 1) for b in SIZES] for a in SIZES])
 FEASIBLE = PARAMS <= LIMIT
 QUALITY = 1 - LOSSES
@@ -36,15 +36,16 @@ class Variant:
     Attributes:
         reward: ``"rejection"`` or a name of :data:`naslab.optimizers.policy.rewards.REWARDS`: then nothing is rejected.
         beta: Of the reward.
-        correction: Of rejection. ``"exact"`` P(V). ``"slide"``: the paper's unbiased estimate from ``samples`` draws;
-            its gradient is the mean of the feasible draws' scores. ``"sum"``: the released code's sum of the draws'
-            probabilities; their mean weighted by probability. ``"detached"``: the released PyTorch code, whose estimate
-            has no gradient, so that all it does is to skip steps for which no draw is feasible. ``"none"``.
-        samples: N of an estimate.
+        correction: Of rejection, by P(V). ``"exact"``: its value. ``"slide"``: the paper's unbiased estimate from
+            ``samples`` draws; its gradient is the mean of the feasible draws' scores. ``"sum"``: the released code's
+            sum of the draws' probabilities; its gradient is that mean weighted by probability. ``"detached"``: the
+            released PyTorch code, whose estimate has no gradient, so that all it does is to skip steps for which no
+            draw is feasible. ``"none"``.
+        samples: N, the number of draws of an estimate.
         conditional: Draw feasible networks only, so that no step is lost, instead of skipping what is infeasible.
         learning_rate: Of Adam.
         steps: Draws, rejected ones included.
-        accumulate: Never forget a gradient: the missing ``zero_grad`` of the released PyTorch code.
+        accumulate: Never reset the gradient: the missing ``zero_grad`` of the released PyTorch code.
         bonus: Weight of log P(V) in the objective.
     """
 
@@ -69,8 +70,8 @@ class Outcome:
 
     Attributes:
         logits: ``(R, 2, 3)``.
-        argmax: Whether the most probable option of each layer is the best feasible network.
-        argmax_infeasible: Whether it is infeasible.
+        argmax: Whether the most probable options of the layers are the best feasible network.
+        argmax_infeasible: Whether these options are infeasible.
         most_probable: Whether the most probable feasible network is the best one.
         feasible_probability: P(V).
         hit: The probability that 50 draws contain the best feasible network.
@@ -125,7 +126,7 @@ def simulate(variant: Variant, repetitions: int, rng: np.random.Generator) -> Ou
 
 
 def _rewards(variant: Variant) -> Floats:
-    """By network."""
+    """The reward of each network."""
     if variant.reward == "rejection":
         return QUALITY.ravel()
     reward = REWARDS[variant.reward]
@@ -153,7 +154,7 @@ def _center(
 
 
 def _marginals(joint: Floats) -> Floats:
-    """Of each layer, given that the network is feasible."""
+    """The probabilities of each layer's options, given that the network is feasible."""
     inside = joint * FEASIBLE
     inside = inside / inside.sum(axis=(1, 2), keepdims=True)
     return np.stack([inside.sum(axis=2), inside.sum(axis=1)], axis=1)

@@ -70,7 +70,7 @@ def run(title: str, description: str, out: Path, *, workers: int, progress: Prog
 
 
 def _shares(variant: Variant) -> dict[str, float]:
-    """What part of the repetitions ended well, by rule; keyed by the variant alone, so that its order is irrelevant."""
+    """The share of repetitions that ended well, by rule; seeded by the variant, so that its place does not matter."""
     key = [int(byte) for byte in repr(variant).encode()]
     outcome = simulate(variant, REPETITIONS, np.random.default_rng(np.random.SeedSequence(key)))
     names = (*RULES, "argmax_infeasible", "feasible_probability", "taught")
@@ -78,7 +78,7 @@ def _shares(variant: Variant) -> dict[str, float]:
 
 
 def _with_intervals(shares: dict[str, float]) -> dict[str, float]:
-    """Wilson's intervals for proportions; the chance that 50 draws contain the optimum is a mean of chances."""
+    """Wilson's intervals for proportions; only "50 draws" is no proportion, but a mean of probabilities."""
     row: dict[str, float] = {}
     for rule, label in RULES.items():
         bounds = stats.binomtest(round(shares[rule] * REPETITIONS), REPETITIONS).proportion_ci(method="wilson")

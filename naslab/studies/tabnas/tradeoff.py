@@ -103,9 +103,9 @@ def _tradeoff(runs: pd.DataFrame, task: str) -> Axes:
 def _shared(shared: pd.DataFrame) -> Section:
     section = Section("Over shared weights")
     section.says.append(
-        f"{SHARED}: {SHARED_STEPS:,} steps of weights that all networks share instead of recorded trainings; default "
-        f"parameters; {len(tuning.SHARES)} limits x {len(tuning.SEEDS)} seeds. Re-ranked: of ten finalists (the most "
-        "probable of a policy, the best scored of the others) the one with the best score on all validation rows."
+        f"{SHARED}: {SHARED_STEPS:,} steps of weights that all networks share, instead of recorded trainings; default "
+        f"parameters; {len(tuning.SHARES)} limits x {len(tuning.SEEDS)} seeds. Re-ranked: of ten finalists (of a "
+        "policy the most probable, of the others the best scored) the one with the best score on all validation rows."
     )
     frame = summary(shared, ["rule", "method"])
     shown = frame.assign(rule=frame["rule"].map(RULES)).sort_values(["rule", "regret"], kind="stable")

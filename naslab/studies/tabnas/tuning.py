@@ -65,7 +65,7 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Runner:
-    """How runs are done: by so many processes, and where they are kept."""
+    """How runs are done: by how many processes, and where results are kept."""
 
     workers: int
     progress: Progress | None
@@ -91,7 +91,7 @@ def tuned(cells: Sequence[tuple[str, str, float]], runner: Runner) -> Tuned:
 
 
 def best_settings(tuning: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """Of each method and rule the setting with the least mean regret over tasks, limits and seeds."""
+    """For each method and rule, the setting with the least mean regret over tasks, limits and seeds."""
     means = tuning.groupby(["method", "rule", "setting"], sort=False)["regret"].mean().reset_index()
     best = means.sort_values("regret", kind="stable").drop_duplicates(["method", "rule"])
     found: dict[str, dict[str, str]] = {method: {} for method in tuning["method"].unique()}
@@ -101,7 +101,7 @@ def best_settings(tuning: pd.DataFrame) -> dict[str, dict[str, str]]:
 
 
 def _as_methods(judged: pd.DataFrame, written: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
-    """Each method under each rule by the runs of the setting that was chosen for that rule."""
+    """Each method under each rule, represented by the runs of the setting that was chosen for that rule."""
     parts = [judged[judged["optimizer"].isin(SEARCHES)].assign(method=lambda f: f["optimizer"])]
     for method, settings in written.items():
         for rule, optimizer in settings.items():
@@ -111,13 +111,13 @@ def _as_methods(judged: pd.DataFrame, written: Mapping[str, Mapping[str, str]]) 
 
 
 def judged_section(found: Tuned, where: str, prefix: str = "") -> Section:
-    """Who is best, how sure that is, and who was ahead early; ``prefix`` begins the names of its files."""
+    """Which method is best, how sure that is, and which led early; ``prefix`` starts the names of the files."""
     section = Section("Which search finds the best network under a limit")
     section.says.append(
         "Regret: the test accuracy (mean over trainings) of the best network within the limit minus that of the "
         f"network returned, in points; means over {where} (kept by {', '.join(f'{100 * s:.0f} %' for s in SHARES)} of "
         f"the networks) x {len(SEEDS)} seeds. Every policy search has the learning rate and beta that were best for "
-        f"that rule in {len(TUNING_SEEDS)} other seeds. A rule that returns nothing is given the smallest network."
+        f"that rule in {len(TUNING_SEEDS)} other seeds. Where a rule returns nothing, the smallest network is judged."
     )
     final = found.runs[found.runs["evaluations"] == CHECKPOINTS[-1]]
     overall = summary(final, ["rule", "method"])

@@ -26,7 +26,7 @@ from naslab.tables import table_names
 
 ARCHITECTURES = 1000
 SCORED = tuple(name for name in PROXIES if name not in (*TRAINED, "gradsign"))
-"""All that train nothing, but gradsign: it goes backwards for every row and costs half of all others together."""
+"""All that train nothing, but gradsign: it has a backward pass for every row and costs half of all others together."""
 TEST_TABLE = "nats-tss"
 """Where it is imported, its test accuracy is a second truth."""
 DATASETS = ("cifar10", "cifar100", "imagenet16-120")
@@ -44,7 +44,7 @@ class Published:
         name: Of the paper.
         file: With a row for each dataset and a column for each proxy.
         row: From a dataset of ours to what picks its row: column and entry.
-        label: What was correlated with, on which architectures.
+        label: What scores were correlated with, on which architectures.
     """
 
     name: str
@@ -183,12 +183,13 @@ def _published(beside: pd.DataFrame, found: Mapping[str, Correlations], tested: 
         met = [name for name in beside.columns if name.startswith("inside")]
         counts = ", ".join(f"{(rows[name] == 'yes').sum()}{name.removeprefix('inside')}" for name in met)
         section.says.append(
-            f"{proxy}, which sees no image: of {len(rows)} published values inside our interval {counts}."
+            f"{proxy}, which sees no image: published values inside our interval, of {len(rows)}: {counts}."
         )
     section.add(
         "beside-published", "Spearman's correlations, published and ours", beside,
-        "Intervals: 95 % bootstrap over cells. The vote is a pairwise accuracy, in the paper as here; its Spearman (of "
-        "its wins) is among the evaluators of each dataset. All cells: closed forms against the validation accuracy.",
+        "Intervals: 95 % bootstrap over cells. The vote is a pairwise accuracy, in the paper as here; Spearman's "
+        "correlation of its wins is shown with the evaluators of each dataset. All cells: closed forms against the "
+        "validation accuracy.",
     )  # fmt: skip
     return section
 
@@ -227,6 +228,6 @@ def _heat(found: Mapping[str, Correlations]) -> Section:
         )  # fmt: skip
     section.draw(
         "heat-published", "As printed in the lecture, one digit", plot_matrix(printed),
-        "Last row: the ground truth. The lecture does not say on which tasks; it is not this one alone.",
+        "Last row: the ground truth. The lecture does not say which tasks these are; they are more than this one.",
     )  # fmt: skip
     return section

@@ -31,7 +31,7 @@ TASKS: Mapping[str, str] = {"pocket-cell/mnist": "canonical", "pocket-mlp/mnist"
 STEPS = (1, 2, 4, 8, 16)
 EARLY = tuple(f"early-loss[steps={n}]" for n in STEPS)
 SHORT = ("reward[epochs=1]", "reward[epochs=2]")
-"""Validation accuracies of the table's trainings: another split than the truth's, but one of its very trainings."""
+"""Validation accuracies of the table's trainings: not on the truth's split, but from one of the same trainings."""
 SHARED = "one-shot"
 TIMED = 24
 """Architectures that seconds are measured on."""
@@ -54,7 +54,7 @@ def run(
         description: Likewise.
         out: The folder.
         workers: Processes.
-        progress: Is told how far it is.
+        progress: Called after every batch of scores.
         architectures: How many of each task are scored.
         epochs: Of the shared weights' training.
     """
@@ -86,8 +86,8 @@ def run(
 def seconds_alone(task_id: str, names: Sequence[str], path: Path, count: int = TIMED) -> dict[str, float]:
     """CPU seconds that each proxy takes by itself for one architecture, compiling included: the median over a sample.
 
-    All are measured in turn on one architecture after the other, in one process and one thread. Measured once: kept in
-    a file.
+    On one architecture after the other all are measured in turn, in one process and one thread. This is done once: the
+    seconds are kept in a file.
     """
     if path.exists():
         kept: dict[str, float] = json.loads(path.read_text())
@@ -114,7 +114,7 @@ def seconds_alone(task_id: str, names: Sequence[str], path: Path, count: int = T
 def beside_early_loss(found: Correlations, seconds: Mapping[str, float]) -> pd.DataFrame:
     """Every proxy against the longest early loss that takes no more seconds: the gain in Spearman's correlation.
 
-    With no such early loss, against the shortest; "early loss" says which, and the seconds of both stand there.
+    With no such early loss, against the shortest; "early loss" says which, and the seconds of both are given.
     """
     rows = []
     rhos = spearman_of(found)
@@ -164,13 +164,13 @@ def _answer(found: Mapping[str, Correlations]) -> Section:
     rhos_wide = table.pivot(index="evaluator", columns="task", values="Spearman").reset_index()
     section.add(
         "spearman", "Spearman's correlation with the test accuracy", rhos_wide.rename_axis(columns=None),
-        "A dash: not defined for such rows. Intervals are with each task.",
+        "A dash: not defined for such rows. Intervals are in the section of each task.",
     )  # fmt: skip
     regret = table.pivot(index="evaluator", columns="task", values="regret").reset_index()
     section.add(
         "regret", "Where the top is: regret of the architecture with the best score, points",
         regret.rename_axis(columns=None),
-        "The best truth minus that of the best score; ties broken at random, the mean of 20 times.",
+        "The best truth minus the truth of the best score; the mean over 20 random orders of ties.",
     )  # fmt: skip
     return section
 
@@ -181,11 +181,11 @@ def _equal_seconds(
     section = Section("Against early losses at equal seconds")
     section.says.append(
         f"Early loss: minus the sum of the losses of the first {', '.join(map(str, STEPS))} steps of training. "
-        f"Seconds: CPU, one thread, each proxy alone with compiling, the median of {TIMED} architectures."
+        f"Seconds: CPU, one thread, each proxy alone, compiling included, the median of {TIMED} architectures."
     )
     for task, frame in against.items():
         better = frame.loc[frame["gain low"] > 0, "proxy"].tolist()
-        section.says.append(f"{task}: better than the early loss at equal seconds are {', '.join(better) or 'none'}.")
+        section.says.append(f"{task}: proxies better than early loss at equal seconds: {', '.join(better) or 'none'}.")
         section.draw(
             f"seconds-{task}", f"Rank correlation against seconds: {task}", plot_seconds(found[task], seconds[task]),
             "Line: early losses of 1 to 16 steps. Points: proxies.",
@@ -194,7 +194,7 @@ def _equal_seconds(
         section.add(
             f"early-{task}", f"{task}: every proxy beside the longest early loss that takes no more seconds", frame,
             "Gain: the difference of Spearman's correlations, paired bootstrap over architectures. Where even one step "
-            "takes longer, one step stands beside it.",
+            "takes longer, the proxy is compared with one step.",
         )  # fmt: skip
     return section
 
