@@ -48,6 +48,11 @@ class Diagram:
     layers: tuple[Layer, ...]
 
     @property
+    def ends(self) -> Floats:
+        """One for the node in which paths end; empty where no path gets that far."""
+        return np.ones(self.layers[-1].after if self.layers else 1)
+
+    @property
     def nodes(self) -> int:
         """The number of nodes in all layers, without the end."""
         return sum(len(layer.targets) for layer in self.layers)
@@ -55,7 +60,7 @@ class Diagram:
     @property
     def paths(self) -> float:
         """The number of paths; exact below 2**53."""
-        ways = np.ones(1)
+        ways = self.ends
         for layer in reversed(self.layers):
             ways = np.append(ways, 0.0)[layer.targets].sum(axis=1)
         return float(ways[0])
@@ -102,7 +107,7 @@ class Diagram:
         """
         with np.errstate(divide="ignore"):
             logs = [np.log(each) for each in p]
-        bounds = [np.zeros(1)]
+        bounds = [self.ends - 1]
         for layer in reversed(self.layers):
             bounds.append((np.append(bounds[-1], -np.inf)[layer.targets] + logs[layer.choice]).max(axis=1))
         bounds.reverse()
@@ -124,7 +129,7 @@ class Diagram:
         """For each layer, node and option, the probability that the later decisions complete a path, up to one factor
         per layer; and the logarithm of the probability of all paths together."""
         onward: list[Floats] = []
-        value, log_scale = np.ones(1), 0.0
+        value, log_scale = self.ends, 0.0
         for layer in reversed(self.layers):
             completing = np.append(value, 0.0)[layer.targets]
             onward.append(completing)

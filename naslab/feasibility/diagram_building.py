@@ -233,19 +233,24 @@ def _merged(
     most: int,
     merge: Literal["never", "superset", "subset"],
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[Any]]:
-    """Merge nodes whose costs are close: ranges of equal width, the same number for every key and limit."""
+    """Merge nodes whose costs are close: ranges of equal width, the same number for every key and limit.
+
+    Without a limit nodes differ in what remaining rules look at, and none can be merged.
+    """
+    if not cost.shape[1]:
+        return targets, key, cost
     per_key = max(1, int((most / len(np.unique(key))) ** (1 / cost.shape[1])))
     low, high = cost.min(axis=0), cost.max(axis=0)
-    span = np.maximum(high - low, 1e-300)
-    bins = np.minimum(((cost - low) * (per_key / span)).astype(np.int64), per_key - 1)
+    span = np.where(high > low, high - low, 1)
+    bins = np.minimum(((cost - low) / span * per_key).astype(np.int64), per_key - 1)
     number = key.copy()
     for column in bins.T:
         number = number * per_key + column
     _, first, group = np.unique(number, return_index=True, return_inverse=True)
-    reduced = np.full((len(first), cost.shape[1]), np.inf if merge == "superset" else -np.inf)
+    reduced = cost[first]
     (np.minimum if merge == "superset" else np.maximum).at(reduced, group, cost)
     renamed = np.append(group, len(first)).astype(np.int32)  # infeasible options stay infeasible
-    return renamed[targets], key[first], reduced.astype(cost.dtype)
+    return renamed[targets], key[first], reduced
 
 
 def _cost_type(limits: Sequence[Additive]) -> type[np.generic]:

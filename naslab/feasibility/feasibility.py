@@ -20,8 +20,8 @@ from naslab.errors import InvalidValue, UnknownMetric, UnknownName
 from naslab.feasibility.diagram import Diagram, Floats, Probabilities
 from naslab.feasibility.diagram_building import Additive, Table, TooLarge, build_diagram, least_sum
 from naslab.feasibility.enumerated import ENUMERABLE, Enumerated
-from naslab.feasibility.sampled import Sampled
-from naslab.space import Architecture, CostModel, Factor, SearchSpace
+from naslab.feasibility.sampled import TRIES, Sampled
+from naslab.space import Architecture, CostModel, Factor, SearchSpace, rounding
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,6 +92,8 @@ class Feasibility:
         self.backend, self._inner, self._outer = self._built("enumerate" if self._measured else backend)
         if not self._outer.paths:
             raise InvalidValue(f"no architecture of {space.name!r} has {self.description}; {self._smallest()}")
+        if not self._inner.paths:  # the superset may hold nothing but what exceeds a limit
+            self.sample([np.zeros(size) for size in space.sizes], np.random.default_rng(0))
 
     @property
     def description(self) -> str:
@@ -103,7 +105,7 @@ class Feasibility:
         rows = np.asarray(architectures)
         within = np.ones(len(rows), np.bool_)
         for metric, maximum in self.limits.items():
-            within &= self._costs(metric, rows) <= maximum
+            within &= self._costs(metric, rows) <= maximum + self._rounding(metric)
         return within
 
     def fraction(self) -> float:
@@ -159,12 +161,24 @@ class Feasibility:
         """``(count, choices)``: independent draws from the policy given that they are feasible, exact in all back ends.
 
         With bounds a draw from the superset that is not feasible is drawn again.
+
+        Raises:
+            InvalidValue: None of a million draws in a row was feasible.
         """
         p = _softmax(logits)
         drawn = self._outer.sample(p, rng, count)
-        if self.backend == "bounds":
-            while not (kept := self.is_feasible(drawn)).all():
-                drawn[~kept] = self._outer.sample(p, rng, int((~kept).sum()))
+        if self.backend != "bounds":
+            return drawn
+        failures, missing = 0, np.flatnonzero(~self.is_feasible(drawn))
+        while len(missing):
+            again = self._outer.sample(p, rng, len(missing) if failures < 100 else 4096)
+            kept = again[self.is_feasible(again)][: len(missing)]
+            drawn[missing[: len(kept)]] = kept
+            missing, failures = missing[len(kept) :], 0 if len(kept) else failures + len(again)
+            if failures >= TRIES:
+                raise InvalidValue(
+                    f"none of {failures:,} draws from {self.space.name!r} has {self.description}; {self._smallest()}"
+                )
         return drawn
 
     def top(self, logits: Logits, count: int) -> list[Architecture]:
@@ -224,8 +238,11 @@ class Feasibility:
             if metric == "peak_bytes":
                 rules += [(scope, table <= maximum) for scope, table in tables]
             else:
-                limits.append(Additive(tuple(tables), maximum))
+                limits.append(Additive(tuple(tables), maximum + self._rounding(metric)))
         return limits, rules
+
+    def _rounding(self, metric: str) -> float:
+        return 0.0 if metric in self._measured else rounding(self._model.factors[metric])
 
     def _costs(self, metric: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """One cost of many architectures."""
@@ -244,7 +261,8 @@ class Feasibility:
                 terms = tuple((factor.scope, factor.table) for factor in self._model.factors[metric])
                 low = least_sum(self.space.sizes, Additive(terms, 0), self._tables()[1])
                 least.append(f"{metric}={low:,.10g}")
-        return f"the smallest there is: {', '.join(least)}"
+        words = f"the smallest there is: {', '.join(least)}"
+        return words + (", but not at once" if len(least) > 1 else "")
 
 
 def largest(space: SearchSpace, metric: str, factors: Sequence[Factor]) -> float:

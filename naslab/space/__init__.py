@@ -6,7 +6,7 @@ tasks or data.
 """
 
 from naslab.space.choice import Architecture, Choice, choices_in, resolve, scope
-from naslab.space.cost import METRICS, CostModel, Factor, Features, combinations
+from naslab.space.cost import METRICS, CostModel, Factor, Features, combinations, rounding
 from naslab.space.recipe import Recipe
 from naslab.space.search_space import SearchSpace
 from naslab.space.validity import Rule
@@ -24,5 +24,6 @@ __all__ = [
     "choices_in",
     "combinations",
     "resolve",
+    "rounding",
     "scope",
 ]

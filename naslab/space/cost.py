@@ -58,6 +58,18 @@ class Factor:
     table: npt.NDArray[Any]
 
 
+def rounding(factors: Sequence[Factor]) -> float:
+    """How far two sums of the same entries may be apart, because they were added up in another order.
+
+    Zero for whole numbers. A limit on a sum of real numbers holds up to this (1e-12 of the largest sum possible), so
+    that an architecture whose own cost was given as the limit keeps it, whoever adds up.
+    """
+    tables = [factor.table for factor in factors]
+    if all(np.issubdtype(table.dtype, np.integer) for table in tables):
+        return 0.0
+    return 1e-12 * float(sum(np.abs(table).max(initial=0) for table in tables))
+
+
 @dataclass(frozen=True)
 class CostModel:
     """Costs of every architecture of a space.

@@ -16,7 +16,7 @@ from naslab.datasets import Labelled
 from naslab.errors import InvalidValue, UnknownMetric
 from naslab.evaluators import Fidelity
 from naslab.feasibility import Backend, Feasibility, FeasibleSet, largest
-from naslab.space import METRICS, Architecture, Factor, SearchSpace
+from naslab.space import METRICS, Architecture, Factor, SearchSpace, rounding
 
 
 class TabulatedCost(Mapping[Architecture, float]):
@@ -135,7 +135,15 @@ class Problem:
 
     def is_feasible(self, architecture: Architecture) -> bool:
         """Whether an architecture meets every limit."""
-        return all(self.cost(limit.metric, architecture) <= limit.maximum for limit in self.constraint.limits)
+        return all(self.cost(metric, architecture) <= most for metric, most in self._most)
+
+    @cached_property
+    def _most(self) -> list[tuple[str, float]]:
+        """The limits, up to what the order of additions makes of sums of real numbers."""
+        return [
+            (each.metric, each.maximum + rounding(self.additive.get(each.metric, ())))
+            for each in self.constraint.limits
+        ]
 
     def idle_limits(self) -> list[tuple[Limit, float]]:
         """The limits that no architecture exceeds, each with the largest value of its cost."""
