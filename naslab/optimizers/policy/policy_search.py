@@ -18,6 +18,7 @@ from naslab.tasks import Problem
 
 SELECTIONS = ("most-probable", "rerank", "sample", "argmax", "best")
 FULL = "full-validation"
+LEAST_RATIO = 1e-6
 
 
 class PolicySearch(AskTell):
@@ -81,16 +82,25 @@ class PolicySearch(AskTell):
         return self.problem.feasibility()
 
     def ratio(self, architecture: Architecture) -> float:
-        """The resource over its limit: of several limits the largest ratio; 1 where there is none."""
+        """The resource over its limit: of several limits the largest ratio; 1 where there is none.
+
+        A cost of zero or less counts as a millionth of its limit, so that powers of the ratio are defined.
+        """
         limits = self.problem.constraint.limits
-        return max((self.problem.cost(each.metric, architecture) / each.maximum for each in limits), default=1.0)
+        ratios = (self.problem.cost(each.metric, architecture) / each.maximum for each in limits)
+        return max(max(ratios, default=1.0), LEAST_RATIO)
 
     def valid_draw(self) -> Architecture:
-        """A draw from the policy; a combination that the space forbids is drawn again."""
-        while True:
+        """A draw from the policy, given that the space allows it: drawn again where not, after 100 times exactly."""
+        for _ in range(100):
             architecture = self.policy.sample(self.rng)
             if not self.space.rules or self.space.is_valid(architecture):
                 return architecture
+        return tuple(self._valid.sample(self.policy.per_choice, self.rng)[0].tolist())
+
+    @cached_property
+    def _valid(self) -> Feasibility:
+        return Feasibility(self.space, {})
 
     @cached_property
     def unrestricted(self) -> bool:

@@ -14,6 +14,8 @@ from naslab.optimizers.policy.tunas import TuNAS
 from naslab.space import Architecture
 from naslab.tasks import Problem
 
+TRIES = 20_000
+
 
 class Relax(TuNAS):
     """Black-box RELAX (Grathwohl et al. 2018, sections 3.1 and 3.2) on one independent softmax per choice.
@@ -79,12 +81,13 @@ class Relax(TuNAS):
 
     def ask(self) -> Architecture:
         log_p = torch.log_softmax(self._logits(), dim=-1)
-        while True:
+        for _ in range(TRIES):
             self._noise = self.rng.random(self.policy.logits.shape)
             z = estimators.perturbed(log_p, torch.from_numpy(self._noise))
             architecture = tuple(z.argmax(dim=-1).tolist())
             if not self.space.rules or self.space.is_valid(architecture):
                 return architecture
+        raise InvalidValue(f"none of {TRIES:,} draws keeps the rules of {self.space.name!r}. Fix: reinforce, or tabnas")
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
         value = self.value(architecture, evaluation)

@@ -40,6 +40,35 @@ def indicator(quality: float, ratio: float, beta: float) -> float:
     return quality if ratio <= 1.0 else 0.0
 
 
+LEAST = 0.01
+
+
+class Quality:
+    """From scores to qualities, which are positive: a product with a resource must not turn its sign.
+
+    A scaled score of at least 0.01 is the quality: an accuracy in percent becomes one from 0 to 1, and a published beta
+    keeps its meaning. Below 0.01 quality falls smoothly towards zero. Where the first score of a run is negative (rmse,
+    log-loss, r2 below zero), its size is the unit of error, and a score ``-e`` has the quality ``unit / (unit + e)``,
+    so that the first quality is 1/2: there beta weighs the resource against relative changes of the error.
+
+    Args:
+        scale: Score to quality, where the first score is not negative.
+    """
+
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
+        self._unit: float | None = None
+
+    def __call__(self, score: float) -> float:
+        """The quality of a finite score: above 0, and the higher, the higher the score."""
+        if self._unit is None:
+            self._unit = max(-score, 0.0)
+        if self._unit:
+            return self._unit / (self._unit - score) if score < 0 else 1 + score / self._unit
+        scaled = self.scale * score
+        return scaled if scaled >= LEAST else LEAST**2 / (2 * LEAST - scaled)
+
+
 REWARDS: Mapping[str, Callable[[float, float, float], float]] = {
     "soft": soft,
     "hard": hard,

@@ -10,7 +10,7 @@ from naslab.errors import InvalidValue
 from naslab.evaluators import Evaluation
 from naslab.optimizers.named import named
 from naslab.optimizers.policy.policy_search import PolicySearch, checked_reward
-from naslab.optimizers.policy.rewards import REWARDS
+from naslab.optimizers.policy.rewards import REWARDS, Quality
 from naslab.space import Architecture
 from naslab.tasks import Problem
 
@@ -65,7 +65,7 @@ class TuNAS(PolicySearch):
         )
         if beta > 0 or (reward == "linear" and beta < -1):
             raise InvalidValue(f"beta={beta}. Allowed: at most 0 (a cost lowers the reward); for 'linear' from -1 to 0")
-        self.reward, self.beta = checked_reward(reward), beta
+        self.reward, self.beta, self._positive = checked_reward(reward), beta, Quality(scale)
 
     def ask(self) -> Architecture:
         return self.valid_draw()
@@ -80,7 +80,7 @@ class TuNAS(PolicySearch):
         quality = self.quality(evaluation)
         if quality is None or not self.problem.constraint.limits:
             return quality
-        return REWARDS[self.reward](quality, self.ratio(architecture), self.beta)
+        return REWARDS[self.reward](self._positive(evaluation.score), self.ratio(architecture), self.beta)
 
 
 @named(reward="soft", beta=-0.07, momentum=0.9)

@@ -14,8 +14,10 @@ from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators import Evaluation
 from naslab.optimizers.policy.policy import Policy
 from naslab.optimizers.policy.ppo import PPO
+from naslab.optimizers.policy.relax import Relax
 from naslab.optimizers.policy.tabnas import TabNAS
 from naslab.optimizers.policy.tunas import TuNAS
+from naslab.space import Rule
 from naslab.tasks import Constraint
 
 LIMIT = Constraint.parse(["params=24"])
@@ -171,6 +173,30 @@ def test_soft_rewards_see_the_resource():
     before = optimizer.policy.log_probability(large)
     optimizer.tell(large, Evaluation(50.0, 1.0))
     assert optimizer.policy.log_probability(large) < before
+
+
+@pytest.mark.parametrize("reward", ["soft", "hard", "indicator", "absolute", "linear"])
+def test_errors_are_rewards_too(reward):
+    """Scores below zero: a product with the resource turned its sign, and every draw ended beyond the limit."""
+    negative = toy_task(ToyReward(lambda a: height(a) - 50)).constrained(LIMIT)
+    beta = 0.0 if reward == "indicator" else -0.5
+    name = f"mnasnet-reinforce[reward={reward},beta={beta},learning_rate=0.1]"
+    steps = naslab.search(negative, name, budget=600).trace.steps
+    assert np.mean([step.feasible for step in steps[-100:]]) > 0.5
+
+
+def test_a_policy_that_prefers_what_rules_forbid_still_draws():
+    rule = Rule(("width1", "width2"), frozenset({(0, 0)}))
+    for kind in (TuNAS, Relax):
+        optimizer = kind(toy_task(ToyReward(), rules=[rule]).problem, np.random.default_rng(0))
+        start = np.zeros_like(optimizer.policy.logits)
+        start[:2, 0] = -40.0
+        optimizer.policy = Policy(optimizer.space.sizes, 0.1, start=start)
+        if kind is TuNAS:
+            assert optimizer.ask()[:2] == (0, 0)
+        else:
+            with pytest.raises(InvalidValue, match="none of 20,000 draws keeps the rules"):
+                optimizer.ask()
 
 
 @pytest.mark.parametrize(
