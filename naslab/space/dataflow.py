@@ -1,4 +1,4 @@
-"""The data flow of an architecture, and a key that two architectures share exactly if their flows are isomorphic.
+"""The data flow of an architecture: the operations that can affect its output, and what they compute from.
 
 Only operations that can affect the output count: the input reaches them, and they reach the output. Identities
 are contracted: an operation's input is a sum of other operations' outputs, with multiplicities (``x + x`` is twice
@@ -73,19 +73,6 @@ def data_flow(graph: nx.DiGraph[Any], order: Sequence[Any], inputs: Mapping[Any,
     return _live(labels, sources, tensors[order[-1]])
 
 
-def certificate(flow: DataFlow) -> str:
-    """A string that is equal for two data flows exactly if they are isomorphic.
-
-    Colour refinement with individualisation: tensors are told apart by their labels, sources and consumers. Remaining
-    ties are broken in every possible way, and the smallest description is taken.
-    """
-    consumers: list[Counter[Token]] = [Counter() for _ in flow.labels]
-    for token, made_from in enumerate(flow.sources):
-        for source, times in made_from.items():
-            consumers[source][token] += times
-    return _smallest(flow, consumers, _ranks(flow.labels))
-
-
 def is_connected(flow: DataFlow) -> bool:
     """Whether any input affects the output."""
     return bool(flow.sources[-1])
@@ -106,53 +93,3 @@ def _live(labels: list[str], sources: list[Counter[Token]], output: Counter[Toke
         return {new[t]: n for t, n in counts.items()}
 
     return DataFlow((*(labels[t] for t in new), "output"), (*(renamed(sources[t]) for t in new), renamed(output)))
-
-
-def _ranks(keys: Sequence[Any]) -> list[int]:
-    rank = {key: i for i, key in enumerate(sorted(set(keys)))}
-    return [rank[key] for key in keys]
-
-
-def _refine(flow: DataFlow, consumers: list[Counter[Token]], colours: list[int]) -> list[int]:
-    while True:
-        finer = _ranks(
-            [
-                (
-                    colours[t],
-                    tuple(sorted((colours[s], n) for s, n in flow.sources[t].items())),
-                    tuple(sorted((colours[c], n) for c, n in consumers[t].items())),
-                )
-                for t in range(len(colours))
-            ]
-        )
-        if max(finer) == max(colours):  # as many colours as before: stable
-            return finer
-        colours = finer
-
-
-def _smallest(flow: DataFlow, consumers: list[Counter[Token]], colours: list[int]) -> str:
-    colours = _refine(flow, consumers, colours)
-    counts = Counter(colours)
-    tied = [colour for colour in sorted(counts) if counts[colour] > 1]
-    if not tied:
-        return _description(flow, colours)
-    members = [t for t, colour in enumerate(colours) if colour == tied[0]]
-    # Tensors with the same sources and the same consumers can be swapped: one of them stands for all.
-    distinct = {_interchangeable(flow, consumers, t): t for t in members}
-    return min(
-        _smallest(flow, consumers, [2 * colour - (t == chosen) for t, colour in enumerate(colours)])
-        for chosen in distinct.values()
-    )
-
-
-def _interchangeable(flow: DataFlow, consumers: list[Counter[Token]], token: Token) -> tuple[Any, Any]:
-    return frozenset(flow.sources[token].items()), frozenset(consumers[token].items())
-
-
-def _description(flow: DataFlow, colours: list[int]) -> str:
-    lines = []
-    for token in sorted(range(len(colours)), key=colours.__getitem__):
-        made_from = sorted((colours[s], n) for s, n in flow.sources[token].items())
-        terms = " + ".join(f"{n}*{c}" if n > 1 else str(c) for c, n in made_from)
-        lines.append(f"{colours[token]}={flow.labels[token]}({terms})")
-    return "; ".join(lines)

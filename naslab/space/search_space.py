@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue, UnknownName
 from naslab.space import dataflow
+from naslab.space.canonical import certificate
 from naslab.space.choice import Architecture, Choice, choices_in, resolve
 from naslab.space.cost import Cost, CostModel, build_cost_model
 from naslab.space.encoding import CellEncoder, OperationGraph
@@ -176,7 +177,7 @@ class SearchSpace:
         See :mod:`naslab.space.dataflow`. Computed cell by cell where the space has cells.
         """
         decisions = self.decisions(architecture)
-        return " | ".join(dataflow.certificate(self._flow(cell, decisions)) for cell in self.cells)
+        return " | ".join(certificate(self._flow(cell, decisions)) for cell in self.cells)
 
     def to_string(self, architecture: Architecture) -> str:
         """``choice=option`` pairs; the spaces of benchmarks override this with their official notation."""
