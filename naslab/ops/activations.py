@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from naslab.ops.base import Operation, Shape
+from naslab.ops.base import Count, Operation, Shape
 
 
 @dataclass(frozen=True)
@@ -18,5 +18,5 @@ class ReLU(Operation):
 class NormReLU(Operation):
     """Batch normalisation and ReLU."""
 
-    def params(self, shape: Shape, out: Shape) -> int:
+    def params(self, shape: Shape, out: Shape) -> Count:
         return 2 * shape[0]

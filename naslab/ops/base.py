@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 Shape: TypeAlias = tuple[int, ...]
+Count: TypeAlias = Any
+"""A number of parameters or of multiply-accumulates; an array of them where shapes or attributes are arrays."""
 Value: TypeAlias = Any
 """A plain value, or a :class:`~naslab.space.Choice` of values until the choice is resolved."""
 
@@ -15,6 +17,10 @@ class Operation:
     """Something that maps one tensor to another.
 
     Subclasses override what differs: an operation keeps its input's shape and costs nothing by default.
+
+    A cost model asks for many options at once: shapes and numeric attributes may then be arrays of integers that
+    broadcast against each other. Closed forms in ``+ - * // ** < !=`` take them as they are; an operation that does not
+    (``int``, ``max``, ``if``) is asked option by option, which gives the same numbers and takes longer.
     """
 
     is_zero: ClassVar[bool] = False
@@ -40,11 +46,11 @@ class Operation:
         """The operation in words, with the destination's width (None: not stated) if the operation sets the width."""
         return f"{self!r} to {width}" if self.sets_width and width is not None else repr(self)
 
-    def params(self, shape: Shape, out: Shape) -> int:
+    def params(self, shape: Shape, out: Shape) -> Count:
         """Number of trainable parameters, given the shapes of input and output."""
         return 0
 
-    def macs(self, shape: Shape, out: Shape) -> int:
+    def macs(self, shape: Shape, out: Shape) -> Count:
         """Multiply-accumulates for one example, given the shapes of input and output."""
         return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from naslab.ops.base import Operation, Shape, Value, Windowed
+from naslab.ops.base import Count, Operation, Shape, Value, Windowed
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,11 @@ class Projection(Operation):
 
     sets_width = True
 
-    def params(self, shape: Shape, out: Shape) -> int:
-        return 0 if shape == out else shape[0] * out[0] + 2 * out[0]
+    def params(self, shape: Shape, out: Shape) -> Count:
+        return _differ(shape, out) * (shape[0] * out[0] + 2 * out[0])
 
-    def macs(self, shape: Shape, out: Shape) -> int:
-        return 0 if shape == out else shape[0] * prod(out)
+    def macs(self, shape: Shape, out: Shape) -> Count:
+        return _differ(shape, out) * shape[0] * prod(out)
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class FactorizedReduction(Windowed):
     kernel: Value = 1
     stride: int = 2
 
-    def params(self, shape: Shape, out: Shape) -> int:
+    def params(self, shape: Shape, out: Shape) -> Count:
         return shape[0] * out[0] + 2 * out[0]
 
-    def macs(self, shape: Shape, out: Shape) -> int:
+    def macs(self, shape: Shape, out: Shape) -> Count:
         return shape[0] * prod(out)
 
 
@@ -49,13 +49,13 @@ class ResidualReduction(Windowed):
     kernel: Value = 3
     stride: int = 2
 
-    def params(self, shape: Shape, out: Shape) -> int:
+    def params(self, shape: Shape, out: Shape) -> Count:
         c, w, k = shape[0], out[0], self.kernel**2
-        return int((k * c * w + 2 * w) + (k * w * w + 2 * w) + c * w)
+        return (k * c * w + 2 * w) + (k * w * w + 2 * w) + c * w
 
-    def macs(self, shape: Shape, out: Shape) -> int:
+    def macs(self, shape: Shape, out: Shape) -> Count:
         c, w, k = shape[0], out[0], self.kernel**2
-        return int((k * c * w + k * w * w + c * w) * prod(out[1:]))
+        return (k * c * w + k * w * w + c * w) * prod(out[1:])
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,23 @@ class MBConv(Windowed):
     expansion: Value = 6
     squeeze_excitation: Value = False
 
-    def _hidden(self, shape: Shape) -> tuple[int, int]:
-        hidden = shape[0] * self.expansion
-        return hidden, max(1, shape[0] // 4) if self.squeeze_excitation else 0
+    def _hidden(self, shape: Shape) -> tuple[Count, Count]:
+        """Width after the expansion, and after the squeeze: a quarter of the input's, at least 1."""
+        squeezed = shape[0] // 4 + (shape[0] < 4)
+        return shape[0] * self.expansion, self.squeeze_excitation * squeezed
 
-    def params(self, shape: Shape, out: Shape) -> int:
+    def params(self, shape: Shape, out: Shape) -> Count:
         hidden, squeezed = self._hidden(shape)
-        expand = (shape[0] * hidden + 2 * hidden) if self.expansion != 1 else 0
-        excite = 2 * hidden * squeezed + squeezed + hidden if squeezed else 0
-        return int(expand + self.kernel**2 * hidden + 2 * hidden + excite + hidden * out[0] + 2 * out[0])
+        expand = (self.expansion != 1) * (shape[0] * hidden + 2 * hidden)
+        excite = (squeezed > 0) * (2 * hidden * squeezed + squeezed + hidden)
+        return expand + self.kernel**2 * hidden + 2 * hidden + excite + hidden * out[0] + 2 * out[0]
 
-    def macs(self, shape: Shape, out: Shape) -> int:
+    def macs(self, shape: Shape, out: Shape) -> Count:
         hidden, squeezed = self._hidden(shape)
-        expand = shape[0] * hidden * prod(shape[1:]) if self.expansion != 1 else 0
-        return int(expand + (self.kernel**2 * hidden + hidden * out[0]) * prod(out[1:]) + 2 * hidden * squeezed)
+        expand = (self.expansion != 1) * shape[0] * hidden * prod(shape[1:])
+        return expand + (self.kernel**2 * hidden + hidden * out[0]) * prod(out[1:]) + 2 * hidden * squeezed
+
+
+def _differ(shape: Shape, out: Shape) -> Count:
+    """1 where two shapes differ, else 0."""
+    return sum(one != other for one, other in zip(shape, out, strict=True)) > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from naslab.ops.base import Operation, Shape, Value, Windowed
+from naslab.ops.base import Count, Operation, Shape, Value, Windowed
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class Conv(Windowed):
     sets_width = True
     order: str = "relu-conv-bn"
 
-    def params(self, shape: Shape, out: Shape) -> int:
-        return int(self.kernel**2 * shape[0] * out[0] + 2 * out[0])
+    def params(self, shape: Shape, out: Shape) -> Count:
+        return self.kernel**2 * shape[0] * out[0] + 2 * out[0]
 
-    def macs(self, shape: Shape, out: Shape) -> int:
-        return int(self.kernel**2 * shape[0] * prod(out))
+    def macs(self, shape: Shape, out: Shape) -> Count:
+        return self.kernel**2 * shape[0] * prod(out)
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class PlainConv(Windowed):
     masks_width = True
     sets_width = True
 
-    def params(self, shape: Shape, out: Shape) -> int:
-        return int(self.kernel**2 * shape[0] * out[0])
+    def params(self, shape: Shape, out: Shape) -> Count:
+        return self.kernel**2 * shape[0] * out[0]
 
-    def macs(self, shape: Shape, out: Shape) -> int:
-        return int(self.kernel**2 * shape[0] * prod(out))
+    def macs(self, shape: Shape, out: Shape) -> Count:
+        return self.kernel**2 * shape[0] * prod(out)
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class UpsamplingConv(Operation):
     def output_shape(self, shape: Shape, width: int | None) -> Shape:
         return (*super().output_shape(shape, width)[:1], *(2 * side for side in shape[1:]))
 
-    def params(self, shape: Shape, out: Shape) -> int:
-        return int(self.kernel**2 * shape[0] * out[0])
+    def params(self, shape: Shape, out: Shape) -> Count:
+        return self.kernel**2 * shape[0] * out[0]
 
-    def macs(self, shape: Shape, out: Shape) -> int:
-        return int(self.kernel**2 * prod(shape) * out[0])
+    def macs(self, shape: Shape, out: Shape) -> Count:
+        return self.kernel**2 * prod(shape) * out[0]
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ class DilatedConv(Windowed):
     sets_width = True
     dilation: int = 2
 
-    def params(self, shape: Shape, out: Shape) -> int:
-        return int(self.kernel**2 * shape[0] + shape[0] * out[0] + 2 * out[0])
+    def params(self, shape: Shape, out: Shape) -> Count:
+        return self.kernel**2 * shape[0] + shape[0] * out[0] + 2 * out[0]
 
-    def macs(self, shape: Shape, out: Shape) -> int:
-        return int((self.kernel**2 * shape[0] + shape[0] * out[0]) * prod(out[1:]))
+    def macs(self, shape: Shape, out: Shape) -> Count:
+        return (self.kernel**2 * shape[0] + shape[0] * out[0]) * prod(out[1:])
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,10 @@ class SeparableConv(Windowed):
 
     sets_width = True
 
-    def params(self, shape: Shape, out: Shape) -> int:
+    def params(self, shape: Shape, out: Shape) -> Count:
         c = shape[0]
-        return int((self.kernel**2 * c + c * c + 2 * c) + (self.kernel**2 * c + c * out[0] + 2 * out[0]))
+        return (self.kernel**2 * c + c * c + 2 * c) + (self.kernel**2 * c + c * out[0] + 2 * out[0])
 
-    def macs(self, shape: Shape, out: Shape) -> int:
+    def macs(self, shape: Shape, out: Shape) -> Count:
         c = shape[0]
-        return int((2 * self.kernel**2 * c + c * c + c * out[0]) * prod(out[1:]))
+        return (2 * self.kernel**2 * c + c * c + c * out[0]) * prod(out[1:])

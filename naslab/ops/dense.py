@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from naslab.ops.base import Operation, Shape
+from naslab.ops.base import Count, Operation, Shape
 
 
 @dataclass(frozen=True)
@@ -14,10 +14,10 @@ class Linear(Operation):
     masks_width = True
     sets_width = True
 
-    def params(self, shape: Shape, out: Shape) -> int:
+    def params(self, shape: Shape, out: Shape) -> Count:
         return (shape[0] + 1) * out[0]
 
-    def macs(self, shape: Shape, out: Shape) -> int:
+    def macs(self, shape: Shape, out: Shape) -> Count:
         return shape[0] * out[0]
 
 
@@ -31,10 +31,10 @@ class PooledLinear(Operation):
     def output_shape(self, shape: Shape, width: int | None) -> Shape:
         return (width if width is not None else shape[0],)
 
-    def params(self, shape: Shape, out: Shape) -> int:
+    def params(self, shape: Shape, out: Shape) -> Count:
         return (shape[0] + 1) * out[0]
 
-    def macs(self, shape: Shape, out: Shape) -> int:
+    def macs(self, shape: Shape, out: Shape) -> Count:
         return shape[0] * out[0]
 
 
@@ -47,8 +47,8 @@ class Classifier(Operation):
     def output_shape(self, shape: Shape, width: int | None) -> Shape:
         return (width if width is not None else shape[0],)
 
-    def params(self, shape: Shape, out: Shape) -> int:
+    def params(self, shape: Shape, out: Shape) -> Count:
         return 2 * shape[0] + (shape[0] + 1) * out[0]
 
-    def macs(self, shape: Shape, out: Shape) -> int:
+    def macs(self, shape: Shape, out: Shape) -> Count:
         return shape[0] * out[0]

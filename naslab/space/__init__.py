@@ -6,9 +6,10 @@ tasks or data.
 """
 
 from naslab.space.choice import Architecture, Choice, choices_in, resolve, scope
-from naslab.space.cost import METRICS, CostModel, Factor, Features, combinations, rounding
+from naslab.space.cost import CostModel, Factor, rounding
 from naslab.space.recipe import Recipe
 from naslab.space.search_space import SearchSpace
+from naslab.space.tabulation import METRICS, Features, combinations
 from naslab.space.validity import Rule
 
 __all__ = [
