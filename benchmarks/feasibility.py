@@ -53,6 +53,22 @@ def measure(space: naslab.SearchSpace, limit: int, repetitions: int) -> str:
     return f"{100 * feasible.fraction():7.3f} {feasible.backend:>7} {setup:8.2f} {columns} {max(widths):9.3f}"
 
 
+def growth() -> None:
+    """How set-up grows: a space with its cost tables by the number of widths, a diagram by the number of layers."""
+    for count in (100, 200, 400):
+        options = {"in_features": 100, "out_features": 10, "depth": 5, "widths": tuple(range(1, count + 1))}
+        taken = min(
+            milliseconds(lambda given=options: naslab.search_space("mlp", **given).cost_model) for _ in range(3)
+        )
+        print(f"cost tables of 5 layers x {count} widths: {taken / 1e3:.3f} s")
+    for depth in (5, 7, 10):
+        space = naslab.search_space("mlp", in_features=100, out_features=10, depth=depth, widths=WIDTHS)
+        least, most = (space.cost(tuple(k * (size - 1) for size in space.sizes)).params for k in (0, 1))
+        limit = {"params": least + (most - least) // 4}
+        taken = min(milliseconds(lambda of=space, given=limit: Feasibility(of, given)) for _ in range(3))
+        print(f"diagram of {depth} layers x 20 widths, a quarter of the parameters: {taken / 1e3:.3f} s")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=51)
@@ -69,6 +85,7 @@ def main() -> None:
             continue  # does not bind
         name = f"{depth} layers x {count} widths, {limit:,} parameters"
         print(f"{name:44} {measure(space, limit, repetitions)}", flush=True)
+    growth()
 
 
 if __name__ == "__main__":

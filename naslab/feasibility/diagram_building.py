@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
+from math import floor, prod
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -70,14 +70,16 @@ def build_diagram(
     steps = _steps(sizes, limits, rules)
     rest = _Rest(steps, limits)
     key, cost = np.zeros(1, np.int64), np.zeros((1, len(limits)), _cost_type(limits))
+    far = _far(limits)  # of whole costs what is left is a whole number, too
+    most = [floor(min(x.maximum, far)) if cost.dtype == np.int64 else x.maximum for x in limits]
     layers: list[Layer] = []
     for number, step in enumerate(steps):
         next_key = step.next_key[key]  # (nodes, options)
         next_cost = cost[:, None, :] + step.cost[key]
         alive = step.allowed[key].copy()
         labels = []
-        for i, limit in enumerate(limits):
-            label, fits = rest.label(number, i, next_key, limit.maximum - next_cost[:, :, i])
+        for i, maximum in enumerate(most):
+            label, fits = rest.label(number, i, next_key, maximum - next_cost[:, :, i])
             labels.append(label)
             alive &= fits
         targets, first = _numbered(next_key, labels, alive)
@@ -176,11 +178,10 @@ class _Rest:
 
     def label(self, step: int, limit: int, key: npt.NDArray[Any], left: npt.NDArray[Any]) -> tuple[Any, Any]:
         """A number that nodes share exactly if the same completions fit into what is left of a limit, and whether any
-        fits. Where completions are too many to list, the number is what is left; infinity if all of them fit."""
+        fits. Where completions are too many to list, the number is what is left, as far as completions can use it."""
         listed = self.listed[step]
         if listed is None:
-            label = np.where(left >= self.most[step][key, limit], np.inf, left)
-            return label, left >= self.least[step][key, limit]
+            return np.minimum(left, self.most[step][key, limit]), left >= self.least[step][key, limit]
         label = np.empty(key.shape, np.int64)
         for number, costs in enumerate(listed[limit]):
             inside = key == number
@@ -215,15 +216,30 @@ def _numbered(
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
     """Number the different nodes; returns targets, and where each node occurs first."""
     where = np.flatnonzero(alive)
-    number = key.ravel()[where]
+    first, number = _dense(key.ravel()[where])
     for label in labels:  # one number per key and labels, limit by limit
-        _, dense = np.unique(label.ravel()[where], return_inverse=True)
-        number = number * (int(dense.max(initial=0)) + 1) + dense
-        _, number = np.unique(number, return_inverse=True)
-    _, first, number = np.unique(number, return_index=True, return_inverse=True)
+        here = label.ravel()[where]
+        if not np.issubdtype(here.dtype, np.integer):
+            here = _dense(here)[1]
+        low = int(here.min(initial=0))
+        first, number = _dense(number * (int(here.max(initial=0)) - low + 1) + (here - low))
     targets = np.full(key.size, len(first), np.int32)
     targets[where] = number
     return targets.reshape(key.shape), where[first]
+
+
+def _dense(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where each different value occurs first, in the order of values; and their numbers in this order, ``(N,)``."""
+    low = values.min(initial=0)
+    span = values.max(initial=0) - low + 1
+    if not np.issubdtype(values.dtype, np.integer) or span > 8 * len(values) + (1 << 16):
+        _, first, number = np.unique(values, return_index=True, return_inverse=True)
+        return first, number
+    shifted = values - low  # counted instead of sorted, where that takes little memory
+    places = np.full(int(span), len(values), np.int64)
+    places[shifted[::-1]] = np.arange(len(values) - 1, -1, -1)  # of equal places the last assignment stays
+    occurs = places < len(values)
+    return places[occurs], (np.cumsum(occurs) - 1)[shifted]
 
 
 def _merged(
@@ -242,11 +258,11 @@ def _merged(
     per_key = max(1, int((most / len(np.unique(key))) ** (1 / cost.shape[1])))
     low, high = cost.min(axis=0), cost.max(axis=0)
     span = np.where(high > low, high - low, 1)
-    bins = np.minimum(((cost - low) / span * per_key).astype(np.int64), per_key - 1)
+    bins = np.minimum(((cost - low) * (per_key / span)).astype(np.int64), per_key - 1)
     number = key.copy()
     for column in bins.T:
         number = number * per_key + column
-    _, first, group = np.unique(number, return_index=True, return_inverse=True)
+    first, group = _dense(number)
     reduced = cost[first]
     (np.minimum if merge == "superset" else np.maximum).at(reduced, group, cost)
     renamed = np.append(group, len(first)).astype(np.int32)  # infeasible options stay infeasible

@@ -172,7 +172,8 @@ def _tabulated(
     grid = dict(zip(numeric, axes, strict=True))
     for _, decisions in combinations([name for name in names if name not in numeric], sizes):
         found = _at_once(tabulate, decisions, grid) if numeric else None
-        one_by_one = (({**decisions, **each}, None) for _, each in combinations(numeric, sizes))
+        rest = combinations(numeric, sizes)
+        one_by_one = (({**decisions, **each}, None) for _, each in rest)
         for decided, values in [(decisions, found)] if found else one_by_one:
             place = tuple(decided.get(name, slice(None)) for name in names)
             values = values or tabulate(decided)
@@ -186,13 +187,10 @@ def _tabulated(
 def _at_once(
     tabulate: Callable[[Decisions], dict[str, Any]], decisions: Decisions, grid: Mapping[str, Whole]
 ) -> dict[str, Any] | None:
-    """What there is for all options of numeric choices; None where an operation can't say that, or an option is wrong."""
+    """What there is for all options of numeric choices; None if an operation can't say, or an option is wrong."""
     try:
         found = tabulate({**decisions, **grid})
-        for corner in (
-            0,
-            -1,
-        ):  # whatever closed forms do with arrays, corners show whether it is what they do with numbers
+        for corner in (0, -1):  # do closed forms give for arrays what they give for numbers?
             one = tabulate({**decisions, **{name: int(axis.ravel()[corner]) for name, axis in grid.items()}})
             for column, value in one.items():
                 if column != "pixels" and np.ravel(np.broadcast_to(found[column], _shape(grid)))[corner] != value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 import networkx as nx
 import numpy as np
@@ -256,3 +257,48 @@ def test_unknown_metrics_suggest_the_nearest():
         space.cost_model.value("parameters", ())
     with pytest.raises(UnknownMetric, match="Did you mean 'macs'"):
         space.cost_model.values("mac", [()])
+
+
+@dataclass(frozen=True)
+class Stubborn(Conv):
+    """Counts the same as a convolution, in ways that arrays refuse or mistake."""
+
+    way: str = "int"
+
+    def params(self, shape, out):
+        count = super().params(shape, out)
+        if self.way == "int":
+            return int(count)
+        if self.way == "max":
+            return max(0, count)
+        if self.way == "if":
+            return count if shape[0] > 3 else count
+        return np.full_like(count, 7) if isinstance(count, np.ndarray) else count  # wrong, and silently
+
+
+@pytest.mark.parametrize("way", ["int", "max", "if", "wrong"])
+def test_an_operation_that_takes_no_arrays_is_asked_option_by_option(way):
+    def space_with(op):
+        graph = nx.DiGraph()
+        graph.add_node("x", shape=(3, 8, 8))
+        graph.add_node("y", width=Choice("width", (2, 4, 6)))
+        graph.add_edge("x", "y", op=Conv())
+        graph.add_node("z", width=Choice("other", (3, 5)))
+        graph.add_edge("y", "z", op=op)
+        graph.add_node("out", width=2)
+        graph.add_edge("z", "out", op=Classifier())
+        return SearchSpace(graph)
+
+    kernel = Choice("kernel", (1, 3))
+    ours, theirs = space_with(Conv(kernel=kernel)), space_with(Stubborn(kernel=kernel, way=way))
+    assert all(ours.cost(a) == theirs.cost(a) for a in ours.architectures())
+
+
+def test_a_space_of_many_widths_asks_its_operations_a_few_times(monkeypatch):
+    """Pairs of widths are not gone through one by one: an edge of 400 x 400 is 160,000 of them."""
+    asked = []
+    counted = Linear.params
+    monkeypatch.setattr(Linear, "params", lambda *args: asked.append(args) or counted(*args))
+    space = naslab.search_space("mlp", in_features=4, out_features=2, depth=3, widths=range(1, 401))
+    assert len(asked) < 20
+    assert space.cost((399, 0, 399)).params == 5 * 400 + 401 * 1 + 2 * 400 + 401 * 2
