@@ -272,7 +272,7 @@ class Stubborn(Conv):
         if self.way == "max":
             return max(0, count)
         if self.way == "if":
-            return count if shape[0] > 3 else count
+            return count + (1 if shape[0] < 0 else 0)
         return np.full_like(count, 7) if isinstance(count, np.ndarray) else count  # wrong, and silently
 
 
