@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,10 +19,10 @@ from naslab.compiler.network import compile_network, edge_name
 from naslab.datasets.catalogue import SOURCES
 from naslab.errors import InvalidValue, OutputError
 from naslab.evaluators.calibration import calibration_seconds
+from naslab.files import lock, written_whole
 from naslab.pocket.benchmarks import Pocket, pocket
 from naslab.pocket.work import TIMINGS, time_block, train_block
 from naslab.running import Progress, do_in_processes
-from naslab.running.locking import lock
 from naslab.space import Architecture
 from naslab.tables import cache_folder
 from naslab.tables.pocket import write_archive
@@ -222,9 +221,5 @@ def save_array(path: Path, values: npt.NDArray[Any]) -> None:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
-    draft = path.with_suffix(f".{os.getpid()}.draft")
-    with draft.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(path)
+    with written_whole(path) as draft:
+        draft.write_bytes(content)

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ import numpy as np
 
 from naslab.errors import InvalidValue
 from naslab.optimizers import Optimizer, OptimizerSpec, optimizer_spec
-from naslab.running.output import claimed_folder, unwritable
-from naslab.running.results import SPEC, Results
+from naslab.running.output import LOCK, claimed_folder, unwritable
+from naslab.running.results import SPEC, Results, run_header
 from naslab.running.runs import check_budget, constrained_task, forget_tasks, run_one
 from naslab.running.software import versions
 from naslab.running.trace import FORMAT, trace_path
@@ -121,7 +122,7 @@ def compare(
     comparison = Comparison(tuple(tasks), tuple(optimizers), seeds, Budget.parse(budget), Constraint.parse(max))
     prepared, specs = comparison.prepare()
     folder, description = Path(out), comparison.describe(prepared, specs)
-    with claimed_folder(folder, description, SPEC, "comparison"):
+    with claimed_folder(folder, description, SPEC, "comparison", partial(_holds_runs, description=description)):
         jobs = _jobs(comparison, folder, workers)
         total = len(prepared) * len(specs) * seeds
         done = total - sum(len(job.seeds) for job in jobs)
@@ -218,6 +219,24 @@ def _note_time(folder: Path, finished: dict[str, Any]) -> None:
             times.write(json.dumps(finished) + "\n")
     except OSError as error:
         raise unwritable(folder, error) from None
+
+
+def _holds_runs(folder: Path, description: Mapping[str, Any]) -> bool:
+    """Whether a folder without its description holds runs of this comparison, and nothing else."""
+    if {path.name for path in folder.iterdir()} - {SPEC, LOCK, "runs", "times.jsonl", "report"}:
+        return False
+    traces = sorted(folder.glob("runs/*/*/*.jsonl"))
+    for path in traces:
+        with path.open("rb") as file:
+            first = file.readline()
+        try:
+            header = json.loads(first)
+            expected = run_header(description, header["task"], header["optimizer"]["name"], header["seed"])
+        except (ValueError, KeyError, TypeError):
+            return False
+        if any(header.get(key) != value for key, value in expected.items()):
+            return False
+    return bool(traces)
 
 
 def _finished(path: Path) -> bool:

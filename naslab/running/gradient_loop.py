@@ -11,6 +11,7 @@ from typing import Any
 from naslab.errors import OutputError, TrainingFailed
 from naslab.evaluators import Evaluation
 from naslab.evaluators.threads import one_thread
+from naslab.files import written_whole
 from naslab.optimizers import GradientSearch, Query, Step
 from naslab.running.loop import second_worth
 from naslab.running.trace import Recorded, Trace, differences
@@ -111,9 +112,8 @@ def _line(task: Task, step: Step) -> str:
 def _save(state: dict[str, Any], path: Path, header: dict[str, Any], epoch: int) -> None:
     import torch
 
-    temporary = path.with_name(f"{path.name}.new")
-    torch.save({"header": json.dumps(header), "epoch": epoch, "state": state}, temporary)
-    temporary.replace(path)
+    with written_whole(path) as draft:
+        torch.save({"header": json.dumps(header), "epoch": epoch, "state": state}, draft)
 
 
 def _restored(search: GradientSearch, path: Path, header: dict[str, Any], known: int) -> int:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from naslab.errors import OutputError
-from naslab.running.locking import lock
+from naslab.files import lock, written_whole
 from naslab.running.trace import differences
 
 LOCK = ".lock"
 
 
-def check_folder(folder: Path, description: Mapping[str, Any], file: str, what: str) -> bool:
+def check_folder(
+    folder: Path,
+    description: Mapping[str, Any],
+    file: str,
+    what: str,
+    ours: Callable[[Path], bool] | None = None,
+) -> bool:
     """Whether a folder already holds what is described; refuses one that holds anything else. Writes nothing.
 
     Args:
@@ -24,6 +30,7 @@ def check_folder(folder: Path, description: Mapping[str, Any], file: str, what: 
         description: What it is for, as JSON.
         file: Name of the description's file in it.
         what: What it holds, for messages, such as ``"comparison"``.
+        ours: Whether the rest of a folder whose description was lost is what is described: then it is written again.
 
     Raises:
         OutputError: It holds something else, is damaged, or can't be read.
@@ -31,8 +38,13 @@ def check_folder(folder: Path, description: Mapping[str, Any], file: str, what: 
     path, wanted = folder / file, json.loads(json.dumps(description))
     try:
         if path.exists():
-            found = json.loads(path.read_bytes())
+            try:
+                found = json.loads(path.read_bytes())
+            except ValueError:
+                found = None
             if not isinstance(found, dict):
+                if ours is not None and ours(folder):
+                    return False
                 raise OutputError(f"{path} is damaged; give another --out")
             if found != wanted:
                 raise OutputError(f"{folder} holds another {what}: {differences(found, wanted)}; give another --out")
@@ -40,23 +52,28 @@ def check_folder(folder: Path, description: Mapping[str, Any], file: str, what: 
         if not folder.exists():
             return False
         others = sorted(p.name for p in folder.iterdir() if p.name != LOCK and not p.name.startswith(f".{file}"))
-        if others:
+        if others and not (ours is not None and ours(folder)):
             raise OutputError(f"{folder} is not empty ({others[0]}) and holds no {what}; give a new folder as --out")
         return False
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise OutputError(f"{path} is damaged; give another --out") from None
     except OSError as error:
         raise unwritable(folder, error) from None
 
 
 @contextmanager
-def claimed_folder(folder: Path, description: Mapping[str, Any], file: str, what: str) -> Iterator[None]:
+def claimed_folder(
+    folder: Path,
+    description: Mapping[str, Any],
+    file: str,
+    what: str,
+    ours: Callable[[Path], bool] | None = None,
+) -> Iterator[None]:
     """Lock a folder for this process, and write its description into it; arguments as of :func:`check_folder`.
 
     Raises:
         OutputError: As there; or another process has locked it, or it can't be written.
     """
-    check_folder(folder, description, file, what)  # before the lock, so that a folder for another use is not touched
+    # Before the lock, so that a folder for another use is not touched.
+    check_folder(folder, description, file, what, ours)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
@@ -65,11 +82,10 @@ def claimed_folder(folder: Path, description: Mapping[str, Any], file: str, what
     try:
         if not lock(descriptor, wait=False):
             raise OutputError(f"{folder} is in use by another naslab process; wait for it or give another --out")
-        if not check_folder(folder, description, file, what):
+        if not check_folder(folder, description, file, what, ours):
             try:
-                draft = folder / f".{file}.{os.getpid()}"
-                draft.write_text(json.dumps(description, indent=1) + "\n")
-                draft.rename(folder / file)
+                with written_whole(folder / file) as draft:
+                    draft.write_text(json.dumps(description, indent=1) + "\n")
             except OSError as error:
                 raise unwritable(folder, error) from None
         yield

@@ -18,7 +18,7 @@ from naslab.analysis.data import COMPLETE, MISSING, NO_FEASIBLE, ResultsData, Ta
 from naslab.analysis.tables import final_quality
 from naslab.analysis.tradeoff import points
 from naslab.errors import OutputError
-from naslab.running.trace import Recorded, read, trace_path
+from naslab.running.trace import Recorded, differences, read, trace_path
 from naslab.space import Architecture
 from naslab.tasks import Budget, Constraint, Task, task
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SPEC = "comparison.json"
+OLD_FORMAT = "These runs are recorded in format 1, in which changes after a run had ended are not noticed."
 
 
 class Results:
@@ -101,7 +102,16 @@ class Results:
     def recorded(self, task_id: str, optimizer: str, seed: int) -> Recorded | None:
         """The trace of one run, or None where there is none."""
         path = trace_path(self.folder, task_id, optimizer, seed)
-        return read(path) if path.exists() else None
+        if not path.exists():
+            return None
+        found, expected = read(path), run_header(self.spec, task_id, optimizer, seed)
+        held = {key: found.header.get(key) for key in expected}
+        if held != expected:
+            raise OutputError(
+                f"{path} belongs to another run: {differences(held, expected)}; move it away, and the command of this "
+                "comparison runs it again"
+            )
+        return found
 
     def summary(self) -> pd.DataFrame:
         """Final quality of each optimizer on each task, with 95 % intervals."""
@@ -148,7 +158,7 @@ class Results:
             title or f"Comparison of {len(self.optimizers)} strategies on {', '.join(self.spec['tasks'])}",
             command or self.command,
             self.environment,
-            list(notes),
+            [*notes, *([] if self.spec["format"] > 1 else [OLD_FORMAT])],
             list(tables),
         )
 
@@ -177,6 +187,25 @@ class Results:
         return TaskInfo(
             one.id, one.metric, one.unit, one.direction, one.optimum, budget.amount, budget.unit, constraint
         )
+
+
+def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int) -> dict[str, Any]:
+    """What the header of a run's trace must say in a comparison.
+
+    Raises:
+        KeyError: The comparison has no such task, optimizer or seed.
+    """
+    described = {each["name"]: each for each in spec["optimizers"]}
+    if not 0 <= seed < spec["seeds"]:
+        raise KeyError(seed)
+    return {
+        "task": task_id,
+        "source": spec["sources"][task_id],
+        "constraint": spec["constraint"],
+        "optimizer": described[optimizer],
+        "seed": seed,
+        "budget": spec["budget"],
+    }
 
 
 def _bootstrap() -> np.random.Generator:

@@ -1,9 +1,13 @@
 """Traces: one append-only JSONL file per run.
 
 The first line is the header (the run's whole specification), then one line per evaluation, then a closing line with the
-result. Every line is written by one unbuffered call, so that a kill at any moment loses at most the last line. A
-trace holds nothing that differs between two runs of one specification: measured times go into ``<trace>.seconds``
-beside it, one number per evaluation.
+result, the number of lines before it and their SHA-256: what was changed, added or lost after the run had ended is
+noticed when the trace is read. Every line is written by one unbuffered call, so that a kill at any moment loses at most
+the last line; a trace that has ended is on the disk. A trace holds nothing that differs between two runs of one
+specification: measured times go into ``<trace>.seconds`` beside it, one number per evaluation, closed by their SHA-256.
+
+Lines may hold more than is read here. Traces of format 1 have no count and no hash: they are read, and can't be
+continued.
 """
 
 from __future__ import annotations
@@ -22,11 +26,14 @@ from typing import Any
 
 from naslab.errors import OutputError
 from naslab.evaluators import Evaluation
+from naslab.files import lock, sync_folder
 from naslab.optimizers import Query
-from naslab.running.locking import lock
 from naslab.space import Architecture
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)
+_SUM = "sha256 "
+_AWAY = "move {} away, and the same command runs it again"
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,8 @@ class Trace:
         self.recorded = Recorded(header)
         self.path, self._measured = path, measured
         self._file = self._side = -1
+        self._lines = 0
+        self._hash, self._side_hash = hashlib.sha256(), hashlib.sha256()
         if path is not None:
             try:
                 self._open(header, path)
@@ -100,14 +109,26 @@ class Trace:
         if incumbent:
             line += ',"incumbent":true'
         if self._measured:
-            self._write(self._side, f"{evaluation.seconds!r}\n")
-        self._write(self._file, line + "}\n")
+            seconds = f"{evaluation.seconds!r}\n"
+            self._write(self._side, seconds)
+            self._side_hash.update(seconds.encode())
+        self._append(line + "}\n")
 
     def finish(self, end: dict[str, Any]) -> None:
-        """Record the result."""
+        """Record the result, and see to it that all of the trace is on the disk."""
         self.recorded.end = end
-        if self._file >= 0:
-            self._write(self._file, _line({"end": end}))
+        if self._file < 0 or self.path is None:
+            return
+        if self._measured:
+            self._write(self._side, f"{_SUM}{self._side_hash.hexdigest()}\n")
+        self._append(_line({"end": end, "lines": self._lines, "sha256": self._hash.hexdigest()}))
+        try:
+            for descriptor in (self._side, self._file):
+                if descriptor >= 0:
+                    os.fsync(descriptor)
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise OutputError(f"{self.path}: {_reason(error)}") from None
 
     def close(self) -> None:
         for descriptor in (self._file, self._side):
@@ -137,16 +158,24 @@ class Trace:
             self.recorded = found
         if len(whole) < len(content):
             os.ftruncate(self._file, len(whole))
+        self._lines = whole.count(b"\n")
+        self._hash.update(whole)
         if not whole:
-            self._write(self._file, _line(header))
-        if self._measured:
+            self._append(_line(header))
+        if self._measured and self.recorded.end is None:
             # Drop the seconds of an evaluation whose own line was lost, and a line cut short.
             lines = _side(path).read_bytes().splitlines(keepends=True)[: len(self.recorded.steps)]
             os.ftruncate(self._side, sum(map(len, lines)))
+            self._side_hash.update(b"".join(lines))
 
     def _open_side(self, path: Path) -> list[float]:
         self._side = os.open(_side(path), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         return _read_side(path)
+
+    def _append(self, line: str) -> None:
+        self._write(self._file, line)
+        self._hash.update(line.encode())
+        self._lines += 1
 
     def _write(self, descriptor: int, text: str) -> None:
         data = text.encode()
@@ -176,18 +205,35 @@ def parse(content: bytes, path: Path, seconds: list[float] | None = None) -> Rec
     """The whole lines of a trace."""
     lines = content.split(b"\n")[:-1]
     if seconds is not None and len(seconds) < sum(line.startswith(b'{"architecture"') for line in lines[1:]):
-        raise OutputError(f"{_side(path)} is shorter than its trace; delete both to run it again")
+        raise OutputError(f"{_side(path)} is shorter than its trace; {_AWAY.format('both')}")
     try:
         found = Recorded(json.loads(lines[0]))
+        version = found.header.get("format", FORMAT)
+        if version not in READABLE:
+            raise OutputError(f"{path} has format {version!r}. This naslab reads: {', '.join(map(str, READABLE))}")
         for number, line in enumerate(lines[1:]):
+            if found.end is not None:
+                raise OutputError(f"{path} goes on after its end: it was changed; {_AWAY.format('it')}")
             entry = json.loads(line)
             if "end" in entry:
-                found.end = entry["end"]
+                found.end = dict(entry["end"])
+                if version > 1:
+                    _check_sum(entry, content[: len(content) - len(line) - 1], path)
             else:
                 found.steps.append(_step(entry, None if seconds is None else seconds[number]))
-    except (ValueError, KeyError, IndexError, TypeError):
-        raise OutputError(f"{path} is damaged or no naslab trace; delete it to run it again") from None
+    except OutputError:  # a ValueError, too
+        raise
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        raise OutputError(f"{path} is no naslab trace, or was changed; {_AWAY.format('it')}") from None
     return found
+
+
+def _check_sum(entry: dict[str, Any], before: bytes, path: Path) -> None:
+    lines = before.count(b"\n")
+    if entry["lines"] != lines:
+        raise OutputError(f"{path} had {entry['lines']} lines when it ended, and has {lines}; {_AWAY.format('it')}")
+    if entry["sha256"] != hashlib.sha256(before).hexdigest():
+        raise OutputError(f"{path} was changed after it had ended (its SHA-256 differs); {_AWAY.format('it')}")
 
 
 def trace_path(folder: Path, task_id: str, label: str, seed: int) -> Path:
@@ -229,11 +275,16 @@ def _side(path: Path) -> Path:
 
 
 def _read_side(path: Path) -> list[float]:
-    text = _side(path).read_text()
+    content = _side(path).read_bytes()
+    lines = content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
+    if lines and lines[-1].startswith(_SUM.encode()):
+        *lines, last = lines
+        if last.decode() != f"{_SUM}{hashlib.sha256(b''.join(lines)).hexdigest()}\n":
+            raise OutputError(f"{_side(path)} was changed after it had ended; {_AWAY.format('it and its trace')}")
     try:
-        return [float(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        return [float(line) for line in lines]
     except ValueError:
-        raise OutputError(f"{_side(path)} is damaged; delete it and its trace to run it again") from None
+        raise OutputError(f"{_side(path)} holds what is no number; {_AWAY.format('it and its trace')}") from None
 
 
 def _step(entry: dict[str, Any], seconds: float | None) -> Step:

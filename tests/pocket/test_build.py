@@ -17,9 +17,9 @@ from toy_tasks import contents
 
 from naslab.cli import run_command
 from naslab.errors import InvalidValue, OutputError, UnknownTable, WorkerDied
+from naslab.files import lock
 from naslab.pocket.benchmarks import POCKETS
 from naslab.pocket.build import build_table, machine, run_units, save_array, trained_file, versions
-from naslab.running.locking import lock
 from naslab.space import Recipe
 from naslab.tables.pocket import read_archive
 

@@ -13,6 +13,7 @@ from toy_tasks import ToyReward, contents, run_naslab, toy_task, traces
 
 import naslab
 from naslab.errors import InvalidValue, NaslabError, OutputError
+from naslab.running import trace_path
 
 QUICK = ["random", "regularized-evolution", "local-search", "reinforce"]
 
@@ -293,3 +294,47 @@ def test_results_of_no_comparison(tmp_path: Path, content: str | None) -> None:
         (tmp_path / "comparison.json").write_text(content, encoding="latin-1")
     with pytest.raises(OutputError, match=r"holds no comparison|damaged"):
         naslab.Results(tmp_path)
+
+
+# ---- what others did to the folder -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("left", [None, b"", b"{", b"[]"])
+def test_a_lost_description_is_written_again(stored_task: str, tmp_path: Path, left: bytes | None) -> None:
+    compare(stored_task, tmp_path, ["random"], seeds=2)
+    before = contents(tmp_path)
+    spec = tmp_path / "comparison.json"
+    whole = spec.read_bytes()
+    spec.unlink()
+    if left is not None:
+        spec.write_bytes(left)
+    compare(stored_task, tmp_path, ["random"], seeds=2)
+    assert spec.read_bytes() == whole
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("changes", [{"budget": 26}, {"seeds": 1}, {"optimizers": ["local-search"]}])
+def test_but_not_by_another_command(stored_task: str, tmp_path: Path, changes: dict[str, Any]) -> None:
+    compare(stored_task, tmp_path, ["random"], seeds=2)
+    (tmp_path / "comparison.json").unlink()
+    before = contents(tmp_path)
+    with pytest.raises(OutputError, match="is not empty"):
+        compare(stored_task, tmp_path, **{"optimizers": ["random"], "seeds": 2, **changes})
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "said"),
+    [
+        (("random", 0), ("local-search", 0), "optimizer: name was"),
+        (("random", 0), ("random", 1), "seed was 0 there and is 1 now"),
+    ],
+)
+def test_a_trace_of_another_run_in_its_place_is_noticed(
+    stored_task: str, tmp_path: Path, source: tuple[str, int], target: tuple[str, int], said: str
+) -> None:
+    results = compare(stored_task, tmp_path, ["random", "local-search"], seeds=2)
+    one, other = (trace_path(tmp_path, stored_task, *which) for which in (source, target))
+    other.write_bytes(one.read_bytes())
+    with pytest.raises(OutputError, match=f"belongs to another run: {said}"):
+        _ = naslab.Results(results.folder).frame

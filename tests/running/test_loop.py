@@ -330,12 +330,12 @@ def test_measured_seconds(tmp_path: Path, done: int) -> None:
     assert [s.evaluation.seconds for s in result.trace.steps] == [0.5] * 6
     assert len(first.asked) == 7
     assert b"seconds" not in path.read_bytes()
-    assert side.read_text() == "0.5\n" * 6
+    assert side.read_text().splitlines()[:-1] == ["0.5"] * 6
     whole = cut(path, done)
     naslab.search(toy_task(second), "random", budget="3s", out=tmp_path)
     assert second.asked == first.asked[done:]  # the clock stands where it stood
     assert path.read_bytes() == whole
-    assert side.read_text() == "0.5\n" * 6
+    assert side.read_text().splitlines()[:-1] == ["0.5"] * 6
 
 
 @pytest.mark.usefixtures("ticking")

@@ -74,7 +74,7 @@ def test_every_line_is_strict_json(tmp_path: Path) -> None:
 def test_measured_seconds_stay_out_of_the_trace(tmp_path: Path) -> None:
     write_all(tmp_path / "trace.jsonl", measured=True)
     assert b"seconds" not in (tmp_path / "trace.jsonl").read_bytes()
-    assert (tmp_path / "trace.jsonl.seconds").read_text().splitlines() == ["0.1", "0.0", "1e-300", "3"]
+    assert (tmp_path / "trace.jsonl.seconds").read_text().splitlines()[:-1] == ["0.1", "0.0", "1e-300", "3"]
 
 
 @pytest.mark.parametrize("measured", [False, True])
@@ -175,7 +175,7 @@ def test_a_foreign_file_is_refused_and_kept(tmp_path: Path, content: bytes) -> N
 
 
 @pytest.mark.parametrize(
-    ("seconds", "message"), [(b"", "shorter"), (b"0.1\n0.0\n", "shorter"), (b"0.1\nx\n1\n1\n", "damaged")]
+    ("seconds", "message"), [(b"", "shorter"), (b"0.1\n0.0\n", "shorter"), (b"0.1\nx\n1\n1\n", "no number")]
 )
 def test_lost_seconds_are_refused(tmp_path: Path, seconds: bytes, message: str) -> None:
     path, side = tmp_path / "trace.jsonl", tmp_path / "trace.jsonl.seconds"
@@ -271,3 +271,48 @@ def test_every_name_has_its_own_file(name: str) -> None:
     assert ".." not in path.parts
     assert len(path.parent.name) < 200
     assert all(trace_path(Path("out"), "task", other, 0) != path for other in others)
+
+
+FORGERIES = {
+    "a line twice": lambda lines: [*lines[:2], lines[1], *lines[2:]],
+    "a line lost": lambda lines: [lines[0], *lines[2:]],
+    "two lines swapped": lambda lines: [lines[0], lines[2], lines[1], *lines[3:]],
+    "a digit changed": lambda lines: [lines[0], lines[1].replace(b'"score":', b'"score":1', 1), *lines[2:]],
+    "a line after the end": lambda lines: [*lines, lines[1]],
+    "a second end": lambda lines: [*lines, lines[-1]],
+    "another result": lambda lines: [*lines[:-2], lines[-1]],
+    "no count": lambda lines: [*lines[:-1], b'{"end":{"best":[0,1]}}\n'],
+    "a later format": lambda lines: [lines[0].replace(b"{", b'{"format":3,', 1), *lines[1:]],
+}
+
+
+@pytest.mark.parametrize("kind", FORGERIES)
+def test_what_was_changed_after_the_end_is_noticed(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "trace.jsonl"
+    write_all(path)
+    forged = b"".join(FORGERIES[kind](path.read_bytes().splitlines(keepends=True)))
+    path.write_bytes(forged)
+    for reading in (lambda: read(path), lambda: Trace(HEADER, path)):
+        with pytest.raises(OutputError, match=r"trace\.jsonl") as caught:
+            reading()
+        assert "delete" not in str(caught.value)  # what was written is never thrown away
+        assert path.read_bytes() == forged
+
+
+def test_changed_seconds_are_noticed(tmp_path: Path) -> None:
+    path, side = tmp_path / "trace.jsonl", tmp_path / "trace.jsonl.seconds"
+    write_all(path, measured=True)
+    side.write_text(side.read_text().replace("0.1", "0.2", 1))
+    with pytest.raises(OutputError, match="was changed after it had ended"):
+        read(path)
+
+
+def test_a_trace_of_format_1_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    write_all(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    end = json.loads(lines[-1])["end"]
+    header = json.dumps({**json.loads(lines[0]), "format": 1}).encode() + b"\n"
+    path.write_bytes(b"".join([header, *lines[1:-1], json.dumps({"end": end}).encode() + b"\n"]))
+    assert len(read(path).steps) == len(STEPS)
+    assert read(path).end == end
