@@ -80,8 +80,6 @@ class Trace:
         self.recorded = Recorded(header)
         self.path, self._measured = path, measured
         self._file = self._side = -1
-        self._lines = 0
-        self._hash, self._side_hash = hashlib.sha256(), hashlib.sha256()
         if path is not None:
             try:
                 self._open(header, path)
@@ -109,10 +107,8 @@ class Trace:
         if incumbent:
             line += ',"incumbent":true'
         if self._measured:
-            seconds = f"{evaluation.seconds!r}\n"
-            self._write(self._side, seconds)
-            self._side_hash.update(seconds.encode())
-        self._append(line + "}\n")
+            self._write(self._side, f"{evaluation.seconds!r}\n")
+        self._write(self._file, line + "}\n")
 
     def finish(self, end: dict[str, Any]) -> None:
         """Record the result, and see to it that all of the trace is on the disk."""
@@ -120,8 +116,10 @@ class Trace:
         if self._file < 0 or self.path is None:
             return
         if self._measured:
-            self._write(self._side, f"{_SUM}{self._side_hash.hexdigest()}\n")
-        self._append(_line({"end": end, "lines": self._lines, "sha256": self._hash.hexdigest()}))
+            self._write(self._side, f"{_SUM}{hashlib.sha256(_side(self.path).read_bytes()).hexdigest()}\n")
+        before = self.path.read_bytes()  # once, at the end: a hash kept up line by line would cost each a microsecond
+        closing = {"end": end, "lines": before.count(b"\n"), "sha256": hashlib.sha256(before).hexdigest()}
+        self._write(self._file, _line(closing))
         try:
             for descriptor in (self._side, self._file):
                 if descriptor >= 0:
@@ -158,24 +156,16 @@ class Trace:
             self.recorded = found
         if len(whole) < len(content):
             os.ftruncate(self._file, len(whole))
-        self._lines = whole.count(b"\n")
-        self._hash.update(whole)
         if not whole:
-            self._append(_line(header))
+            self._write(self._file, _line(header))
         if self._measured and self.recorded.end is None:
             # Drop the seconds of an evaluation whose own line was lost, and a line cut short.
             lines = _side(path).read_bytes().splitlines(keepends=True)[: len(self.recorded.steps)]
             os.ftruncate(self._side, sum(map(len, lines)))
-            self._side_hash.update(b"".join(lines))
 
     def _open_side(self, path: Path) -> list[float]:
         self._side = os.open(_side(path), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         return _read_side(path)
-
-    def _append(self, line: str) -> None:
-        self._write(self._file, line)
-        self._hash.update(line.encode())
-        self._lines += 1
 
     def _write(self, descriptor: int, text: str) -> None:
         data = text.encode()
