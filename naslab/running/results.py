@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from naslab.analysis.anytime import curves
-from naslab.analysis.data import COMPLETE, MISSING, NO_FEASIBLE, ResultsData, TaskInfo
+from naslab.analysis.data import COMPLETE, COSTS, MISSING, NO_FEASIBLE, Landscape, ResultsData, TaskInfo
 from naslab.analysis.tables import final_quality
-from naslab.analysis.tradeoff import points
+from naslab.analysis.tradeoff import landscape, pareto_front, points
 from naslab.errors import OutputError
 from naslab.running.trace import Recorded, read, trace_path
 from naslab.space import Architecture
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SPEC = "comparison.json"
+LARGEST_LANDSCAPE = 100_000
+"""Architectures of a table up to which its exact Pareto fronts are computed."""
 
 
 class Results:
@@ -64,9 +66,11 @@ class Results:
     @cached_property
     def data(self) -> ResultsData:
         """The runs as plain frames, for :mod:`naslab.analysis`."""
-        runs, changes = [], []
+        runs, changes, fronts = [], [], []
+        landscapes: dict[tuple[str, str], Landscape] = {}
         for task_id, one in self.tasks.items():
             judge = _Judge(one)
+            landscapes |= {(task_id, cost): known for cost, known in judge.landscapes().items()}
             for optimizer in self.optimizers:
                 for seed in self.seeds:
                     key = {"task": task_id, "optimizer": optimizer, "seed": seed}
@@ -76,6 +80,7 @@ class Results:
                         continue
                     runs.append({**key, **judge.run(recorded)})
                     changes += [{**key, **change} for change in judge.incumbents(recorded)]
+                    fronts += [(task_id, optimizer, seed, *point) for point in judge.fronts(recorded)]
         columns = ["task", "optimizer", "seed", "evaluations", "seconds", "reward", "truth"]
         wanted = [
             "task",
@@ -91,7 +96,9 @@ class Results:
         frame = pd.DataFrame(runs)
         frame = frame.reindex(columns=[*wanted, "seconds", *(c for c in frame if c not in {*wanted, "seconds"})])
         infos = {task_id: self._info(one) for task_id, one in self.tasks.items()}
-        return ResultsData(frame, pd.DataFrame(changes, columns=columns), infos, self.optimizers, self.seeds)
+        anytime = pd.DataFrame(changes, columns=columns)
+        archives = pd.DataFrame(fronts, columns=["task", "optimizer", "seed", "cost", "truth", "value"])
+        return ResultsData(frame, anytime, infos, self.optimizers, self.seeds, archives, landscapes)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -173,9 +180,9 @@ class Results:
 
     def _info(self, one: Task) -> TaskInfo:
         budget = Budget.parse(self.spec["budget"])
-        constraint = str(one.problem.constraint)
+        limits, space = str(one.problem.constraint), one.problem.space.name
         return TaskInfo(
-            one.id, one.metric, one.unit, one.direction, one.optimum, budget.amount, budget.unit, constraint
+            one.id, one.metric, one.unit, one.direction, one.optimum, budget.amount, budget.unit, limits, space
         )
 
 
@@ -189,7 +196,66 @@ class _Judge:
 
     def __init__(self, one: Task) -> None:
         self.task = one
+        self.costs = [name for name in COSTS if name in one.problem.costs]
         self._truth: dict[Architecture, float] = {}
+        self._places: dict[Architecture, int] = {}
+        self._points: list[tuple[float, ...]] = []
+
+    @property
+    def tabulated(self) -> Mapping[Architecture, float] | None:
+        """The truth of every architecture, where it is a table: then it costs nothing to judge all that a run saw."""
+        values = getattr(self.task.truth, "values", None)
+        return values if isinstance(values, Mapping) else None
+
+    def landscapes(self) -> dict[str, Landscape]:
+        """Cost -> what is known of all feasible architectures; empty where the truth is no table, or a huge one."""
+        values = self.tabulated
+        if values is None or len(values) > LARGEST_LANDSCAPE:
+            return {}
+        problem = self.task.problem
+        feasible = [a for a in values if problem.is_feasible(a)]
+        truths = np.array([values[a] for a in feasible], float)
+        if not np.isfinite(truths).any():
+            return {}
+        model = problem.space.cost_model
+        found = {}
+        for cost in self.costs:
+            if cost in problem.measured or cost in problem.additive:
+                costs = np.array([problem.cost(cost, a) for a in feasible], float)
+            else:
+                costs = model.values(cost, np.array(feasible)).astype(float)
+            if (np.isfinite(truths) & np.isfinite(costs)).any():
+                found[cost] = landscape(truths, costs, self._sign)
+        return found
+
+    def fronts(self, recorded: Recorded) -> list[tuple[str, float, float]]:
+        """``(cost, truth, value)`` of the Pareto front of each cost over the feasible architectures of a run: all
+        that it evaluated where the truth is a table, else those that were its incumbents."""
+        whole = self.tabulated is not None
+        steps = recorded.steps
+        seen = {self._place(s.query.architecture) for s in steps if s.feasible and (whole or s.incumbent)}
+        if not seen:
+            return []
+        truths, *columns = np.array([self._points[place] for place in sorted(seen)]).T
+        found = []
+        for cost, values in zip(self.costs, columns, strict=True):
+            known = np.flatnonzero(np.isfinite(truths) & np.isfinite(values))
+            best = known[pareto_front(self._sign * truths[known], values[known])]
+            found += [(cost, float(truths[i]), float(values[i])) for i in best]
+        return found
+
+    def _place(self, architecture: Architecture) -> int:
+        """Where the truth and the costs of an architecture stand in ``_points``; they are computed once."""
+        place = self._places.get(architecture)
+        if place is None:
+            costs = (float(self.task.problem.cost(cost, architecture)) for cost in self.costs)
+            self._points.append((self.truth(architecture), *costs))
+            place = self._places[architecture] = len(self._points) - 1
+        return place
+
+    @property
+    def _sign(self) -> int:
+        return 1 if self.task.direction == "max" else -1
 
     def truth(self, architecture: Architecture) -> float:
         if architecture not in self._truth:
