@@ -27,6 +27,8 @@ from naslab.analysis.statistics import (
 
 ALPHA = 0.05
 BASELINE = "random"
+MOST_NAMED = 6
+"""Pairs that a sentence names; beyond, it counts them."""
 NONE_SHOWN, TOO_FEW, RUNS_MISSING = "none shown", "too few runs", "runs missing"
 
 
@@ -308,19 +310,20 @@ def headline(data: ResultsData, pairs: pd.DataFrame) -> str:
         return (
             f"{over}: too few runs to test who is better ({len(data.seeds)} per optimizer and task; it takes {FEWEST})."
         )
-    said = [
-        f"{better} is better than {b if better == a else a} (p {_p(p)}, P = {max(value, 1 - value):.2f})"
-        for a, b, value, p, better in pairs[["a", "b", "P(a > b)", "p Holm", "better"]].itertuples(index=False)
-        if better in (a, b)
-    ]
-    for words in (NONE_SHOWN, RUNS_MISSING):
-        same = [
-            f"{a} and {b}" for a, b, better in pairs[["a", "b", "better"]].itertuples(index=False) if better == words
-        ]
-        if same:
-            said.append(
-                f"{'no difference shown between' if words == NONE_SHOWN else 'runs missing:'} {', '.join(same)}"
-            )
+    won: dict[str, list[str]] = {}
+    unsaid: dict[str, list[str]] = {NONE_SHOWN: [], RUNS_MISSING: []}
+    for a, b, value, p, better in pairs[["a", "b", "P(a > b)", "p Holm", "better"]].itertuples(index=False):
+        if better in (a, b):
+            loser, probability = (b, value) if better == a else (a, 1 - value)
+            won.setdefault(better, []).append(f"{loser} (p {_p(p)}, P(better) = {probability:.2f})")
+        else:
+            unsaid[better].append(f"{a} and {b}")
+    said = [f"{better} is better than {', '.join(losers)}" for better, losers in won.items()]
+    for what, words in ((NONE_SHOWN, "no difference shown"), (RUNS_MISSING, "runs missing")):
+        if len(unsaid[what]) > MOST_NAMED:
+            said.append(f"{words} in {len(unsaid[what])} of {len(pairs)} pairs")
+        elif unsaid[what]:
+            said.append(f"{words} between {', '.join(unsaid[what])}")
     tested = int(pairs["p"].notna().sum())
     holds = f", Holm over {tested} pairs" if tested > 1 else ""
     return f"{over} (van Elteren's test, stratified by task{holds}): {'; '.join(said)}."

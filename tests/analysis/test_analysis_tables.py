@@ -84,7 +84,7 @@ def test_a_strategy_whose_runs_are_missing_is_not_ranked(rng):
     assert tests["P(a > b)"].isna().tolist() == [True, False, True]
     pairs = tables.improvement(data, rng)
     assert pairs["better"].tolist() == ["runs missing", "none shown", "runs missing"]
-    assert "runs missing: a and b, b and c" in tables.headline(data, pairs)
+    assert "runs missing between a and b, b and c" in tables.headline(data, pairs)
 
 
 def test_runs_that_no_row_mentions_are_missing():
@@ -241,8 +241,10 @@ def test_conclusions_say_who_and_whether(rng):
     ]
     assert tables.headline(data, tables.improvement(data, rng)) == (
         "Over the runs (van Elteren's test, stratified by task, Holm over 3 pairs): b is better than a (p < 0.001, "
-        "P = 1.00); c is better than a (p < 0.001, P = 1.00); no difference shown between b and c."
+        "P(better) = 1.00); c is better than a (p < 0.001, P(better) = 1.00); no difference shown between b and c."
     )
+    many = comparison([info()], list("abcde"), 6, truth=lambda *_: 80.0)
+    assert tables.headline(many, tables.improvement(many, rng)).endswith("no difference shown in 10 of 10 pairs.")
     few = comparison([info()], ["a", "b"], 4, truth=truth)
     assert (
         "too few runs (fewer than 5) to test it against a" in tables.conclusions(few, tables.significance(few, rng))[0]
