@@ -198,10 +198,9 @@ class _Judge:
         self.task = one
         self.costs = [name for name in COSTS if name in one.problem.costs]
         self._truth: dict[Architecture, float] = {}
-        self._places: dict[Architecture, int] = {}
-        self._points: list[tuple[float, ...]] = []
+        self._points: dict[Architecture, tuple[float, ...]] = {}
 
-    @property
+    @cached_property
     def tabulated(self) -> Mapping[Architecture, float] | None:
         """The truth of every architecture, where it is a table: then it costs nothing to judge all that a run saw."""
         values = getattr(self.task.truth, "values", None)
@@ -209,34 +208,33 @@ class _Judge:
 
     def landscapes(self) -> dict[str, Landscape]:
         """Cost -> what is known of all feasible architectures; empty where the truth is no table, or a huge one."""
-        values = self.tabulated
-        if values is None or len(values) > LARGEST_LANDSCAPE:
+        values, problem = self.tabulated, self.task.problem
+        if not values or len(values) > LARGEST_LANDSCAPE:
             return {}
-        problem = self.task.problem
-        feasible = [a for a in values if problem.is_feasible(a)]
-        truths = np.array([values[a] for a in feasible], float)
-        if not np.isfinite(truths).any():
-            return {}
-        model = problem.space.cost_model
-        found = {}
+        columns = [np.fromiter(values.values(), float, len(values))]
         for cost in self.costs:
             if cost in problem.measured or cost in problem.additive:
-                costs = np.array([problem.cost(cost, a) for a in feasible], float)
+                columns.append(np.array([problem.cost(cost, a) for a in values], float))
             else:
-                costs = model.values(cost, np.array(feasible)).astype(float)
-            if (np.isfinite(truths) & np.isfinite(costs)).any():
-                found[cost] = landscape(truths, costs, self._sign)
-        return found
+                columns.append(problem.space.cost_model.values(cost, np.array(list(values))).astype(float))
+        points = np.stack(columns, axis=1)
+        self._points = dict(zip(values, map(tuple, points.tolist()), strict=True))
+        feasible = points[[problem.is_feasible(a) for a in values]]
+        known = {cost: feasible[np.isfinite(feasible[:, [0, i]]).all(axis=1)] for i, cost in enumerate(self.costs, 1)}
+        return {
+            cost: landscape(rows[:, 0], rows[:, i], self._sign)
+            for i, (cost, rows) in enumerate(known.items(), 1)
+            if len(rows)
+        }
 
     def fronts(self, recorded: Recorded) -> list[tuple[str, float, float]]:
         """``(cost, truth, value)`` of the Pareto front of each cost over the feasible architectures of a run: all
         that it evaluated where the truth is a table, else those that were its incumbents."""
         whole = self.tabulated is not None
-        steps = recorded.steps
-        seen = {self._place(s.query.architecture) for s in steps if s.feasible and (whole or s.incumbent)}
+        seen = {s.query.architecture: None for s in recorded.steps if s.feasible and (whole or s.incumbent)}
         if not seen:
             return []
-        truths, *columns = np.array([self._points[place] for place in sorted(seen)]).T
+        truths, *columns = np.array([self._point(architecture) for architecture in seen]).T
         found = []
         for cost, values in zip(self.costs, columns, strict=True):
             known = np.flatnonzero(np.isfinite(truths) & np.isfinite(values))
@@ -244,14 +242,12 @@ class _Judge:
             found += [(cost, float(truths[i]), float(values[i])) for i in best]
         return found
 
-    def _place(self, architecture: Architecture) -> int:
-        """Where the truth and the costs of an architecture stand in ``_points``; they are computed once."""
-        place = self._places.get(architecture)
-        if place is None:
+    def _point(self, architecture: Architecture) -> tuple[float, ...]:
+        """The truth and the costs of an architecture, computed once."""
+        if architecture not in self._points:
             costs = (float(self.task.problem.cost(cost, architecture)) for cost in self.costs)
-            self._points.append((self.truth(architecture), *costs))
-            place = self._places[architecture] = len(self._points) - 1
-        return place
+            self._points[architecture] = (self.truth(architecture), *costs)
+        return self._points[architecture]
 
     @property
     def _sign(self) -> int:
