@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from naslab.analysis.data import MISSING, FloatArray, ResultsData, TaskInfo
-from naslab.analysis.statistics import LEVEL, RESAMPLES, bootstrap_interval, bootstrap_weights
+from naslab.analysis.statistics import LEVEL, RESAMPLES, bootstrap_interval, bootstrap_weights, widening
 
 GRID_POINTS = 200
 
@@ -36,10 +36,10 @@ def curves(
     """Truth of the incumbents of one task over its clock.
 
     Returns ``optimizer, clock, n, q25, median, q75, mean, low, high``: `n` runs (missing ones excluded),
-    quartiles over all of them, and the mean with its percentile bootstrap interval. The grid is logarithmic,
-    from the first incumbent of any run to the budget. A run without an incumbent counts as worse than all in
-    the quartiles, which therefore start once enough runs have one. The mean is over the runs that ever have
-    an incumbent and starts when the last of them has it; its interval needs two runs. NaN where undefined.
+    quartiles over all of them, and the mean with its bootstrap interval, widened for few runs. The grid is
+    logarithmic, from the first incumbent of any run to the budget. A run without an incumbent counts as worse than
+    all in the quartiles, which therefore start once enough runs have one. The mean starts when the last run has one: a
+    mean over those that have would be the better the more fail. Its interval needs two runs. NaN where undefined.
     """
     info = data.task(task)
     steps = _steps(data, info)
@@ -56,6 +56,8 @@ def curves(
             quartiles[~np.isfinite(quartiles)] = np.nan
         # The same resamples for every optimizer: adding one changes nobody else's interval.
         mean, low, high = _mean(truths, np.random.default_rng(seed), n_resamples, level)
+        if info.optimum is not None:  # few runs widen the interval beyond what there is
+            low, high = (np.minimum(info.sign * info.optimum, info.sign * bound) * info.sign for bound in (low, high))
         columns = dict(zip(("q25", "median", "q75"), quartiles, strict=True))
         parts.append(
             pd.DataFrame(
@@ -85,8 +87,8 @@ def area(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
             areas = [
                 _average(times, held, worst, info) for (times, _), held in zip(runs, regrets[optimizer], strict=True)
             ]
-            mean = bootstrap_interval([np.array(areas)], np.random.default_rng(seed), statistic=np.mean)
-            rows.append((task, optimizer, len(runs), *mean, source))
+            value, low, high = bootstrap_interval([np.array(areas)], np.random.default_rng(seed), statistic=np.mean)
+            rows.append((task, optimizer, len(runs), value, max(low, 0.0), high, source))  # no regret is below zero
     name = "mean regret over time"
     return pd.DataFrame(rows, columns=["task", "optimizer", "n", name, f"{name} low", f"{name} high", "regret from"])
 
@@ -189,7 +191,6 @@ def _mean(
     truths: FloatArray, rng: np.random.Generator, n_resamples: int, level: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     undefined = np.full(truths.shape[1], np.nan)
-    truths = truths[~np.isnan(truths).all(axis=1)]
     n = len(truths)
     if not n:
         return undefined, undefined, undefined
@@ -199,7 +200,8 @@ def _mean(
     defined = ~np.isnan(mean)
     low, high = undefined.copy(), undefined.copy()
     resampled = bootstrap_weights(n, rng, n_resamples) @ truths[:, defined]
-    low[defined], high[defined] = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    bounds = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    low[defined], high[defined] = mean[defined] + widening([n], level) * (bounds - mean[defined])
     return mean, low, high
 
 

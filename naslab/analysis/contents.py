@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 
 from naslab.analysis import anytime, plots, rank_plots, tables, tradeoff
 from naslab.analysis.data import COMPLETE, ResultsData, TaskInfo
-from naslab.analysis.statistics import FriedmanNemenyi, wilcoxon_over_tasks
+from naslab.analysis.statistics import FEWEST, FriedmanNemenyi, wilcoxon_over_tasks
 from naslab.analysis.style import figure_of, palette
 
 MOST_PAIRS = 10
-INTERVAL = "95 % percentile bootstrap interval, 2,000 resamples"
+INTERVAL = "95 % bootstrap interval (2,000 resamples, widened for few runs as Student's is)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +67,13 @@ def sections(
     Every table draws its resamples afresh from ``seed``, so that it is the same here and anywhere else.
     """
     tests = tables.significance(data, np.random.default_rng(seed))
-    made = [_final(data, tests, seed)]
+    pairs = tables.improvement(data, np.random.default_rng(seed))
+    made = [_final(data, tests, pairs, seed)]
     if extra_tables:
         made.append(Section("Further tables"))
         for number, (title, frame, caption) in enumerate(extra_tables, start=1):
             made[-1].items.append(Table(f"further-{number}-{title}", title, frame, caption))
-    return [*made, _anytime(data, seed), _targets(data), _significance(data, tests, seed), _tradeoff(data)]
+    return [*made, _anytime(data, seed), _targets(data), _significance(data, tests, pairs, seed), _tradeoff(data)]
 
 
 def runs_section(data: ResultsData) -> Section:
@@ -95,17 +96,24 @@ def runs_section(data: ResultsData) -> Section:
         "runs-without-result",
         "Runs without a result",
         tables.absent(data),
-        "Missing: the run was not finished, or not started; it is left out of every statistic. No-feasible: "
-        "it spent its budget without a feasible architecture; ranks and curves count it as worse than any "
-        "other.",
+        "Missing: the run was not finished, or not started; nobody knows how good it would be, and its optimizer is "
+        "not ranked or tested on this task. No-feasible: it spent its budget without a feasible architecture; medians, "
+        "interquartile means, ranks, tests and curves count it as worse than any other.",
     )
     return section
 
 
-def _final(data: ResultsData, tests: pd.DataFrame, seed: int) -> Section:
+def _final(data: ResultsData, tests: pd.DataFrame, pairs: pd.DataFrame, seed: int) -> Section:
     section = Section("Final quality")
     quality = tables.final_quality(data, np.random.default_rng(seed))
+    if len(pairs):
+        section.says.append(tables.headline(data, pairs))
     section.says += tables.conclusions(data, tests)
+    if len(data.seeds) < FEWEST:
+        section.says.append(
+            f"Too few runs: {len(data.seeds)} per optimizer and task. Nothing is tested below {FEWEST}, and intervals "
+            "are wide; one run has none."
+        )
     if empty := int((data.runs["status"] != COMPLETE).sum()):
         section.says.append(f"{empty:,} of {len(data.runs):,} runs have no result; they are named under Runs.")
     section.add(
@@ -113,14 +121,18 @@ def _final(data: ResultsData, tests: pd.DataFrame, seed: int) -> Section:
         "Truth of the architecture that each run ended with",
         quality,
         f"n: complete runs (seeds {_seeds(data)}). IQM: interquartile mean, with its {INTERVAL}; sd: sample "
-        "standard deviation; regret: distance to the best truth in the space, in the same unit. A dash: not "
-        "defined (one run has no spread, an unknown optimum no regret).",
+        "standard deviation; regret: distance to the best truth in the space, in the same unit. Failed share: runs "
+        "that ended without a feasible architecture; they count as the worst in median and IQM, and where there are "
+        "any, mean, sd and regret are not given, which can't count them. A dash: not defined (one run has no "
+        "spread, an unknown optimum no regret, too many failed).",
     )
     section.add(
         "regret-over-tasks",
         "Regret over all tasks",
         tables.over_tasks(data, np.random.default_rng(seed)),
-        f"Runs of all tasks pooled; {INTERVAL}, resampled within each task (Agarwal et al. 2021).",
+        f"Interquartile mean of each task's runs (seeds {_seeds(data)}), averaged over the tasks, with its {INTERVAL}, "
+        f"resampled within each task. Where random search was compared, regrets are divided by the median of its own "
+        "on each task: 0 is the optimum, 1 is random search.",
     )
     styles = palette(data.optimizers)
     complete = data.runs[data.runs["status"] == COMPLETE]
@@ -154,7 +166,7 @@ def _anytime(data: ResultsData, seed: int) -> Section:
             f"Mean over time on {task}",
             plots.plot_anytime_mean(frames[task], info, styles=styles),
             f"Mean (line) and its {INTERVAL} (band) of the {info.metric} of the best architecture so far (by "
-            f"reward), from the time when every run that ever finds one has one. {start} {_runs(data, info)}",
+            f"reward), from the time when every run has one (never, if a run found none). {start} {_runs(data, info)}",
         )
     section.add(
         "area-over-the-curve",
@@ -193,23 +205,35 @@ def _targets(data: ResultsData) -> Section:
     return section
 
 
-def _significance(data: ResultsData, tests: pd.DataFrame, seed: int) -> Section:
+def _significance(data: ResultsData, tests: pd.DataFrame, pairs: pd.DataFrame, seed: int) -> Section:
     section = Section("Significance")
     if len(data.optimizers) == 1:
         section.says.append("No test: there is one optimizer and nothing to compare it with.")
         return section
     styles = palette(data.optimizers)
+    section.says.append(
+        "Holm's correction is over the pairs in the headline, and over all pairs and tasks in the table of tasks; it "
+        "is not over both, nor over the tests of ranks below. The headline is the conclusion, the rest describes."
+    )
+    mean = "averaged over the tasks" if len(data.tasks) > 1 else "on the one task"
+    section.add(
+        "headline",
+        "Pairs of optimizers over all tasks",
+        pairs,
+        f"P(a > b): probability that a run of a is better than one of b (ties count one half), {mean}, with its "
+        f"{INTERVAL}, and no narrower than Newcombe's score interval; p: van Elteren's test, Wilcoxon's rank sum "
+        "stratified by task, which asks about other runs on the same tasks; p Holm: adjusted for these pairs; better: "
+        f"at p Holm < 0.05. {_runs(data)}",
+    )
     section.add(
         "pairs",
         "Pairs of optimizers on each task",
         tests,
-        "P(a > b): probability that a run of a is better than one of b (ties count one half) with its "
-        f"{INTERVAL}; p: two-sided Mann-Whitney U; p Holm: adjusted for the pairs of one task. "
-        "Better: the winner at p Holm < 0.05. A dash: not tested, fewer than two runs on a side.",
+        "P(a > b) as above, on one task; p: two-sided Mann-Whitney U, exact or by permutations for few runs; p Holm: "
+        f"adjusted for all {int(tests['p'].notna().sum())} tests of this table. Better: the winner at p Holm < 0.05. "
+        f"A dash: not tested, because a side has fewer than {FEWEST} runs or lacks some.",
     )
-    pairs = tables.improvement(data, np.random.default_rng(seed))
     drawn = pairs[pairs["P(a > b)"].notna()]
-    mean = "averaged over the tasks" if len(data.tasks) > 1 else "on the one task"
     if 0 < len(drawn) <= MOST_PAIRS:
         section.draw(
             "improvement",
@@ -223,23 +247,26 @@ def _significance(data: ResultsData, tests: pd.DataFrame, seed: int) -> Section:
             "pairwise",
             "Pairs of optimizers",
             rank_plots.plot_pairwise(drawn, styles=styles),
-            f"How often (%) a run of the row is better than one of the column, {mean}; bold: the {INTERVAL} "
-            f"leaves out 50. {_runs(data)}",
+            f"How often (%) a run of the row is better than one of the column, {mean}; bold: van Elteren's test finds "
+            f"one better at p Holm < 0.05. {_runs(data)}",
         )
     result = tables.friedman(data)
     section.says.append(_friedman_sentence(result))
     if len(data.optimizers) == 2:
         section.says.append(_wilcoxon_sentence(data))
+    section.says += _same_cells(data)
     if left_out := [str(task) for task, row in tables.mean_scores(data).iterrows() if row.isna().any()]:
-        section.says.append(f"Not every optimizer has runs on {', '.join(left_out)}: left out of the ranks.")
+        section.says.append(f"Runs are missing on {', '.join(left_out)}: can't be ranked, left out of the ranks.")
     ranks = tables.ranks(data, np.random.default_rng(seed))
     if len(data.tasks) > 1 and len(ranks):
+        few = f" Too few runs (fewer than {FEWEST}) for an interval." if len(data.seeds) < FEWEST else ""
         section.add(
             "ranks",
             "Ranks",
             ranks,
-            f"Rank of the mean truth on each task, 1 = best; ties share a rank. Average with its {INTERVAL}, resampled "
-            "within task and optimizer: other runs, the same tasks.",
+            "Rank of the interquartile mean of the truths on each task, a run without a result being the worst; "
+            f"1 = best; ties share a rank. Average with its {INTERVAL}, resampled within task and optimizer: other "
+            f"runs, the same tasks.{few} {_runs(data)}",
         )
         if isinstance(result, FriedmanNemenyi):
             section.add(
@@ -247,14 +274,14 @@ def _significance(data: ResultsData, tests: pd.DataFrame, seed: int) -> Section:
                 "Nemenyi's test",
                 result.pairs,
                 f"Post-hoc test of average ranks over {result.tasks} tasks; differences above "
-                f"{result.critical_difference:.2f} are significant at {result.alpha:g}.",
+                f"{result.critical_difference:.2f} are significant at {result.alpha:g}. Conservative for few tasks.",
             )
         section.draw(
             "ranks",
             "Ranks",
             rank_plots.plot_ranks(ranks, styles=styles),
-            "Rank by mean truth on each task (dots; larger for several tasks) and on average (bar; line: its "
-            f"{INTERVAL}). {_runs(data)}",
+            "Rank by interquartile mean truth on each task (dots; larger for several tasks) and on average (bar; line: "
+            f"its {INTERVAL}).{few} {_runs(data)}",
         )
     if isinstance(result, FriedmanNemenyi):
         section.draw(
@@ -285,15 +312,18 @@ def _tradeoff(data: ResultsData) -> Section:
                 plots.plot_tradeoff(frame, info, cost, styles=styles),
                 f"{_capital(info.metric)} against {plots.COST_LABELS[cost]} of the architectures that runs "
                 "ended with (markers, larger where several runs ended with the same) and each optimizer's "
-                f"Pareto front (steps). {_runs(data, info)}",
+                "Pareto front over all its runs (steps), which grows with their number; the table's hypervolume is per "
+                f"run. {_runs(data, info)}",
             )
         section.add(
             f"hypervolume-{cost}",
             f"Hypervolume of the Pareto fronts, {plots.COST_LABELS[cost]}",
             tradeoff.summary(data, cost),
-            "Area that the front dominates, over that of the best truth at the lowest cost (1 is the most). "
-            "Reference point: the worst truth and the highest cost of any run on the task, each a tenth of the "
-            "range further out.",
+            "Area that the front of all that a run evaluated dominates, judged by the truth, over that of the best "
+            f"truth at the lowest cost (1 is the most): mean over n runs (seeds {_seeds(data)}) with Student's 95 % "
+            "interval; a run without a result has 0. Front: architectures on it. Exact front: the best there is. "
+            "Reference point: on a table the median truth and the highest cost of its feasible architectures; else "
+            "the worst truth and the highest cost of any run's result, each a tenth of the range further out.",
         )
     return section
 
@@ -303,9 +333,8 @@ def _friedman_sentence(result: FriedmanNemenyi | str) -> str:
         return result
     differ = "the optimizers differ" if result.p < result.alpha else "no difference shown"
     return (
-        f"Friedman's test over {result.tasks} tasks (mean over seeds per task): chi-squared = "
-        f"{result.statistic:.2f} with {len(result.ranks) - 1} degrees of freedom, p = {result.p:.3g}: {differ} "
-        f"at {result.alpha:g}."
+        f"Friedman's test over {result.tasks} tasks (interquartile mean over seeds per task): chi-squared = "
+        f"{result.statistic:.2f}, p = {result.p:.3g} by {result.test}: {differ} at {result.alpha:g}."
     )
 
 
@@ -315,7 +344,21 @@ def _wilcoxon_sentence(data: ResultsData) -> str:
     p = wilcoxon_over_tasks(*(scores[optimizer].to_numpy(float) for optimizer in data.optimizers))
     if np.isnan(p):
         return f"No Wilcoxon signed-rank test: with {len(scores)} tasks it can't reach p < 0.05; it needs six."
-    return f"Wilcoxon signed-rank test over {len(scores)} tasks (mean over seeds per task): p = {p:.3g}."
+    return f"Wilcoxon signed-rank test over {len(scores)} tasks (interquartile mean over seeds per task): p = {p:.3g}."
+
+
+def _same_cells(data: ResultsData) -> list[str]:
+    """Warns where tasks are no independent sample, which tests of ranks over tasks take them for."""
+    by_space: dict[str, list[str]] = {}
+    for task, info in data.tasks.items():
+        by_space.setdefault(info.cells or task, []).append(task)
+    return [
+        f"{', '.join(tasks[:-1])} and {tasks[-1]} judge the same architectures (space {space}): they tend to agree, "
+        "and tests of ranks over tasks (Friedman, Nemenyi, Wilcoxon), which take them for independent, find too small "
+        "a p. The headline does not: it takes tasks as given."
+        for space, tasks in by_space.items()
+        if len(tasks) > 1
+    ]
 
 
 def _runs(data: ResultsData, info: TaskInfo | None = None) -> str:

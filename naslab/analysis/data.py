@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
@@ -16,9 +17,33 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 COMPLETE, MISSING, NO_FEASIBLE = "complete", "missing", "no-feasible"
 COSTS = ("params", "macs", "latency_seconds")
+NOISE = 1e-8
+"""Relative to the largest of some numbers: what differs by less differs by how it was computed."""
+GRAIN = 1e-6
+"""The same for recorded truths, which may be rounded to 32 bits. An accuracy on 10,000 images has steps of 1e-4."""
 _RUN = ["task", "optimizer", "seed"]
 _FRAME_COLUMNS = [*_RUN, "status", "architecture", "reward", "truth", "regret", "evaluations", "seconds"]
 _ANYTIME_COLUMNS = [*_RUN, "evaluations", "seconds", "reward", "truth"]
+
+
+def without_noise(values: FloatArray, scale: float | None = None, grain: float = NOISE) -> FloatArray:
+    """The values, those that differ by float noise made equal, so that they share a rank in any order of computing.
+
+    Neighbours are compared, not rounded: a rounding has borders, and noise may lie on both sides of one.
+
+    Args:
+        values: ``(n,)``; infinities stay what they are, NaN is not allowed.
+        scale: What noise is relative to; the largest finite value by default.
+        grain: How large it is at most, relative to the scale.
+    """
+    distinct, place = np.unique(values, return_inverse=True)
+    finite = distinct[np.isfinite(distinct)]
+    if finite.size < 2:
+        return np.asarray(values, float)
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
+        apart = np.diff(distinct) > grain * (np.abs(finite).max() if scale is None else scale)
+    first = np.concatenate([[0], np.where(apart, np.arange(1, len(distinct)), 0)])
+    return np.asarray(distinct[np.maximum.accumulate(first)][place.reshape(-1)], float)
 
 
 @dataclass(frozen=True)
@@ -41,6 +66,8 @@ class TaskInfo:
     """``"s"``: seconds on the common clock, or ``"evaluations"``."""
     constraint: str
     """What architectures must satisfy, in words (``"params <= 41,153"``); ``""`` for nothing."""
+    cells: str = ""
+    """The search space. Tasks that share one judge the same architectures: they are no independent sample of tasks."""
 
     def __post_init__(self) -> None:
         if self.direction not in ("max", "min"):
@@ -77,6 +104,20 @@ class TaskInfo:
 
 
 @dataclass(frozen=True, eq=False)
+class Landscape:
+    """What is known of all architectures of a task, of their truth against one cost."""
+
+    reference: tuple[float, float]
+    """``(truth, cost)`` from which a hypervolume is counted: the median truth, the highest cost."""
+    ideal: tuple[float, float]
+    """The best truth, the lowest cost."""
+    truths: FloatArray
+    """Of the exact Pareto front, shape ``(n,)``."""
+    costs: FloatArray
+    """The same."""
+
+
+@dataclass(frozen=True, eq=False)
 class ResultsData:
     """The runs of a comparison.
 
@@ -97,6 +138,11 @@ class ResultsData:
     optimizers: list[str]
     """In the order asked for. The expected runs are tasks x optimizers x seeds."""
     seeds: list[int]
+    archives: pd.DataFrame | None = None
+    """For each run and cost the Pareto front of all that the run evaluated: task, optimizer, seed, cost (its name),
+    truth, value (of the cost). None where nothing but what the runs ended with is known."""
+    landscapes: Mapping[tuple[str, str], Landscape] = field(default_factory=dict)
+    """(task, cost) -> what is known of the whole space, where that is a table."""
 
     def __post_init__(self) -> None:
         for name, frame, columns in (
@@ -153,11 +199,28 @@ class ResultsData:
         return runs.loc[runs["status"] == COMPLETE, "truth"].to_numpy(float)
 
     def scores(self, task: str, optimizer: str) -> FloatArray:
-        """Truths for statistics of ranks, shape ``(n,)``: higher is better, -inf for a run that ended without
-        a feasible architecture (it is worse than any that has one); missing runs are left out."""
-        runs = self.of(task, optimizer)
-        failed = int((runs["status"] == NO_FEASIBLE).sum())
-        return np.concatenate([self.task(task).sign * self.truths(task, optimizer), np.full(failed, -np.inf)])
+        """Truths for statistics of ranks, shape ``(n,)``, sorted: higher is better, -inf for a run that ended without
+        a feasible architecture (it is worse than any that has one); missing runs are left out. Truths of the task that
+        differ by float noise are equal."""
+        self.task(task)
+        return self._scores[task, optimizer]
+
+    @cached_property
+    def _scores(self) -> dict[tuple[str, str], FloatArray]:
+        found: dict[tuple[str, str], FloatArray] = {}
+        for task, runs in self.runs[self.runs["status"] != MISSING].groupby("task", sort=False):
+            complete = (runs["status"] == COMPLETE).to_numpy()
+            scores = np.full(len(runs), -np.inf)
+            scores[complete] = self.tasks[str(task)].sign * runs["truth"].to_numpy(float)[complete]
+            scores = without_noise(scores, grain=GRAIN)
+            owners = runs["optimizer"].to_numpy()
+            found |= {(str(task), name): np.sort(scores[owners == name]) for name in self.optimizers}
+        none = np.empty(0)
+        return {(task, name): found.get((task, name), none) for task in self.tasks for name in self.optimizers}
+
+    def lacking(self, task: str, optimizer: str) -> int:
+        """How many runs are missing: not started or not finished. It can't be known how good they would be."""
+        return len(self.seeds) - len(self.scores(task, optimizer))
 
 
 def _run_name(runs: pd.DataFrame) -> str:

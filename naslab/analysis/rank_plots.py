@@ -65,8 +65,8 @@ def plot_improvement(frame: pd.DataFrame, *, styles: Styles | None = None, ax: A
 
 
 def plot_pairwise(frame: pd.DataFrame, *, styles: Styles | None = None, ax: Axes | None = None) -> Axes:
-    """Matrix of probabilities that the row's optimizer beats the column's; bold where the interval leaves out
-    one half (`frame`: `tables.improvement`)."""
+    """Matrix of probabilities that the row's optimizer beats the column's; bold where one is ``better`` after Holm's
+    correction (`frame`: `tables.improvement`)."""
     names = _names(frame)
     styles = styles or palette(names)
     place = {name: number for number, name in enumerate(names)}
@@ -78,9 +78,7 @@ def plot_pairwise(frame: pd.DataFrame, *, styles: Styles | None = None, ax: Axes
             width, height = left + side + right, side + top + 0.3
             ax = new_axes(width, height, left=left, right=right, top=top, bottom=0.3)
         values = np.full((len(names), len(names)), np.nan)
-        for a, b, value, low, high in frame[["a", "b", "P(a > b)", "P(a > b) low", "P(a > b) high"]].itertuples(
-            index=False
-        ):
+        for a, b, value, better in frame[["a", "b", "P(a > b)", "better"]].itertuples(index=False):
             for row, column, shown in ((place[a], place[b], value), (place[b], place[a], 1 - value)):
                 values[row, column] = shown
                 ax.text(
@@ -91,7 +89,7 @@ def plot_pairwise(frame: pd.DataFrame, *, styles: Styles | None = None, ax: Axes
                     va="center",
                     fontsize=SIZE,
                     color="white" if abs(shown - 0.5) > 0.3 else "#1b1f25",
-                    weight="bold" if low > 0.5 or high < 0.5 else "normal",
+                    weight="bold" if better in (a, b) else "normal",
                 )
         ax.imshow(values, cmap="PuOr", vmin=0, vmax=1, aspect="equal", interpolation="none")
         name_rows(ax, names, styles)
@@ -144,7 +142,7 @@ def plot_ranks(frame: pd.DataFrame, *, styles: Styles | None = None, ax: Axes | 
         name_rows(ax, names, styles)
         ax.set_xlim(0.8, len(names) + 0.2)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.set_xlabel("rank by mean truth (1 = best)")
+        ax.set_xlabel("rank by interquartile mean truth (1 = best)")
     return ax
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from naslab.analysis.data import COMPLETE, FloatArray, ResultsData
+from naslab.analysis.data import COMPLETE, MISSING, FloatArray, Landscape, ResultsData
+from naslab.analysis.intervals import mean_interval
 from naslab.errors import UnknownMetric
 
 MARGIN = 0.1
@@ -38,8 +39,8 @@ def points(data: ResultsData, task: str, cost: str) -> pd.DataFrame:
     """The architectures that the complete runs of one task ended with, and what they cost.
 
     Returns one row per optimizer and architecture, cheapest first: ``optimizer, architecture, truth, cost,
-    runs`` (how many ended with it) and ``front`` (on its optimizer's own Pareto front). Runs without a known
-    cost are left out.
+    runs`` (how many ended with it) and ``front`` (on the Pareto front of all its optimizer's runs). Runs without a
+    known cost are left out.
     Errors: UnknownMetric.
     """
     info = data.task(task)
@@ -58,30 +59,86 @@ def points(data: ResultsData, task: str, cost: str) -> pd.DataFrame:
 
 
 def summary(data: ResultsData, cost: str) -> pd.DataFrame:
-    """How good each optimizer's Pareto front is, as one number.
+    """How good the Pareto front of one run is, as one number: the hypervolume of all that the run evaluated.
 
-    Returns, per task and optimizer: ``task, optimizer, cost, n`` runs, ``front`` (architectures on it),
-    ``hypervolume``, and the reference point: ``reference truth``, ``reference cost``. That point is the same
-    for all optimizers of a task: the worst truth and the highest cost that any run ended with, moved a tenth
-    of the range further out (so that the extremes count). The hypervolume is divided by that of the ideal
-    point (best truth at the lowest cost), so 1 is the most there could be. NaN for an optimizer without runs.
+    Returns, per task and optimizer: ``task, optimizer, cost, n`` (runs that ended), ``front`` (architectures on a run's
+    front, on average), ``hypervolume`` (mean over the runs) with ``hypervolume low`` and ``hypervolume high``
+    (Student's 95 % interval), ``exact front`` (the hypervolume of the best front that there is), and the reference
+    point: ``reference truth``, ``reference cost``.
+
+    A value belongs to one run: the front over all runs of an optimizer grows with their number and rewards those that
+    scatter. It is over the run's whole archive (where only the result is known, over that), judged by the truth. A run
+    without a feasible architecture has 0; missing runs are left out. The hypervolume is divided by that of the ideal
+    point (best truth at the lowest cost), so 1 is the most there could be.
+
+    Where the space is known as a table the reference point is the median truth and the highest cost of the feasible
+    architectures and the ideal is theirs, so that no run changes another's value. Else it is the worst truth and the
+    highest cost that any run ended with, moved a tenth of the range further out, the ideal is the best seen, and
+    the exact front is NaN. NaN for an optimizer without runs.
     """
     rows = []
     for task, info in data.tasks.items():
-        found = points(data, task, cost)
-        scores, costs = info.sign * found["truth"].to_numpy(float), found["cost"].to_numpy(float)
-        corner, ideal = (np.nan, np.nan), np.nan
-        if len(found):
-            # Where all are equal there is no range; any margin then gives everybody a hypervolume of 1.
-            corner = (
-                float(scores.min() - MARGIN * (np.ptp(scores) or 1.0)),
-                float(costs.max() + MARGIN * (np.ptp(costs) or 1.0)),
-            )
-            ideal = hypervolume(scores.max(keepdims=True), costs.min(keepdims=True), corner)
+        found = _archives(data, task, cost)
+        ended = data.runs[(data.runs["task"] == task) & (data.runs["status"] != MISSING)]
+        corner, ideal, best = _reference(data, task, cost, found)
+        scores, costs = info.sign * found["truth"].to_numpy(float), found["value"].to_numpy(float)
+        of_run = found.groupby(["optimizer", "seed"], sort=False).indices
         for optimizer in data.optimizers:
-            own = (found["optimizer"] == optimizer).to_numpy()
-            volume = hypervolume(scores[own], costs[own], corner) / ideal if own.any() else np.nan
-            n, front = int(found["runs"][own].sum()), int(found["front"][own].sum())
-            rows.append((task, optimizer, cost, n, front, volume, info.sign * corner[0], corner[1]))
-    columns = ["task", "optimizer", "cost", "n", "front", "hypervolume", "reference truth", "reference cost"]
-    return pd.DataFrame(rows, columns=columns)
+            volumes, sizes = [], []
+            for seed in ended.loc[ended["optimizer"] == optimizer, "seed"]:
+                own = of_run.get((optimizer, seed), [])
+                volumes.append(hypervolume(scores[own], costs[own], corner) / ideal if len(found) else np.nan)
+                sizes.append(len(pareto_front(scores[own], costs[own])))
+            mean = mean_interval(np.array(volumes))
+            front = float(np.mean(sizes)) if sizes else np.nan
+            rows.append((task, optimizer, cost, len(volumes), front, *mean, best, info.sign * corner[0], corner[1]))
+    name = "hypervolume"
+    columns = ["task", "optimizer", "cost", "n", "front", name, f"{name} low", f"{name} high", "exact front"]
+    return pd.DataFrame(rows, columns=[*columns, "reference truth", "reference cost"])
+
+
+def _archives(data: ResultsData, task: str, cost: str) -> pd.DataFrame:
+    """``optimizer, seed, truth, value``: what the runs of a task evaluated, what they ended with included."""
+    if cost not in data.costs:
+        raise UnknownMetric(cost, data.costs)
+    runs = data.runs[(data.runs["task"] == task) & (data.runs["status"] == COMPLETE)]
+    columns = ["optimizer", "seed", "truth", "value"]
+    parts = [runs[np.isfinite(runs[cost].to_numpy(float))].rename(columns={cost: "value"})[columns]]
+    if data.archives is not None:
+        own = data.archives[(data.archives["task"] == task) & (data.archives["cost"] == cost)]
+        parts.append(own[columns])
+    found: pd.DataFrame = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    return found
+
+
+def _reference(
+    data: ResultsData, task: str, cost: str, found: pd.DataFrame
+) -> tuple[tuple[float, float], float, float]:
+    """The corner ``(score, cost)``, the ideal point's area down to it, and the exact front's share of that."""
+    sign = data.task(task).sign
+    known = data.landscapes.get((task, cost))
+    if known is not None:
+        corner = (sign * known.reference[0], known.reference[1])
+        area = (sign * known.ideal[0] - corner[0]) * (corner[1] - known.ideal[1])
+        if area > 0:
+            return corner, area, hypervolume(sign * known.truths, known.costs, corner) / area
+    if found.empty:
+        return (np.nan, np.nan), np.nan, np.nan
+    ends = points(data, task, cost)
+    scores, costs = sign * ends["truth"].to_numpy(float), ends["cost"].to_numpy(float)
+    # Where all are equal there is no range; any margin then gives everybody a hypervolume of 1.
+    corner = (
+        float(scores.min() - MARGIN * (np.ptp(scores) or 1.0)),
+        float(costs.max() + MARGIN * (np.ptp(costs) or 1.0)),
+    )
+    seen = (sign * found["truth"]).max() - corner[0], corner[1] - found["value"].min()
+    return corner, float(seen[0] * seen[1]), np.nan
+
+
+def landscape(truths: FloatArray, costs: FloatArray, sign: int) -> Landscape:
+    """What a hypervolume is measured against, from the truths and costs of all feasible architectures, ``(n,)``."""
+    known = np.isfinite(truths) & np.isfinite(costs)
+    truths, costs = truths[known], costs[known]
+    best = pareto_front(sign * truths, costs)
+    reference = (float(np.median(truths)), float(costs.max()))
+    return Landscape(reference, (sign * float((sign * truths).max()), float(costs.min())), truths[best], costs[best])

@@ -328,7 +328,7 @@ def _report(results: Any) -> None:
         )
     summary = results.summary()
     metrics = summary["metric"].unique()
-    idle = [name for name in ("missing", "no feasible") if not summary[name].any()]
+    idle = [name for name in ("missing", "no feasible", "failed share") if not summary[name].any()]
     shown = summary.drop(columns=[*idle, *(["metric"] if len(metrics) == 1 else [])])
     print_frame(shown, "Final quality" + (f": {metrics[0]}" if len(metrics) == 1 else ""))
     print(f"\nReport: {results.report()}")

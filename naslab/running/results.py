@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from naslab.analysis.anytime import curves
-from naslab.analysis.data import COMPLETE, MISSING, NO_FEASIBLE, ResultsData, TaskInfo
+from naslab.analysis.data import COMPLETE, COSTS, MISSING, NO_FEASIBLE, Landscape, ResultsData, TaskInfo
 from naslab.analysis.tables import final_quality
-from naslab.analysis.tradeoff import points
+from naslab.analysis.tradeoff import landscape, pareto_front, points
 from naslab.errors import OutputError
 from naslab.running.trace import Recorded, differences, read, trace_path
 from naslab.space import Architecture
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SPEC = "comparison.json"
 OLD_FORMAT = "These runs are recorded in format 1, in which changes after a run had ended are not noticed."
+LARGEST_LANDSCAPE = 100_000
+"""Architectures of a table up to which its exact Pareto fronts are computed."""
 
 
 class Results:
@@ -65,9 +67,11 @@ class Results:
     @cached_property
     def data(self) -> ResultsData:
         """The runs as plain frames, for :mod:`naslab.analysis`."""
-        runs, changes = [], []
+        runs, changes, fronts = [], [], []
+        landscapes: dict[tuple[str, str], Landscape] = {}
         for task_id, one in self.tasks.items():
             judge = _Judge(one)
+            landscapes |= {(task_id, cost): known for cost, known in judge.landscapes().items()}
             for optimizer in self.optimizers:
                 for seed in self.seeds:
                     key = {"task": task_id, "optimizer": optimizer, "seed": seed}
@@ -77,6 +81,7 @@ class Results:
                         continue
                     runs.append({**key, **judge.run(recorded)})
                     changes += [{**key, **change} for change in judge.incumbents(recorded)]
+                    fronts += [(task_id, optimizer, seed, *point) for point in judge.fronts(recorded)]
         columns = ["task", "optimizer", "seed", "evaluations", "seconds", "reward", "truth"]
         wanted = [
             "task",
@@ -92,7 +97,9 @@ class Results:
         frame = pd.DataFrame(runs)
         frame = frame.reindex(columns=[*wanted, "seconds", *(c for c in frame if c not in {*wanted, "seconds"})])
         infos = {task_id: self._info(one) for task_id, one in self.tasks.items()}
-        return ResultsData(frame, pd.DataFrame(changes, columns=columns), infos, self.optimizers, self.seeds)
+        anytime = pd.DataFrame(changes, columns=columns)
+        archives = pd.DataFrame(fronts, columns=["task", "optimizer", "seed", "cost", "truth", "value"])
+        return ResultsData(frame, anytime, infos, self.optimizers, self.seeds, archives, landscapes)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -183,9 +190,9 @@ class Results:
 
     def _info(self, one: Task) -> TaskInfo:
         budget = Budget.parse(self.spec["budget"])
-        constraint = str(one.problem.constraint)
+        limits, space = str(one.problem.constraint), one.problem.space.name
         return TaskInfo(
-            one.id, one.metric, one.unit, one.direction, one.optimum, budget.amount, budget.unit, constraint
+            one.id, one.metric, one.unit, one.direction, one.optimum, budget.amount, budget.unit, limits, space
         )
 
 
@@ -218,7 +225,62 @@ class _Judge:
 
     def __init__(self, one: Task) -> None:
         self.task = one
+        self.costs = [name for name in COSTS if name in one.problem.costs]
         self._truth: dict[Architecture, float] = {}
+        self._points: dict[Architecture, tuple[float, ...]] = {}
+
+    @cached_property
+    def tabulated(self) -> Mapping[Architecture, float] | None:
+        """The truth of every architecture, where it is a table: then it costs nothing to judge all that a run saw."""
+        values = getattr(self.task.truth, "values", None)
+        return values if isinstance(values, Mapping) else None
+
+    def landscapes(self) -> dict[str, Landscape]:
+        """Cost -> what is known of all feasible architectures; empty where the truth is no table, or a huge one."""
+        values, problem = self.tabulated, self.task.problem
+        if not values or len(values) > LARGEST_LANDSCAPE:
+            return {}
+        columns = [np.fromiter(values.values(), float, len(values))]
+        for cost in self.costs:
+            if cost in problem.measured or cost in problem.additive:
+                columns.append(np.array([problem.cost(cost, a) for a in values], float))
+            else:
+                columns.append(problem.space.cost_model.values(cost, np.array(list(values))).astype(float))
+        points = np.stack(columns, axis=1)
+        self._points = dict(zip(values, map(tuple, points.tolist()), strict=True))
+        feasible = points[[problem.is_feasible(a) for a in values]]
+        known = {cost: feasible[np.isfinite(feasible[:, [0, i]]).all(axis=1)] for i, cost in enumerate(self.costs, 1)}
+        return {
+            cost: landscape(rows[:, 0], rows[:, i], self._sign)
+            for i, (cost, rows) in enumerate(known.items(), 1)
+            if len(rows)
+        }
+
+    def fronts(self, recorded: Recorded) -> list[tuple[str, float, float]]:
+        """``(cost, truth, value)`` of the Pareto front of each cost over the feasible architectures of a run: all
+        that it evaluated where the truth is a table, else those that were its incumbents."""
+        whole = self.tabulated is not None
+        seen = {s.query.architecture: None for s in recorded.steps if s.feasible and (whole or s.incumbent)}
+        if not seen:
+            return []
+        truths, *columns = np.array([self._point(architecture) for architecture in seen]).T
+        found = []
+        for cost, values in zip(self.costs, columns, strict=True):
+            known = np.flatnonzero(np.isfinite(truths) & np.isfinite(values))
+            best = known[pareto_front(self._sign * truths[known], values[known])]
+            found += [(cost, float(truths[i]), float(values[i])) for i in best]
+        return found
+
+    def _point(self, architecture: Architecture) -> tuple[float, ...]:
+        """The truth and the costs of an architecture, computed once."""
+        if architecture not in self._points:
+            costs = (float(self.task.problem.cost(cost, architecture)) for cost in self.costs)
+            self._points[architecture] = (self.truth(architecture), *costs)
+        return self._points[architecture]
+
+    @property
+    def _sign(self) -> int:
+        return 1 if self.task.direction == "max" else -1
 
     def truth(self, architecture: Architecture) -> float:
         if architecture not in self._truth:

@@ -39,7 +39,7 @@ def sections(plan: Plan, frame: pd.DataFrame, trained: pd.DataFrame) -> list[Sec
         "results",
         "The found network and its references",
         frame,
-        f"Seed {plan.seed}. Brackets: 95 % percentile bootstrap over the test rows, 2,000 resamples; they do not "
+        f"Seed {plan.seed}. Brackets: 95 % bootstrap over the test rows, 2,000 resamples; they do not "
         "cover another split or seed. 'found is better by' is paired (both are scored on the same resampled rows) and "
         "above 0 where the found network is better. Boosted trees: scikit-learn's HistGradientBoosting with its "
         "defaults.",

@@ -28,7 +28,7 @@ def judged(outputs: Mapping[str, Outputs], y: npt.NDArray[Any], objective: Train
 
     Returns:
         A row per name: ``test`` (an error is not negated) and ``found is better by`` (above 0 where it is), each with
-        ``low`` and ``high``, 95 % percentile intervals.
+        ``low`` and ``high``, 95 % bootstrap intervals.
     """
     found, *_ = outputs.values()
     by_class = objective.metric in ("roc-auc", "balanced-accuracy")

@@ -5,6 +5,7 @@ from toy_runs import CHANGES, COLUMNS, comparison, info
 
 from naslab.analysis import anytime
 from naslab.analysis.data import ResultsData
+from naslab.analysis.intervals import mean_interval
 
 
 def made(steps, *, task=None, status=None):
@@ -47,7 +48,7 @@ def test_a_run_without_an_incumbent_counts_as_worst(rng, direction, median):
     data = made([[(1, 50.0)], [(1, 70.0)], []], task=info(direction=direction), status={2: "no-feasible"})
     end = anytime.curves(data, "toy/a", rng).iloc[-1]
     assert end["median"] == median
-    assert end["mean"] == 60
+    assert np.isnan([end["mean"], end["low"], end["high"]]).all()  # over the other two it would reward failing
     assert end["n"] == 3
     assert np.isnan(end["q25" if direction == "max" else "q75"])
 
@@ -78,7 +79,20 @@ def test_mean_interval_is_a_bootstrap_of_the_runs(rng):
     end = anytime.curves(data, "toy/a", rng).iloc[-1]
     truths = data.truths("toy/a", "o")
     error = truths.std(ddof=1) / np.sqrt(30)
-    assert end["high"] - end["low"] == pytest.approx(2 * 1.96 * error, rel=0.1)
+    assert end["high"] - end["low"] == pytest.approx(2 * 2.045 * error, rel=0.1)  # t(0.975, 29)
+
+
+def test_the_band_of_few_runs_is_as_wide_as_students(rng):
+    data = made([[(1, 50.0)], [(1, 51.0)], [(1, 53.0)], [(1, 53.5)], [(1, 54.0)]], task=info(optimum=None))
+    end = anytime.curves(data, "toy/a", rng).iloc[-1]
+    students = mean_interval(np.array([50.0, 51, 53, 53.5, 54]))
+    assert end["high"] - end["low"] == pytest.approx(students.high - students.low, rel=0.06)
+
+
+def test_no_interval_goes_beyond_the_optimum(rng):
+    data = made([[(1, 60.0)], [(1, 99.0)], [(1, 100.0)]])
+    assert anytime.curves(data, "toy/a", rng)["high"].max() <= 100
+    assert anytime.area(data, rng)["mean regret over time low"].item() >= 0
 
 
 def test_another_optimizer_changes_nobodys_interval():

@@ -99,6 +99,15 @@ def test_improvement_and_pairwise_show_the_numbers(data, rng):
         assert {f"{100 * value:.0f}", f"{100 * (1 - value):.0f}"} <= shown
 
 
+def test_bold_is_what_holm_leaves(data, rng):
+    frame = tables.improvement(data, rng).assign(**{"P(a > b)": [0.9, 0.2, 0.6], "better": ["none shown"] * 3})
+    frame[["P(a > b) low", "P(a > b) high"]] = [[0.6, 1], [0, 0.4], [0.55, 0.7]]
+    assert {text.get_weight() for text in rank_plots.plot_pairwise(frame).texts} == {"normal"}
+    frame.loc[1, "better"] = NAMES[2]
+    bold = {text.get_text() for text in rank_plots.plot_pairwise(frame).texts if text.get_weight() == "bold"}
+    assert bold == {"20", "80"}
+
+
 def test_ranks_and_critical_difference(data):
     result = tables.friedman(data)
     ax = rank_plots.plot_critical_difference(result)

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -26,7 +27,7 @@ def write(data, folder, extra=()):
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    data = comparison([info("toy/a"), info("toy/b"), info("toy/c")], HOSTILE, 4, missing=[("toy/a", HOSTILE[0], 2)])
+    data = comparison([info(f"toy/{name}") for name in "abcd"], HOSTILE, 5, missing=[("toy/a", HOSTILE[0], 2)])
     extra = [("Published", pd.DataFrame({"method": ["RS", "REA"], "accuracy": [93.7, np.nan]}), "From the paper.")]
     return write(data, folder, extra)
 
@@ -93,7 +94,8 @@ def test_page_shows_names_as_they_are_and_runs_no_markup_of_theirs(report):
 
 def test_missing_runs_are_named(report):
     page = Page(report.read_text())
-    assert "1 of 36 runs have no result" in page.text
+    assert "1 of 60 runs have no result" in page.text
+    assert f"toy/a: can't be ranked, {HOSTILE[0]} lacks 1 of 5 runs." in page.text
     frame = pd.read_csv(report.parent / "tables" / "runs-without-result.csv")
     assert frame.to_numpy().tolist() == [["toy/a", HOSTILE[0], "missing", 1, 2]]
 
@@ -125,6 +127,7 @@ def only_svg(figure, kind):
 
 MISSING_B = [("toy/a", "b", seed) for seed in range(3)]
 TASKS = [info("toy/a"), info("toy/b")]
+SAME_CELLS = [dataclasses.replace(info(f"toy/{name}"), cells="toy-space") for name in "abc"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +139,9 @@ TASKS = [info("toy/a"), info("toy/b")]
         (lambda: comparison([info()], ["a", "b"], 1), "One run: no interval."),
         (lambda: comparison([info()], ["a", "b", "c"], 3, missing=MISSING_B), "3 of 9 runs have no result"),
         (lambda: comparison([info()], ["a", "b"], 3, infeasible=MISSING_B), "no-feasible"),
-        (lambda: comparison([info()], ["a", "b"], 3, truth=lambda *_: 100.0), "no difference shown from b"),
+        (lambda: comparison([info()], ["a", "b"], 5, truth=lambda *_: 100.0), "a and b share the best"),
+        (lambda: comparison([info()], ["a", "b"], 3), "Too few runs: 3 per optimizer"),
+        (lambda: comparison(SAME_CELLS, ["a", "b", "c"], 5), "tests of ranks over tasks"),
         (lambda: comparison([info(optimum=None)], ["a", "b"], 3), "best seen"),
         (lambda: comparison([info(budget=10, budget_unit="evaluations")], ["a", "b"], 3), "budget 10 evaluations"),
         (lambda: comparison([info()], ["a"], 2, missing=[("toy/a", "a", 0), ("toy/a", "a", 1)]), "no run ended"),

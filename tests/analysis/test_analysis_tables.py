@@ -4,18 +4,17 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 from toy_runs import comparison, info
 
 from naslab.analysis import tables, tradeoff
 from naslab.analysis.data import ResultsData, TaskInfo
 from naslab.analysis.formats import DASH, to_csv, to_latex, to_markdown, to_text
-from naslab.analysis.statistics import FriedmanNemenyi
+from naslab.analysis.statistics import FriedmanNemenyi, holm, widening
 from naslab.errors import InvalidValue, UnknownMetric, UnknownName
 
 THREE = [info("toy/a"), info("toy/b"), info("toy/c")]
+TWO = THREE[:2]
 
 
 def row(frame, **values):
@@ -41,9 +40,49 @@ def test_final_quality_counts_what_is_missing_and_uses_what_is_there(rng):
         [info()], ["a", "b"], 4, missing=[("toy/a", "a", 0)], infeasible=[("toy/a", "a", 2), ("toy/a", "a", 3)]
     )
     a = row(tables.final_quality(data, rng), optimizer="a")
-    assert (a["n"], a["missing"], a["no feasible"]) == (1, 1, 2)
-    assert a["mean"] == data.truths("toy/a", "a")[0]
-    assert np.isnan([a["sd"], a["IQM low"]]).all()
+    assert (a["n"], a["missing"], a["no feasible"], a["failed share"]) == (1, 1, 2, pytest.approx(2 / 3))
+    assert np.isnan([a["mean"], a["sd"], a["median"], a["IQM"], a["IQM low"], a["mean regret"]]).all()
+
+
+FAILING = [("toy/a", "b", seed) for seed in (0, 2, 3)]  # b is the better one where it ends with anything
+
+
+def test_a_strategy_that_fails_in_three_of_four_seeds_is_the_worst(rng):
+    data = comparison([info()], ["a", "b", "c"], 4, infeasible=FAILING, truth=lambda place, *_: 80.0 + place % 2)
+    ranks = tables.ranks(data, rng)
+    assert ranks["optimizer"].tolist()[-1] == "b"
+    assert row(ranks, optimizer="b")["toy/a"] == 3
+    said = tables.conclusions(data, tables.significance(data, rng))[0]
+    assert said.startswith("toy/a: a and c share the best interquartile mean")
+    quality = row(tables.final_quality(data, rng), optimizer="b")
+    assert quality["failed share"] == 0.75
+    assert np.isnan([quality["mean"], quality["median"], quality["IQM"], quality["mean regret"]]).all()
+    assert tables.over_tasks(comparison(THREE, ["a", "b"], 4, infeasible=FAILING), rng)[
+        "IQM regret"
+    ].isna().tolist() == [
+        False,
+        True,
+    ]
+
+
+def test_one_failed_run_of_many_counts_as_the_worst(rng):
+    data = comparison([info()], ["b"], 8, infeasible=[("toy/a", "b", 0)], truth=lambda _, seed, __: 80.0 + seed)
+    quality = tables.final_quality(data, rng).iloc[0]
+    assert quality["IQM"] == np.mean([82, 83, 84, 85])  # the failed one and 81, 86 and 87 are cut away
+    assert quality["median"] == 83.5
+    assert np.isnan(quality["mean"])
+
+
+def test_a_strategy_whose_runs_are_missing_is_not_ranked(rng):
+    data = comparison([info()], ["a", "b", "c"], 6, missing=FAILING, truth=lambda place, *_: 80.0 + place % 2)
+    tests = tables.significance(data, rng)
+    assert tables.conclusions(data, tests) == ["toy/a: can't be ranked, b lacks 3 of 6 runs."]
+    assert tables.ranks(data, rng).empty
+    assert tests["better"].tolist() == ["runs missing", "none shown", "runs missing"]
+    assert tests["P(a > b)"].isna().tolist() == [True, False, True]
+    pairs = tables.improvement(data, rng)
+    assert pairs["better"].tolist() == ["runs missing", "none shown", "runs missing"]
+    assert "runs missing between a and b, b and c" in tables.headline(data, pairs)
 
 
 def test_runs_that_no_row_mentions_are_missing():
@@ -60,12 +99,50 @@ def test_absent_runs_are_named_by_ranges():
     assert tables.absent(data)["seeds"].item() == "1-3, 6"
 
 
-def test_regret_over_tasks_pools_runs(rng):
+def test_regret_over_tasks_averages_figures_of_tasks(rng):
     data = comparison(THREE, ["a", "b"], 5)
-    frame = tables.over_tasks(data, rng)
-    pooled = np.concatenate([100 - data.truths(task.id, "b") for task in THREE])
-    assert row(frame, optimizer="b")["IQM regret"] == pytest.approx(stats.trim_mean(pooled, 0.25))
-    assert row(frame, optimizer="b")["n"] == 15
+    b = row(tables.over_tasks(data, rng), optimizer="b")
+    regrets = [100 - data.truths(task.id, "b") for task in THREE]
+    assert b["IQM regret"] == pytest.approx(np.mean([stats.trim_mean(each, 0.25) for each in regrets]))
+    assert b["mean regret"] == pytest.approx(np.mean(regrets))
+    assert (b["n"], b["regret in"]) == (15, "%")
+    assert b["IQM regret low"] < b["IQM regret"] < b["IQM regret high"]
+
+
+def test_regret_over_tasks_is_in_units_of_random_search(rng):
+    def truth(place, seed, _):
+        return 100.0 - (2.0 - place) * (1 + seed)
+
+    tasks = [info("toy/a"), info("toy/b", unit="", direction="min", optimum=100.0)]
+    data = comparison(tasks[:1], ["random", "b"], 5, truth=truth)
+    other = comparison(tasks[1:], ["random", "b"], 5, truth=lambda *args: 200.0 - truth(*args))
+    frames = [pd.concat([getattr(data, name), getattr(other, name)]) for name in ("frame", "anytime")]
+    both = ResultsData(*frames, {task.id: task for task in tasks}, ["random", "b"], data.seeds)
+    found = tables.over_tasks(both, rng)
+    assert found["IQM regret"].tolist() == pytest.approx([1, 0.5])  # medians 6 and 3 from the optimum
+    assert set(found["regret in"]) == {"median of random"}
+
+
+def test_what_is_better_on_every_task_has_the_smaller_regret_over_tasks(rng):
+    # Pooled, the interquartile mean of local search cuts its bad task away, and that of evolution does not.
+    regrets = {
+        "evolution": {"toy/a": [0.9, 1.0, 1.1, 1.2, 1.2, 1.3], "toy/b": [2.5, 2.6, 2.7, 2.8, 2.9, 3.0]},
+        "local-search": {"toy/a": [1.2, 1.3, 1.3, 1.4, 1.4, 1.5], "toy/b": [1.5, 1.5, 3.2, 3.4, 3.5, 99.0]},
+    }
+    names = list(regrets)
+    for optimizers in (names, ["random", *names]):
+        data = comparison(TWO, optimizers, 6, truth=lambda *_: 90.0)
+        for name, tasks in regrets.items():
+            for task, values in tasks.items():
+                rows = (data.frame["task"] == task) & (data.frame["optimizer"] == name)
+                data.frame.loc[rows, "truth"] = 100 - np.array(values)
+                data.frame.loc[rows, "regret"] = values
+        pooled = [stats.trim_mean(np.concatenate(list(tasks.values())), 0.25) for tasks in regrets.values()]
+        alone = [[stats.trim_mean(values, 0.25) for values in tasks.values()] for tasks in regrets.values()]
+        assert pooled[1] < pooled[0], "pooled, local search is first"
+        assert all(a < b for a, b in zip(*alone, strict=True)), "evolution is better on each"
+        found = tables.over_tasks(data, rng).set_index("optimizer")["IQM regret"]
+        assert found["evolution"] < found["local-search"]
 
 
 def test_regret_over_tasks_is_empty_where_it_means_nothing(rng):
@@ -90,9 +167,11 @@ def test_significance_in_both_directions(rng):
 def test_significance_of_equal_values_one_seed_and_one_optimizer(rng):
     equal = tables.significance(comparison([info()], ["a", "b"], 5, truth=lambda *_: 90.0), rng)
     assert equal[["P(a > b)", "p", "better"]].to_numpy().tolist() == [[0.5, 1.0, "none shown"]]
-    single = tables.significance(comparison([info()], ["a", "b"], 1), rng)
-    assert single["better"].item() == "not tested"
-    assert single["p"].isna().all()
+    for few in (1, 4):
+        single = tables.significance(comparison([info()], ["a", "b"], few), rng)
+        assert single["better"].item() == "too few runs"
+        assert single["p"].isna().all()
+    assert np.isnan(tables.significance(comparison([info()], ["a", "b"], 1), rng)["P(a > b) low"].item())
     assert tables.significance(comparison([info()], ["a"], 5), rng).empty
 
 
@@ -113,11 +192,11 @@ def test_friedman_says_why_there_is_none():
     assert "there is one task" in str(tables.friedman(comparison([info()], list("abc"), 3)))
     assert "there are 2 tasks" in str(tables.friedman(comparison(THREE[:2], list("abc"), 3)))
     gap = comparison(THREE, list("abc"), 1, missing=[("toy/b", "c", 0)])
-    assert "2 tasks on which every optimizer has runs" in str(tables.friedman(gap))
+    assert "2 tasks on which no run is missing" in str(tables.friedman(gap))
 
 
 def test_friedman_ranks_means_over_seeds_and_failures_last():
-    data = comparison(THREE, list("abc"), 4, infeasible=[(t.id, "c", s) for t in THREE for s in range(4)])
+    data = comparison(THREE, list("abc"), 5, infeasible=[(t.id, "c", s) for t in THREE for s in range(5)])
     result = tables.friedman(data)
     assert isinstance(result, FriedmanNemenyi)
     assert result.ranks["c"] == 3
@@ -133,10 +212,13 @@ def test_the_interval_of_an_average_rank_is_that_of_resampled_runs():
     data = comparison(THREE, ["a", "b"], 12, truth=truth)
     ranks = tables.ranks(data, np.random.default_rng(0)).set_index("optimizer")
     rng, drawn = np.random.default_rng(1), []
-    for _ in range(3000):
+    for _ in range(500):
         firsts = []
         for task in data.tasks:
-            a, b = (rng.choice(data.scores(task, name), 12).mean() for name in "ab")
+            runs = [data.scores(task, name) for name in "ab"]
+            iqms = [stats.trim_mean(each, 0.25) for each in runs]
+            again = [stats.trim_mean(rng.choice(each, 12), 0.25) for each in runs]
+            a, b = (iqm + widening([12]) * (drawn - iqm) for iqm, drawn in zip(iqms, again, strict=True))
             firsts.append(1 if a > b else 2)
         drawn.append(np.mean(firsts))
     low, high = np.quantile(drawn, [0.025, 0.975])
@@ -152,55 +234,59 @@ def test_conclusions_say_who_and_whether(rng):
 
     data = comparison([info()], ["a", "b", "c"], 10, truth=truth)
     assert tables.conclusions(data, tables.significance(data, rng)) == [
-        "toy/a: b has the best mean test accuracy (85.45 %, n = 10); significantly better than a; "
-        "no difference shown from c."
+        "toy/a: b and c share the best interquartile mean test accuracy (85.45 %, n = 10); significantly better than "
+        "a; no difference shown from c."
     ]
+    assert tables.headline(data, tables.improvement(data, rng)) == (
+        "Over the runs (van Elteren's test, stratified by task, Holm over 3 pairs): b is better than a (p < 0.001, "
+        "P(better) = 1.00); c is better than a (p < 0.001, P(better) = 1.00); no difference shown between b and c."
+    )
+    many = comparison([info()], list("abcde"), 6, truth=lambda *_: 80.0)
+    assert tables.headline(many, tables.improvement(many, rng)).endswith("no difference shown in 10 of 10 pairs.")
+    few = comparison([info()], ["a", "b"], 4, truth=truth)
+    assert (
+        "too few runs (fewer than 5) to test it against a" in tables.conclusions(few, tables.significance(few, rng))[0]
+    )
+    assert "too few runs to test who is better" in tables.headline(few, tables.improvement(few, rng))
     data = comparison([info()], ["a"], 1, infeasible=[("toy/a", "a", 0)])
     assert tables.conclusions(data, tables.significance(data, rng)) == ["toy/a: no run ended with an architecture."]
     data = comparison([info()], ["a"], 1, truth=truth)
     assert tables.conclusions(data, tables.significance(data, rng)) == [
-        "toy/a: a has the best mean test accuracy (80.00 %, n = 1)."
+        "toy/a: a has the best interquartile mean test accuracy (80.00 %, n = 1)."
     ]
 
 
-def test_pareto_front_by_hand():
-    scores, costs = np.array([1.0, 3, 2, 3, 3]), np.array([1.0, 2, 2, 2, 3])
-    assert tradeoff.pareto_front(scores, costs).tolist() == [0, 1]
+def test_the_rank_of_one_seed_has_no_interval(rng):
+    ranks = tables.ranks(comparison(THREE, list("abc"), 1), rng)
+    assert ranks[["average rank low", "average rank high"]].isna().all(axis=None)
+    assert tables.ranks(comparison(THREE, list("abc"), 4), rng)["average rank low"].isna().all()
+    assert tables.ranks(comparison(THREE, list("abc"), 5), rng)["average rank low"].notna().all()
 
 
-def test_hypervolume_by_hand():
-    scores, costs = np.array([1.0, 3.0, 9.0]), np.array([1.0, 2.0, 5.0])
-    assert tradeoff.hypervolume(scores, costs, (0.0, 4.0)) == 3 * 1 + 2 * 2  # the third is beyond the corner
-    assert tradeoff.hypervolume(np.array([]), np.array([]), (0.0, 4.0)) == 0
+def test_the_same_results_in_another_order_share_a_rank(rng):
+    results = [0.1, 0.2, 0.3, 0.7, 0.15]
+    orders = [results, results[::-1], [*results[2:], *results[:2]]]
+    data = comparison(THREE, list("abc"), 5, truth=lambda place, seed, _: orders[place][seed] + (1e-15 if place else 0))
+    assert tables.mean_scores(data).nunique(axis=1).tolist() == [1, 1, 1]
+    ranks = tables.ranks(data, rng)
+    assert ranks[["toy/a", "toy/b", "toy/c", "average rank"]].to_numpy().tolist() == [[2, 2, 2, 2]] * 3
+    assert (tables.significance(data, rng)["P(a > b)"] == 0.5).all()
 
 
-@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 8)), max_size=12))
-def test_hypervolume_counts_dominated_cells(pairs):
-    scores, costs = (np.array([pair[i] for pair in pairs], dtype=float) for i in (0, 1))
-    cells = {(x, y) for x in range(9) for y in range(9) if any(s > y and c <= x for s, c in pairs)}
-    assert tradeoff.hypervolume(scores, costs, (0.0, 9.0)) == len(cells)
+def test_holm_is_over_all_tasks_and_pairs(rng):
+    data = comparison(THREE, ["a", "b"], 6, truth=lambda place, seed, _: 80.0 + place + seed / 3)
+    tests = tables.significance(data, rng)
+    assert tests["p Holm"].tolist() == pytest.approx(list(holm(tests["p"])))
+    assert (tests["p"] < 0.05).all()
+    assert tests["p Holm"].iloc[0] > tests["p"].iloc[0]
 
 
-def test_tradeoff_points_and_summary():
-    data = comparison([info()], ["a", "b"], 8, truth=lambda place, seed, _: 90.0 + seed % 4)
-    found = tradeoff.points(data, "toy/a", "params")
-    assert found["runs"].sum() == 16
-    assert found.loc[found["optimizer"] == "a", "front"].all()
-    summary = tradeoff.summary(data, "params")
-    assert row(summary, optimizer="a")["hypervolume"] > row(summary, optimizer="b")["hypervolume"] > 0
-    # costs 1e5 ... 5e5 and truths 90 ... 93, each a tenth further out
-    assert summary["reference cost"].unique() == pytest.approx([5.4e5])
-    assert summary["reference truth"].unique() == pytest.approx([89.7])
-
-
-def test_tradeoff_where_lower_is_better_and_where_all_are_equal():
-    lower = comparison([info(direction="min", optimum=0.0)], ["a"], 8, truth=lambda _, seed, __: 5.0 - seed % 4)
-    assert tradeoff.points(lower, "toy/a", "params")["front"].all()
-    equal = comparison([info()], ["a", "b"], 1, truth=lambda *_: 90.0)
-    equal.frame["params"] = 7.0
-    assert tradeoff.summary(equal, "params")["hypervolume"].tolist() == pytest.approx([1, 1])
-    nothing = comparison([info()], ["a", "b"], 1, infeasible=[("toy/a", "b", 0)])
-    assert tradeoff.summary(nothing, "params")["hypervolume"].isna().tolist() == [False, True]
+def test_the_headline_rarely_finds_what_is_not_there():
+    rng, wrong = np.random.default_rng(3), 0
+    for _ in range(60):
+        data = comparison(TWO, list("abc"), 9, truth=lambda *_: 80.0 + rng.normal())
+        wrong += tables.improvement(data, np.random.default_rng(0))["better"].isin(list("abc")).any()
+    assert wrong / 60 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)
 
 
 def test_unknown_names_are_refused():

@@ -7,11 +7,13 @@ import resource
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import toy_tasks
 from toy_tasks import ToyReward, contents, run_naslab, toy_task, traces
 
 import naslab
+from naslab.analysis import tradeoff
 from naslab.errors import InvalidValue, NaslabError, OutputError
 from naslab.running import trace_path
 
@@ -278,6 +280,29 @@ def test_results_are_joined_with_the_truth(stored_task: str, tmp_path: Path) -> 
         assert row.params == one.problem.space.cost(found).params
         assert row.seconds <= 2000
         assert row.status == "complete"
+
+
+def test_results_hold_the_front_of_all_that_each_run_evaluated(stored_task: str, tmp_path: Path) -> None:
+    results = compare(stored_task, tmp_path, ["random"], max={"params": 30})
+    one = naslab.task(stored_task)
+    cost, truth = one.problem.space.cost, dict(zip(toy_tasks.ROWS, toy_tasks.distinctive_truth().tolist(), strict=True))
+    archives = results.data.archives
+    assert archives is not None
+    for seed in range(3):
+        recorded = results.recorded(stored_task, "random", seed)
+        assert recorded is not None
+        seen = {step.query.architecture for step in recorded.steps}
+        points = {(cost(a).params, truth[a]) for a in seen if cost(a).params <= 30}
+        front = {p for p in points if not any(q != p and q[0] <= p[0] and q[1] >= p[1] for q in points)}
+        own = archives[(archives["seed"] == seed) & (archives["cost"] == "params")]
+        assert set(zip(own["value"], own["truth"], strict=True)) == front
+    known = results.data.landscapes[stored_task, "params"]
+    feasible = [a for a in toy_tasks.ROWS if cost(a).params <= 30]
+    assert known.reference == (np.median([truth[a] for a in feasible]), max(cost(a).params for a in feasible))
+    assert known.ideal == (max(truth[a] for a in feasible), min(cost(a).params for a in feasible))
+    assert results.data.tasks[stored_task].cells == one.problem.space.name
+    volumes = tradeoff.summary(results.data, "params")
+    assert (volumes["hypervolume"] <= volumes["exact front"] + 1e-12).all()
 
 
 def test_missing_runs_are_named(stored_task: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 import tempfile
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from naslab.errors import InvalidArchitecture, InvalidTable, InvalidValue, UnknownMetric
 from naslab.tables import Table, open_table
 from naslab.tables import format as table_format
+from naslab.tables.format import Column
 from naslab.tables.header import ColumnSpec, TableSpec, content_hash
 from naslab.tables.writing import write_table
 
@@ -62,6 +64,19 @@ def test_charge_is_recorded_or_in_proportion(toy: Table) -> None:
     np.testing.assert_array_equal(toy.charge("toy", 4), [8, 80, 800])
     np.testing.assert_array_equal(toy.charge("toy", 1), [2, 20, 200])
     np.testing.assert_array_equal(toy.charge("toy"), [8, 80, 800])
+
+
+def test_charge_is_in_proportion_to_the_longest_recorded_training(toy: Table) -> None:
+    seconds = toy.columns["toy/train_seconds"]
+    values = np.stack([seconds.values[:, 0] / 8, seconds.values[:, 0]], axis=1)  # 1 epoch took less than a quarter
+    both = Column(**{**dict(seconds), "epochs": (1, 4), "values": values})
+    table = dataclasses.replace(toy, columns={**toy.columns, both.name: both})
+    np.testing.assert_array_equal(table.charge("toy", 1), [1, 10, 100])  # recorded
+    np.testing.assert_array_equal(table.charge("toy", 2), [4, 40, 400])
+    np.testing.assert_array_equal(table.charge("toy", 8), [16, 160, 1600])
+
+
+def test_an_unknown_dataset_has_no_charge(toy: Table) -> None:
     with pytest.raises(UnknownMetric, match=r"tay/train_seconds.*Did you mean 'toy/train_seconds'"):
         toy.charge("tay", 4)
 

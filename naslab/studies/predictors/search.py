@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from naslab.analysis.data import COMPLETE, FloatArray
-from naslab.analysis.statistics import bootstrap_interval
+from naslab.analysis.data import COMPLETE, NO_FEASIBLE, FloatArray
+from naslab.analysis.statistics import bootstrap_interval, widening
 from naslab.running import Progress
 from naslab.running.comparison import compare
 from naslab.running.results import Results
@@ -65,7 +65,8 @@ def run(title: str, description: str, out: Path, *, workers: int, progress: Prog
         notes += [f"Another comparison of this study: {page}" for page in pages]
         caption = (
             "How far the reward of what was found is below the best reward in the table (means of recorded trainings); "
-            f"mean over {seeds} seeds, 95 % percentile bootstrap intervals. 'share': divided by that of {BASELINE}, "
+            f"mean over {seeds} seeds, 95 % bootstrap intervals, widened for few runs. A dash: a run found "
+            f"nothing. 'share': divided by that of {BASELINE}, "
             "both resampled."
         )
         tables = [("Regret of the reward", rewards, caption)]
@@ -86,9 +87,12 @@ def reward_regret(results: Results) -> pd.DataFrame:
         regrets: dict[str, FloatArray] = {}
         for optimizer in results.optimizers:
             frame = results.frame
-            runs = frame[(frame["task"] == task_id) & (frame["optimizer"] == optimizer) & (frame["status"] == COMPLETE)]
+            ended = frame[(frame["task"] == task_id) & (frame["optimizer"] == optimizer)]
+            runs = ended[ended["status"] == COMPLETE]
             picked = [table.row(task.problem.space.from_string(each)) for each in runs["architecture"]]
             regrets[optimizer] = np.nanmax(best_first) - best_first[picked]
+            if (ended["status"] == NO_FEASIBLE).any():  # a mean over the others would reward failing
+                regrets[optimizer] = np.empty(0)
         for optimizer, values in regrets.items():
             rng = np.random.default_rng(0)
             interval = bootstrap_interval([values], rng, statistic=_mean)
@@ -126,7 +130,11 @@ def _share(
     )
     drawn = np.divide(tops, bottoms, out=np.full(resamples, np.inf), where=bottoms > 0)
     low, high = np.quantile(drawn, [0.025, 0.975], method="inverted_cdf")
-    return float(values.mean() / baseline.mean()), float(low), float(high)
+    share = float(values.mean() / baseline.mean())
+    if min(len(values), len(baseline)) < 2:
+        return share, np.nan, np.nan
+    wider = widening([len(values), len(baseline)])
+    return share, max(0.0, share + wider * (float(low) - share)), share + wider * (float(high) - share)
 
 
 def _mean(values: FloatArray, axis: int) -> FloatArray:

@@ -90,7 +90,7 @@ def _parts(at_best: pd.DataFrame, runs: pd.DataFrame, chosen: Mapping[tuple[str,
     for rule in POLICY_RULES:
         rows = summary(at_best[at_best["rule"] == rule], ["method"])
         rows["lr"] = [chosen[method, rule] for method in rows["method"]]
-        caption = "95 % percentile bootstrap, stratified by task and limit."
+        caption = "95 % bootstrap, stratified by task and limit."
         section.add(f"parts-{rule}", f"Returned: {RULES[rule]}", rows.sort_values("regret", kind="stable"), caption)
     same = runs[(runs["rule"] == "most-probable") & (runs["rate"] == RATE)]
     caption = f"Returned: {RULES['most-probable']}; learning rate {RATE} for all. Wilcoxon over tasks x limits."

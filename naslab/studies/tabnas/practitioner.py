@@ -56,7 +56,8 @@ def run(title: str, description: str, out: Path, *, workers: int, progress: Prog
         "summary",
         "Test scores",
         summary,
-        "Means over seeds with 95 % percentile bootstrap intervals. 'ahead' is the mean of the found network's test "
+        "Means over seeds with 95 % bootstrap intervals, widened for few seeds. 'ahead' is the mean of the found "
+        "network's test "
         "score minus this one's on the same split; 'wins' counts the seeds on which it is higher, ties one half.",
     )
     section.add("seconds", "Seconds of a search", seconds_of(results), "Everything from reading to the saved model.")

@@ -109,7 +109,7 @@ def _shared(shared: pd.DataFrame) -> Section:
     )
     frame = summary(shared, ["rule", "method"])
     shown = frame.assign(rule=frame["rule"].map(RULES)).sort_values(["rule", "regret"], kind="stable")
-    section.add("shared", "Mean regret", shown, "95 % percentile bootstrap, stratified by limit.")
+    section.add("shared", "Mean regret", shown, "95 % bootstrap, stratified by limit.")
     reranked = shared[shared["rule"] == "rerank"]
     section.draw(
         "tradeoff-shared", "Trade-off", _tradeoff(reranked.assign(task=TASKS[0]), TASKS[0]), f"Rule: {RULES['rerank']}."

@@ -122,7 +122,7 @@ def judged_section(found: Tuned, where: str, prefix: str = "") -> Section:
     final = found.runs[found.runs["evaluations"] == CHECKPOINTS[-1]]
     overall = summary(final, ["rule", "method"])
     shown = overall.assign(rule=overall["rule"].map(RULES)).sort_values(["rule", "regret"], kind="stable")
-    caption = f"{CHECKPOINTS[-1]} evaluations. 95 % percentile bootstrap, stratified by task and limit."
+    caption = f"{CHECKPOINTS[-1]} evaluations. 95 % bootstrap, stratified by task and limit."
     section.add(f"{prefix}regret", "Mean regret", shown, caption)
     best = final[final["rule"] == "best"]
     section.add(
