@@ -18,7 +18,8 @@ class DARTS(OneShotSearch):
     """First-order DARTS (Liu et al. 2019): mixtures of all options, logits along the validation gradient.
 
     Logits learn first, as in the paper's algorithm 1; in the NAS-Bench-201 script DARTS-V1 the weights do
-    (``order=weights-first``).
+    (``order=weights-first``). No difference was seen in 20 epochs of ``pocket-cell/mnist``: regret 6.5 +- 2.7 and 6.9
+    +- 2.3 (8 runs each, p .46; ``benchmarks/deviations.py darts --seeds 8``).
     """
 
 
