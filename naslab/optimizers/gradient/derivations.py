@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from naslab.space import Architecture, Recipe
 
 SAMPLES, BETWEEN = 100, 10
 RETRAINED = 5
-POPULATION, PARENTS, GENERATIONS, MUTATED, CHANGE = 50, 10, 20, 25, 0.1
+POPULATION, PARENTS, GENERATIONS, BRED, CHANGE, TRIES = 50, 10, 20, 25, 0.1, 10
 
 
 class Derivation(ABC):
@@ -35,18 +35,22 @@ class Derivation(ABC):
 class Argmax(Derivation):
     """The most probable architecture: the most probable option of each choice.
 
-    A space may have a rule of its own (``discretise``), such as DARTS' two strongest inputs per node. If that breaks
-    a limit or a rule, the result is the most probable architecture that keeps them.
+    A space may have a rule of its own (``discretise``), such as DARTS' two strongest inputs per node. If that breaks a
+    limit or a rule, the result is the most probable architecture that keeps them. PC-DARTS' weights of edges have a say
+    in a space's own rule alone: they weigh edges against each other, and without such a rule every edge stays. A weight
+    multiplies all options of its edge alike, so that neither an edge's best option nor the order of architectures by
+    probability depends on it.
     """
 
     def derive(self, search: SharedWeightsSearch, *, final: bool) -> Architecture:
         space, logits = search.space, search.logits()
         own: Callable[..., Architecture] | None = getattr(space, "discretise", None)
         if own is not None:
-            edges = search.model.edge_weights() or {}  # PC-DARTS: an edge counts as its operation times its weight
+            weighed = search.model.edge_weights() or {}  # PC-DARTS: an edge counts as its operation times its weight
+            edges = {name: float(weight.detach()) for name, weight in weighed.items()}
             names = [choice.name for choice in space.choices]
             weights = {name: softmax(each) for name, each in zip(names, logits, strict=True)}
-            found = own({name: share * float(edges.get(name, 1.0)) for name, share in weights.items()})
+            found = own({name: share * edges.get(name, 1.0) for name, share in weights.items()})
         else:
             found = tuple(int(each.argmax()) for each in logits)
         if space.is_valid(found) and search.problem.is_feasible(found):
@@ -61,8 +65,8 @@ class SampleAndRank(Derivation):
         return self.ranked(search, SAMPLES if final else BETWEEN)[0]
 
     def ranked(self, search: SharedWeightsSearch, count: int) -> list[Architecture]:
-        """The distinct ones of ``count`` draws, the best first."""
-        distinct = sorted(set(self.candidates(search, count)))
+        """The distinct ones of ``count`` draws, the best first; of equal ones the one drawn first."""
+        distinct = dict.fromkeys(self.candidates(search, count))
         return sorted(distinct, key=search.score, reverse=True)
 
     def candidates(self, search: SharedWeightsSearch, count: int) -> Sequence[Architecture]:
@@ -71,7 +75,10 @@ class SampleAndRank(Derivation):
 
 
 class TopAndRank(SampleAndRank):
-    """The best, by the shared weights, of the 100 most probable feasible ones (SETN); before the end, of ten."""
+    """The best, by the shared weights, of the 100 most probable feasible ones (SETN); before the end, of ten.
+
+    Of equally good ones the most probable.
+    """
 
     def candidates(self, search: SharedWeightsSearch, count: int) -> Sequence[Architecture]:
         return search.feasible.top(search.logits(), count)
@@ -80,23 +87,36 @@ class TopAndRank(SampleAndRank):
 class Evolution(SampleAndRank):
     """Evolution over the shared weights (SPOS; Guo et al. 2020, algorithm 1); before the end, the best of ten draws.
 
-    20 generations of 50: 25 crossovers of two of the ten best so far, and 25 mutations of one of them that draw each
-    choice anew with probability 0.1. What breaks a limit or a rule is made again.
+    50 draws, then 20 generations of 50: up to 25 mutations of one of the ten best so far that draw each choice anew
+    with probability 0.1, up to 25 crossovers of two of these, each kind tried 250 times, and draws in the place of what
+    lacks. All candidates are different and keep limits and rules (the released code): 1,050 in all. It ends early where
+    500 draws find nothing new (released: goes on for ever). The last generation may win (released: it is scored, not
+    ranked). Of equally good ones the one scored first counts as better.
     """
 
     def derive(self, search: SharedWeightsSearch, *, final: bool) -> Architecture:
         if not final:
             return super().derive(search, final=False)
         rng = np.random.default_rng(search.ending)
-        known = {a: search.score(a) for a in search.draws(POPULATION, rng)}
-        for _ in range(GENERATIONS):
-            parents = sorted(known, key=lambda a: (-known[a], a))[:PARENTS]
-            crossed = [_crossed(search, parents, rng) for _ in range(POPULATION - MUTATED)]
-            mutated = [_mutated(search, parents, rng) for _ in range(MUTATED)]
-            for child in (*crossed, *mutated):
-                if child not in known:
-                    known[child] = search.score(child)
-        return max(sorted(known), key=lambda a: known[a])
+        scores: dict[Architecture, float] = {}
+
+        def add(made: Iterable[Architecture], most: int) -> None:
+            """Score what is new and allowed, until there are as many."""
+            for child in made:
+                if len(scores) >= most:
+                    return
+                if child not in scores and search.space.is_valid(child) and search.problem.is_feasible(child):
+                    scores[child] = search.score(child)
+
+        for generation in range(GENERATIONS + 1):
+            before, best = len(scores), sorted(scores, key=scores.__getitem__, reverse=True)[:PARENTS]
+            if generation:
+                add((_mutated(best, search.space.sizes, rng) for _ in range(TRIES * BRED)), before + BRED)
+                add((_crossed(best, rng) for _ in range(TRIES * BRED)), len(scores) + BRED)
+            add((a for _ in range(TRIES) for a in search.draws(POPULATION, rng)), before + POPULATION)
+            if len(scores) == before:
+                break
+        return max(scores, key=scores.__getitem__)
 
 
 class Retrain(SampleAndRank):
@@ -129,36 +149,18 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return np.asarray(shares / shares.sum())
 
 
-def _crossed(search: SharedWeightsSearch, parents: list[Architecture], rng: np.random.Generator) -> Architecture:
-    """Each choice from one of two parents among the best."""
-
-    def made() -> Architecture:
-        one, other = (parents[int(rng.integers(len(parents)))] for _ in range(2))
-        picked = rng.random(len(one)) < 0.5
-        return tuple(a if first else b for a, b, first in zip(one, other, picked.tolist(), strict=True))
-
-    return _kept(search, made, rng)
+def _crossed(parents: Sequence[Architecture], rng: np.random.Generator) -> Architecture:
+    """Each choice from one of two of the parents."""
+    one, other = (parents[int(rng.integers(len(parents)))] for _ in range(2))
+    picked = rng.random(len(one)) < 0.5
+    return tuple(a if first else b for a, b, first in zip(one, other, picked.tolist(), strict=True))
 
 
-def _mutated(search: SharedWeightsSearch, parents: list[Architecture], rng: np.random.Generator) -> Architecture:
-    """One of the best, each choice drawn anew with a probability of 0.1."""
-
-    def made() -> Architecture:
-        parent = parents[int(rng.integers(len(parents)))]
-        changed = rng.random(len(parent)) < CHANGE
-        sizes = search.space.sizes
-        return tuple(int(rng.integers(k)) if c else a for a, k, c in zip(parent, sizes, changed.tolist(), strict=True))
-
-    return _kept(search, made, rng)
-
-
-def _kept(search: SharedWeightsSearch, made: Callable[[], Architecture], rng: np.random.Generator) -> Architecture:
-    """The first that keeps limits and rules; if none of a hundred does, a feasible draw."""
-    for _ in range(100):
-        child = made()
-        if search.space.is_valid(child) and search.problem.is_feasible(child):
-            return child
-    return search.draws(1, rng)[0]
+def _mutated(parents: Sequence[Architecture], sizes: Sequence[int], rng: np.random.Generator) -> Architecture:
+    """One of the parents, each choice drawn anew with a probability of 0.1."""
+    parent = parents[int(rng.integers(len(parents)))]
+    changed = rng.random(len(parent)) < CHANGE
+    return tuple(int(rng.integers(k)) if c else a for a, k, c in zip(parent, sizes, changed.tolist(), strict=True))
 
 
 DERIVATIONS: dict[str, type[Derivation]] = {

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from naslab.errors import InvalidValue
 from naslab.evaluators.fitting import torch_generator
 from naslab.optimizers.gradient.relaxations import Sampled
-from naslab.optimizers.gradient.search import OneShotSearch
+from naslab.optimizers.gradient.search import OneShotSearch, annealed
 from naslab.optimizers.named import named
 from naslab.space import Architecture, SearchSpace
 from naslab.tasks import Problem
 
 HIDDEN, LAYERS, INITIAL = 32, 2, 0.1
+SET = ("first", "weight_ih_l0", "weight_hh_l0", ".weight")  # what the script initialises itself
 TEMPERATURE, TANH = 5.0, 2.5
 TRIES = 100
 
@@ -27,8 +28,10 @@ TRIES = 100
 class Controller(nn.Module):
     """An LSTM that decides one choice after another, each given those before (Pham et al. 2018, section 2.2).
 
-    Two layers of 32, logits ``2.5 tanh(h / 5)``, all weights uniform in [-0.1, 0.1] (the NAS-Bench-201 script). Choices
-    with the same options share the embedding of a decision and the layer that makes it.
+    Two layers of 32, logits ``2.5 tanh(h / 5)``. As in the NAS-Bench-201 script, the first input, the first layer's
+    matrices, embeddings and the matrices that decide are uniform in [-0.1, 0.1]; the second layer and all biases, as
+    PyTorch begins, within ``1 / sqrt(32)``. Choices with the same options share the embedding of a decision and the
+    layer that makes it.
 
     Args:
         space: Its choices, in their order.
@@ -48,8 +51,9 @@ class Controller(nn.Module):
             self.heads = nn.ModuleList(nn.Linear(HIDDEN, size) for size in sizes)
         self.to_empty(device="cpu")
         with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.uniform_(-INITIAL, INITIAL, generator=generator)
+            for name, parameter in self.named_parameters():
+                reach = INITIAL if name.endswith(SET) else HIDDEN**-0.5
+                parameter.uniform_(-reach, reach, generator=generator)
 
     def forward(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Draw ``count`` architectures.
@@ -77,11 +81,11 @@ class Controller(nn.Module):
 class ENAS(OneShotSearch):
     """ENAS (Pham et al. 2018) with the settings of the NAS-Bench-201 script.
 
-    An epoch trains the shared weights on paths that the controller draws (cosine schedule with restarts every ten
-    epochs), and then the controller by REINFORCE: 50 steps of Adam (rate 0.001, betas 0 and 0.999, epsilon 0.001) on 20
-    draws each. The reward of a draw is its accuracy on one validation batch, as in ranking, plus 1e-4 times
-    its entropy. The baseline has decay 0.99 and begins with the first reward; gradients are clipped at norm 5. In the
-    end the best of 100 draws is returned.
+    An epoch trains the shared weights on paths that the controller draws (their rate falls along a cosine for ten
+    epochs, rises along it for ten, and so on: the script's has no restart, the paper's has), and then the controller by
+    REINFORCE: 50 steps of Adam (rate 0.001, betas 0 and 0.999, epsilon 0.001) on 20 draws each. The reward of a draw is
+    its accuracy on one validation batch, as in ranking, plus 1e-4 times its entropy. The baseline has decay 0.99 and
+    begins with the first reward; gradients are clipped at norm 5. In the end the best of 100 draws is returned.
 
     Deviations: the baseline moves with every draw (the script's is constant for an epoch and absent at first); the
     controller's draws are made together, and each has a batch of its own. ``update`` and ``relaxation`` have no effect
@@ -97,7 +101,7 @@ class ENAS(OneShotSearch):
     """
 
     DRAWS = 20
-    RATE, ENTROPY, DECAY, CLIP, RESTART = 1e-3, 1e-4, 0.99, 5.0, 10
+    RATE, ENTROPY, DECAY, CLIP, FALLING = 1e-3, 1e-4, 0.99, 5.0, 10
 
     def __init__(
         self, problem: Problem, rng: np.random.Generator, *, controller_steps: int = 50, **options: Any
@@ -116,8 +120,7 @@ class ENAS(OneShotSearch):
         self.weights = Drawn(self.controller, self.space)
 
     def rate(self) -> float:
-        cosine = (1 + math.cos(math.pi * (self.epoch % self.RESTART) / self.RESTART)) / 2
-        return self.end_rate + (self.learning_rate - self.end_rate) * cosine
+        return annealed(self.learning_rate, self.end_rate, self.epoch, self.FALLING)
 
     def after_epoch(self) -> dict[str, float]:
         paths = self.ranking.paths()
@@ -192,6 +195,8 @@ class Drawn(Sampled):
     Raises:
         InvalidValue: None of a thousand draws does.
     """
+
+    space: SearchSpace
 
     def __init__(self, controller: Controller, space: SearchSpace) -> None:
         self.controller, self.space = controller, space

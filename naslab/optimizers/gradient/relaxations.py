@@ -31,14 +31,14 @@ class Relaxation(ABC):
         form: Of the supernet that it is written for.
         weighs: Whether its decisions are weights, most of which may be zero.
         differentiable: Whether gradients reach the probabilities.
-        ruled: A space whose rules tie choices to each other, or None. Single paths that are not drawn from
-            probabilities keep these rules.
+        space: Whose choices are decided; None where only the probabilities are known. Single paths that are not drawn
+            from probabilities keep its rules.
     """
 
     form: Form = "mixed"
     weighs: ClassVar[bool] = False
     differentiable: ClassVar[bool] = True
-    ruled: SearchSpace | None = None
+    space: SearchSpace | None = None
     progress = 0.0
 
     def use_tensors(self) -> None:
@@ -122,32 +122,55 @@ class HardGumbel(Relaxation):
         return [decisions]
 
 
-class TwoPath(Relaxation):
-    """Two options are drawn and one of them runs, gated (ProxylessNAS; Cai et al. 2019, section 3.2.1 and appendix).
+class AllPaths(Relaxation):
+    """One option is drawn and runs, gated (ProxylessNAS; Cai et al. 2019, section 3.2.1; released code: "full_v2").
 
-    Two options are drawn without replacement by p; between them one is drawn by their shares. The gradient of a gate
-    needs the outputs of both: ``dL/da_i = sum_j dL/dg_j p_j (1[i = j] - p_i)``, p the shares of the two. After an
-    update the two logits are shifted so that the probability of both together is what it was (the released code).
-    A penalty changes only the two that were drawn.
+    The gradient of a gate needs the outputs of all options: ``dL/da_i = sum_j dL/dg_j p_j (1[i = j] - p_i)``. Where the
+    option drawn is no connection (``Zero``) the choice learns nothing in this step (the released code); a penalty is
+    paid all the same (there: it isn't).
     """
 
     form: Form = "categorical"
     weighs = True
 
+    def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
+        decisions: Decisions = []
+        zeros = zero_options(self.space) if self.space is not None else [frozenset[int]()] * len(probabilities)
+        for p, zero in zip(probabilities, zeros, strict=True):
+            among = self.drawn_among(p, generator)
+            shares = p[list(among)] / p[list(among)].sum()
+            drawn = int(torch.multinomial(shares.detach(), 1, generator=generator))
+            if among[drawn] in zero and self.form == "categorical":
+                decisions.append(among[drawn])
+                continue
+            gates = _gates(shares.detach() if among[drawn] in zero else shares, drawn)
+            gates = torch.zeros_like(p).scatter(0, torch.tensor(among), gates)
+            decisions.append(gates if self.form == "mixed" else Sparse(gates, among, "drop"))
+        return [decisions]
+
+    def drawn_among(self, p: Tensor, generator: torch.Generator) -> tuple[int, ...]:
+        """The options whose gates are opened or shut: all."""
+        return tuple(range(len(p)))
+
+
+class TwoPath(AllPaths):
+    """The same with two options in the place of all (Cai et al. 2019, appendix; "two" of the released code).
+
+    Two options are drawn without replacement by p; between them one is drawn by their shares. p is then the shares of
+    the two. After an update the two logits are shifted so that the probability of both together is what it was (the
+    released code). A penalty changes only the two that were drawn.
+    """
+
     def __init__(self) -> None:
         self._pairs: list[tuple[int, ...]] = []
 
     def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
-        decisions: Decisions = []
         self._pairs = []
-        for p in probabilities:
-            pair = tuple(torch.multinomial(p.detach(), min(2, len(p)), generator=generator).tolist())
-            shares = p[list(pair)] / p[list(pair)].sum()
-            drawn = int(torch.multinomial(shares.detach(), 1, generator=generator))
-            gates = torch.zeros_like(p).scatter(0, torch.tensor(pair), _gates(shares, drawn))
-            decisions.append(gates if self.form == "mixed" else Sparse(gates, pair, "drop"))
-            self._pairs.append(pair)
-        return [decisions]
+        return super().decide(probabilities, generator)
+
+    def drawn_among(self, p: Tensor, generator: torch.Generator) -> tuple[int, ...]:
+        self._pairs.append(tuple(torch.multinomial(p.detach(), min(2, len(p)), generator=generator).tolist()))
+        return self._pairs[-1]
 
     def corrected(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> list[Tensor]:
         if not self._pairs:
@@ -171,9 +194,9 @@ class Uniform(Relaxation):
     differentiable = False
 
     def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
-        if self.ruled is not None:
+        if self.space is not None and self.space.rules:
             seed = int(torch.randint(2**31, (1,), generator=generator))
-            return [list(self.ruled.sample(np.random.default_rng(seed)))]
+            return [list(self.space.sample(np.random.default_rng(seed)))]
         return [[int(torch.randint(len(p), (1,), generator=generator)) for p in probabilities]]
 
 
@@ -224,6 +247,14 @@ class _Gates(torch.autograd.Function):
         return outer[0], None
 
 
+def zero_options(space: SearchSpace) -> list[frozenset[int]]:
+    """Of every choice, the options that are no connection."""
+    return [
+        frozenset(k for k, option in enumerate(choice.options) if getattr(option, "is_zero", False))
+        for choice in space.choices
+    ]
+
+
 def _gates(shares: Tensor, drawn: int) -> Tensor:
     gates: Tensor = _Gates.apply(shares, drawn)  # type: ignore[no-untyped-call]
     return gates
@@ -233,6 +264,7 @@ RELAXATIONS: dict[str, type[Relaxation]] = {
     "softmax": Softmax,
     "gumbel-softmax": GumbelSoftmax,
     "hard-gumbel": HardGumbel,
+    "all-paths": AllPaths,
     "two-path": TwoPath,
     "uniform": Uniform,
     "fair": Fair,

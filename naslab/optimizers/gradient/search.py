@@ -14,7 +14,7 @@ from torch import nn
 from naslab.compiler.drop_path import DropPath
 from naslab.compiler.layout import channels_last
 from naslab.compiler.supernet import Form, compile_supernet
-from naslab.errors import InvalidValue, TrainingFailed
+from naslab.errors import InvalidValue, TrainingFailed, UnknownName
 from naslab.evaluators.batches import Batches
 from naslab.evaluators.fitting import torch_generator
 from naslab.optimizers.base import Step
@@ -31,12 +31,15 @@ from naslab.optimizers.gradient.updates import Learner
 from naslab.space import Architecture, scope
 from naslab.tasks import Problem
 
+ORDERS = ("logits-first", "weights-first")
+UNROLLED = ("momentum", "taken")
+
 
 class OneShotSearch(SharedWeightsSearch):
     """Shared weights and a distribution over architectures, trained in turn.
 
-    Every step updates the logits on a batch of validation rows (after ``warm_up`` epochs), then the weights on a batch
-    of training rows. An epoch is one pass over the training rows. The named strategies differ only in their parts
+    Every step updates the logits on a batch of validation rows (after ``warm_up`` epochs) and the weights on a batch of
+    training rows. An epoch is one pass over the training rows. The named strategies differ only in their parts
     and defaults, and any part of one can be given to another: ``gdas[perturbation=random]``.
 
     Args:
@@ -45,21 +48,27 @@ class OneShotSearch(SharedWeightsSearch):
         weights: The relaxation under which weights are trained.
         relaxation: The one under which the architecture learns.
         update: How it learns.
+        unroll: Which step of the weights the second-order updates look through: ``"momentum"``, plain momentum without
+            clipping, as DARTS does whatever its optimiser takes; or ``"taken"``, the step that is taken.
+        order: Which of the two a step updates first: ``"logits-first"`` (DARTS' algorithm 1) or ``"weights-first"``.
         perturbation: Of the probabilities while weights are trained.
         derivation: From probabilities to an architecture.
         stopping: When the search ends before its last epoch.
         epochs: Number of epochs of the search; schedules span them.
         batch: Rows of a training batch and of a validation batch.
         augmentation: Of training and validation images; see :class:`~naslab.evaluators.batches.Batches`.
-        learning_rate: Of the weights at the start: SGD with Nesterov momentum, cosine schedule.
+        learning_rate: Of the weights at the start: SGD, cosine schedule.
         end_rate: Of the weights at the end.
         momentum: Of the weights.
+        nesterov: Whether it is Nesterov's.
         weight_decay: Of the weights.
         clip: The largest norm of the weights' gradient.
         architecture_rate: Of the logits: Adam.
         architecture_decay: Of the logits.
         first_beta: Adam's first beta for the logits.
         warm_up: First epochs, in which the logits do not learn.
+        warm_up_rate: Of the weights at the start of the warm-up, which then has a schedule of its own, down to 0; 0
+            gives all epochs one schedule.
         partial: K: one in K channels passes through a choice (PC-DARTS).
         edges: Whether edges that meet in a node are weighted against each other (PC-DARTS).
         affine: Whether batch normalisations have weights.
@@ -78,6 +87,8 @@ class OneShotSearch(SharedWeightsSearch):
         weights: str = "softmax",
         relaxation: str = "softmax",
         update: str = "first-order",
+        unroll: str = "momentum",
+        order: str = "logits-first",
         perturbation: str = "none",
         derivation: str = "argmax",
         stopping: str = "epochs",
@@ -87,12 +98,14 @@ class OneShotSearch(SharedWeightsSearch):
         learning_rate: float = 0.025,
         end_rate: float = 0.001,
         momentum: float = 0.9,
+        nesterov: bool = True,
         weight_decay: float = 5e-4,
         clip: float = 5.0,
         architecture_rate: float = 3e-4,
         architecture_decay: float = 1e-3,
         first_beta: float = 0.5,
         warm_up: int = 0,
+        warm_up_rate: float = 0.0,
         partial: int = 1,
         edges: bool = False,
         affine: bool = False,
@@ -124,6 +137,11 @@ class OneShotSearch(SharedWeightsSearch):
                 f"warm_up={warm_up}, epochs={epochs}: the logits would never learn. Allowed: a warm-up from 0 to "
                 f"{epochs - 1}. Fix: warm_up={round(0.3 * epochs)}, or more epochs"
             )
+        for name, allowed, of in ((order, ORDERS, "order"), (unroll, UNROLLED, "unroll")):
+            if name not in allowed:
+                raise UnknownName(name, allowed, of=of)
+        if warm_up_rate < 0:
+            raise InvalidValue(f"warm_up_rate={warm_up_rate}. Allowed: 0 or more")
         if not (weight_decay >= 0 and architecture_decay >= 0 and 0 <= first_beta < 1):
             raise InvalidValue(
                 f"weight_decay={weight_decay}, architecture_decay={architecture_decay}, first_beta={first_beta}. "
@@ -131,6 +149,7 @@ class OneShotSearch(SharedWeightsSearch):
             )
         self.epochs, self.epoch, self.warm_up, self.ended = epochs, 0, warm_up, False
         self.learning_rate, self.end_rate, self.clip = learning_rate, end_rate, clip
+        self.warm_up_rate, self.order, self.unroll = warm_up_rate, order, unroll
         self.weight_decay, self.affine, self.partial, self.penalty = weight_decay, affine, partial, penalty
         self.weights, self.relaxation = new_relaxation(weights), new_relaxation(relaxation)
         self.update, self.perturbation = new_update(update), new_perturbation(perturbation)
@@ -140,7 +159,7 @@ class OneShotSearch(SharedWeightsSearch):
                 f"update={update} with relaxation={relaxation}, through which no gradient reaches the logits. Allowed: "
                 f"{', '.join(name for name, each in RELAXATIONS.items() if each.differentiable)}; or update=reinforce"
             )
-        self.weights.ruled = problem.space if problem.space.rules else None
+        self.weights.space = self.relaxation.space = problem.space
         self.cost = ExpectedCost(problem.space, resource)
         self.generator, self.noise = torch_generator(rng), torch_generator(rng)
         if any(scope(node.get("width")) for _, node in problem.space.graph.nodes(data=True)):
@@ -161,7 +180,11 @@ class OneShotSearch(SharedWeightsSearch):
             channels_last(supernet)
         self.model = Model(supernet, self.generator, edges=edges)
         self.weight_optimizer = torch.optim.SGD(
-            self.model.weights, learning_rate, momentum=momentum, nesterov=momentum > 0, weight_decay=weight_decay
+            self.model.weights,
+            learning_rate,
+            momentum=momentum,
+            nesterov=nesterov and momentum > 0,
+            weight_decay=weight_decay,
         )
         self.optimizer = torch.optim.Adam(
             self.model.architecture, architecture_rate, betas=(first_beta, 0.999), weight_decay=architecture_decay
@@ -182,20 +205,20 @@ class OneShotSearch(SharedWeightsSearch):
             return None
         self._schedule()
         self.model.supernet.train()
-        learner = Learner(
-            self.model, self.relaxation, self.optimizer, self.weight_optimizer, self.generator, self._penalty
-        )
+        learner, learning = self.learner(), self.epoch >= self.warm_up
         losses, held_losses = [], []
         for _ in range(self.steps):
             train, held = self.train_batches.next(), self.held_batches.next()
             self._check_logits()
-            if self.epoch >= self.warm_up:
+            if learning and self.order == "logits-first":
                 held_losses.append(self.update.update(learner, train, held))
             losses.append(self._train(*train))
             if not math.isfinite(losses[-1]):
                 raise TrainingFailed(
                     f"the training loss is {losses[-1]} in epoch {self.epoch + 1}; fix: a lower learning_rate"
                 )
+            if learning and self.order == "weights-first":
+                held_losses.append(self.update.update(learner, train, held))
         self._check_logits()
         self.epoch += 1
         metrics = {"train_loss": float(np.mean(losses))}
@@ -210,6 +233,12 @@ class OneShotSearch(SharedWeightsSearch):
         architecture = self.derivation.derive(self, final=False)
         score = self.score(architecture)
         return Step(architecture, score, metrics, time.process_time() - started)
+
+    def learner(self) -> Learner:
+        """What updates of the logits work on."""
+        clip = self.clip if self.unroll == "taken" else None
+        parts = (self.model, self.relaxation, self.optimizer, self.weight_optimizer, self.generator)
+        return Learner(*parts, self._penalty, clip)
 
     def after_epoch(self) -> dict[str, float]:
         """Do whatever else belongs to an epoch; returns metrics to record."""
@@ -257,8 +286,10 @@ class OneShotSearch(SharedWeightsSearch):
 
     def rate(self) -> float:
         """The weights' learning rate of this epoch."""
-        cosine = (1 + math.cos(math.pi * self.epoch / self.epochs)) / 2
-        return self.end_rate + (self.learning_rate - self.end_rate) * cosine
+        if self.warm_up_rate and self.epoch < self.warm_up:
+            return annealed(self.warm_up_rate, 0.0, self.epoch, self.warm_up)
+        begun = self.warm_up if self.warm_up_rate else 0
+        return annealed(self.learning_rate, self.end_rate, self.epoch - begun, self.epochs - begun)
 
     def _penalty(self) -> torch.Tensor | None:
         """What the expected cost adds to the loss of the logits."""
@@ -283,3 +314,9 @@ class OneShotSearch(SharedWeightsSearch):
         nn.utils.clip_grad_norm_(self.model.weights, self.clip)
         self.weight_optimizer.step()
         return float(loss.detach())
+
+
+def annealed(start: float, end: float, epoch: int, epochs: int) -> float:
+    """A cosine from ``start`` in epoch 0 to ``end`` in epoch ``epochs``; it rises again after that."""
+    cosine = (1 + math.cos(math.pi * epoch / epochs)) / 2
+    return end + (start - end) * cosine

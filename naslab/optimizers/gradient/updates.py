@@ -29,6 +29,8 @@ class Learner:
         weight_optimizer: Of the weights: stochastic gradient descent with momentum, whose next step is unrolled.
         generator: Of draws.
         penalty: What is added to the logits' loss, whatever the update; None adds nothing.
+        clip: The largest norm of the weights' gradient, if the step that is taken is to be unrolled; None unrolls plain
+            momentum, unclipped.
     """
 
     model: Model
@@ -37,6 +39,7 @@ class Learner:
     weight_optimizer: torch.optim.Optimizer
     generator: torch.Generator
     penalty: Callable[[], Tensor | None] = lambda: None
+    clip: float | None = None
 
     def loss(self, batch: Batch) -> Tensor:
         """The loss of a batch, through the relaxation, differentiable by logits and weights."""
@@ -59,7 +62,7 @@ class Learner:
 
 
 class ArchitectureUpdate(ABC):
-    """One update of the logits, before each step of the weights.
+    """One update of the logits, before or after each step of the weights.
 
     Attributes:
         differentiates: Whether it needs a relaxation that gradients go through.
@@ -102,10 +105,14 @@ class SecondOrder(ArchitectureUpdate):
     """Through one unrolled step of the weights, by finite differences (DARTS, equations 7 and 8).
 
     ``grad_a L_val(w', a) - xi (grad_a L_train(w+, a) - grad_a L_train(w-, a)) / (2 e)`` with ``w' = w - xi (momentum +
-    grad_w L_train + decay w)``, ``w+- = w +- e grad_w' L_val(w', a)`` and ``e = 0.01 / |grad_w' L_val|``; xi is the
-    weights' learning rate. Draws of a stochastic relaxation are the same in all four evaluations. Weights and running
-    statistics are restored afterwards. With ReLU and max pooling a step of this length crosses kinks, and the error of
-    the differences can be larger than the second-order part itself (``benchmarks/second_order.py`` measures it).
+    grad_w L_train + decay w)``, ``w+- = w +- e v``, ``v = grad_w' L_val(w', a)`` and ``e = 0.01 / |v|``; xi is the
+    weights' learning rate. This w' is plain momentum's, as in the released code, whatever step is taken: DARTS' own;
+    not that of the NAS-Bench-201 script, nor of ``darts-v2`` here, which take Nesterov's and clip the gradient. With
+    ``unroll=taken`` w' is the step that is taken, and v what it makes of a change of ``grad_w L_train``: ``-1/xi
+    dL_val(w') / d grad_w L_train``, clipping included. Draws of a stochastic relaxation are the same in all four
+    evaluations. Weights and running statistics are restored afterwards. With ReLU and max pooling a step of this length
+    crosses kinks, and the error of the differences can be larger than the second-order part itself
+    (``benchmarks/second_order.py`` measures it).
     """
 
     length = 0.01
@@ -121,12 +128,14 @@ class SecondOrder(ArchitectureUpdate):
             return loss.detach(), list(torch.autograd.grad(loss, of, materialize_grads=True))
 
         with unmoved_statistics(model.supernet):
-            _, descent = gradients(train, weights)
-            xi, unrolled = unrolled_step(learner.weight_optimizer, weights, descent)
+            descent = [each.requires_grad_(learner.clip is not None) for each in gradients(train, weights)[1]]
+            xi, unrolled = unrolled_step(learner.weight_optimizer, weights, descent, learner.clip)
             set_values(weights, unrolled)
             both = [*model.architecture, *weights]
             loss, at_unrolled = gradients(validation, both)
             ascent = at_unrolled[len(model.architecture) :]
+            if learner.clip is not None:
+                ascent = [-each / xi for each in torch.autograd.grad(unrolled, descent, ascent)]
             norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in ascent]))
             epsilon = self.length / norm.clamp_min(1e-12)
             ends = []
@@ -148,7 +157,7 @@ class ExactSecondOrder(ArchitectureUpdate):
         with unmoved_statistics(model.supernet):
             loss = learner.loss(train)
             descent = torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
-            _, unrolled = unrolled_step(learner.weight_optimizer, weights, descent)
+            _, unrolled = unrolled_step(learner.weight_optimizer, weights, descent, learner.clip)
             learner.generator.set_state(noise)
             names = [name for name, _ in model.supernet.named_parameters()]
             decisions = learner.relaxation.decide(model.probabilities(), learner.generator)
@@ -167,16 +176,34 @@ class ExactSecondOrder(ArchitectureUpdate):
 
 
 def unrolled_step(
-    optimizer: torch.optim.Optimizer, weights: Sequence[Tensor], gradients: Sequence[Tensor]
+    optimizer: torch.optim.Optimizer,
+    weights: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    clip: float | None = None,
 ) -> tuple[float, list[Tensor]]:
-    """The learning rate, and the weights after a step along these gradients: ``w - xi (momentum m + g + decay w)``."""
+    """The learning rate, and the weights after a step along these gradients: ``w - xi (momentum m + g + decay w)``.
+
+    Args:
+        optimizer: Stochastic gradient descent.
+        weights: Before the step.
+        gradients: Of the loss.
+        clip: If given, the step that is taken: gradients clipped at this norm, Nesterov's momentum if it is the
+            optimiser's.
+    """
     group = optimizer.param_groups[0]
     xi, momentum, decay = float(group["lr"]), float(group.get("momentum", 0.0)), float(group["weight_decay"])
+    if clip is not None:
+        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+        share = (clip / (norm + 1e-6)).clamp(max=1.0)  # as torch.nn.utils.clip_grad_norm_
+        gradients = [share * g for g in gradients]
     moved = []
     for weight, gradient in zip(weights, gradients, strict=True):
         buffer = optimizer.state.get(weight, {}).get("momentum_buffer")
         moment = 0.0 if buffer is None else momentum * buffer
-        moved.append(weight - xi * (moment + gradient + decay * weight))
+        step = moment + gradient + decay * weight
+        if clip is not None and group["nesterov"]:
+            step = gradient + decay * weight + momentum * step
+        moved.append(weight - xi * step)
     return xi, moved
 
 

@@ -176,11 +176,11 @@ def test_more_weight_decay_after_going_back(monkeypatch):
     while search.step() is not None:
         epochs.append(search.epoch)
     assert epochs == [*range(1, 22), 10, *range(11, 25)]  # back from 22 to 10
-    assert search.weight_decay == pytest.approx(0.009)
-    assert search.weight_optimizer.param_groups[0]["weight_decay"] == pytest.approx(0.009)
+    assert search.weight_decay == pytest.approx(0.03)
+    assert search.weight_optimizer.param_groups[0]["weight_decay"] == pytest.approx(0.03)
 
 
-def test_without_weight_decay_there_is_none_to_triple(monkeypatch):
+def test_without_weight_decay_there_is_none_to_multiply(monkeypatch):
     rising(monkeypatch, [1.0] * 12 + [9.0] * 12)
     search = built("robust-darts", stopping="adaptive-l2", epochs=24, weight_decay=0.0)
     assert sum(1 for _ in iter(search.step, None)) == 24
@@ -309,7 +309,7 @@ def test_the_controller_draws_with_the_probability_that_it_states():
 
 def test_the_controller_learns_what_works(monkeypatch):
     monkeypatch.setattr("naslab.optimizers.gradient.enas.ENAS.RATE", 0.02)
-    search = built("enas", epochs=6, controller_steps=20)
+    search = built("enas", epochs=6, controller_steps=20, seed=1)
     start = search.entropy()
     for _ in range(6):
         search.step()
@@ -318,16 +318,6 @@ def test_the_controller_learns_what_works(monkeypatch):
     connected = np.mean([TASK.problem.space.is_connected(a) for a in drawn])
     uniform = np.mean([TASK.problem.space.is_connected(a) for a in TASK.problem.space.architectures()])
     assert connected > uniform + 0.1
-
-
-def test_the_controllers_schedule_restarts():
-    search = built("enas", epochs=20)
-    rates = []
-    for search.epoch in range(20):
-        rates.append(search.rate())
-    assert rates[:10] == rates[10:]
-    assert rates[0] == pytest.approx(0.05)
-    assert rates[9] < 0.003
 
 
 def test_the_controller_keeps_the_rules_of_a_space_or_says_that_it_can_not():

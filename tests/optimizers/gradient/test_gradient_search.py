@@ -232,10 +232,10 @@ def test_bad_settings_are_refused():
 
 def test_uniform_paths_keep_the_rules_of_a_space():
     weights = new_relaxation("uniform")
-    weights.ruled = toy_spaces.two_inputs()
+    weights.space = toy_spaces.two_inputs()
     rng = torch.Generator().manual_seed(0)
-    paths = [tuple(weights.decide([torch.zeros(k) for k in weights.ruled.sizes], rng)[0]) for _ in range(50)]
-    assert all(weights.ruled.is_valid(path) for path in paths)
+    paths = [tuple(weights.decide([torch.zeros(k) for k in weights.space.sizes], rng)[0]) for _ in range(50)]
+    assert all(weights.space.is_valid(path) for path in paths)
     assert len(set(paths)) > 10
 
 
