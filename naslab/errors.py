@@ -30,7 +30,7 @@ class UnknownName(NaslabError):
 
     def __init__(self, given: str, known: Iterable[str], *, of: str = "", see: str = "") -> None:
         names = sorted(known)
-        nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+        nearest = difflib.get_close_matches(given[:200], names, n=1, cutoff=0.5)  # slow for long texts
         if nearest:
             hint = f"Did you mean {nearest[0]!r}?"
         elif names:
