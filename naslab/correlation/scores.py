@@ -60,7 +60,7 @@ class Scores:
         try:
             for entry in self._kept.entries:
                 self._take(entry)
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
             raise self._kept.damaged() from None
 
     @property

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from naslab.intake.compressed import allowed
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -52,3 +55,24 @@ def load_npy(path: Path | str, *, mapped: bool = False) -> NDArray[Any]:
         check_npy(stream, os.fstat(stream.fileno()).st_size)
     found: NDArray[Any] = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     return found
+
+
+def load_npz(path: Path | str) -> dict[str, NDArray[Any]]:
+    """The arrays of an ``.npz`` archive by name.
+
+    Raises:
+        ValueError: As :func:`check_npy`; or the archive claims to unpack to more than any honest one of its size.
+        Exception: Whatever :mod:`zipfile` raises for a damaged archive.
+        OSError: The file can't be read; this is no damage.
+    """
+    arrays = {}
+    with Path(path).open("rb") as stream, zipfile.ZipFile(stream) as archive:
+        most, claimed = allowed(os.fstat(stream.fileno()).st_size), sum(each.file_size for each in archive.infolist())
+        if claimed > most:
+            raise ValueError(f"it unpacks to {claimed:,} bytes, more than {most:,}")
+        for each in archive.infolist():
+            with archive.open(each) as member:
+                check_npy(member, each.file_size)
+            with archive.open(each) as member:
+                arrays[each.filename.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
+    return arrays

@@ -12,13 +12,18 @@ RATIO = 64
 """How many times its size it may unpack to besides. Tables of numbers reach 10."""
 
 
+def allowed(size: int) -> int:
+    """How many bytes so many compressed ones may unpack to."""
+    return FREE + RATIO * size
+
+
 def decompress(data: bytes, kind: Literal["bz2", "gzip"]) -> bytes:
     """The unpacked bytes; several streams after each other are one, as for the programs of these names.
 
     Raises:
         ValueError: It is not of this kind, is cut short, or unpacks to more than any honest file.
     """
-    most = FREE + RATIO * len(data)
+    most = allowed(len(data))
     parts: list[bytes] = []
     size = 0
     while data:

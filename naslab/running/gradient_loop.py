@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import time
@@ -11,6 +12,7 @@ from typing import Any
 from naslab.errors import OutputError, TrainingFailed
 from naslab.evaluators import Evaluation
 from naslab.evaluators.threads import one_thread
+from naslab.intake import is_passing, unreadable
 from naslab.optimizers import GradientSearch, Query, Step
 from naslab.running.loop import second_worth
 from naslab.running.trace import Recorded, Trace, differences
@@ -112,8 +114,15 @@ def _save(state: dict[str, Any], path: Path, header: dict[str, Any], epoch: int)
     import torch
 
     temporary = path.with_name(f"{path.name}.new")
-    torch.save({"header": json.dumps(header), "epoch": epoch, "state": state}, temporary)
-    temporary.replace(path)
+    # PyTorch reports a full disk as an error of its own kind: it writes to memory, and we write the file.
+    content = io.BytesIO()
+    torch.save({"header": json.dumps(header), "epoch": epoch, "state": state}, content)
+    try:
+        temporary.write_bytes(content.getbuffer())
+        temporary.replace(path)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(f"{path} can't be written: {reason}; every epoch before this one is kept") from None
 
 
 def _restored(search: GradientSearch, path: Path, header: dict[str, Any], known: int) -> int:
@@ -121,11 +130,13 @@ def _restored(search: GradientSearch, path: Path, header: dict[str, Any], known:
     import torch
 
     try:
-        kept = torch.load(path, weights_only=True)
+        kept = torch.load(io.BytesIO(path.read_bytes()), weights_only=True)
         found, epoch = json.loads(kept["header"]), int(kept["epoch"])
     except Exception as error:
+        if is_passing(error):
+            raise OutputError(unreadable(path, error)) from None
         what = type(error).__name__
-        raise OutputError(f"{path} is no checkpoint ({what}); delete it, and this run begins again") from None
+        raise OutputError(f"{path} is no checkpoint ({what}); move it away, and this run begins again") from None
     if found != json.loads(json.dumps(header)):
         raise OutputError(f"{path} belongs to another run: {differences(found, header)}")
     if epoch > known:

@@ -171,7 +171,7 @@ def _replay(
             raise OutputError(
                 f"evaluation {number + 1} of the recorded run was {step.query.architecture}, but "
                 f"{type(optimizer).__name__} now asks {query and query.architecture}: other code wrote this trace; "
-                "delete it to run it again"
+                "move it away to run it again"
             )
         rng = generator.next()
         if evaluator.stateful:

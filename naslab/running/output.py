@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from naslab.errors import OutputError
+from naslab.intake import load_json, unreadable
 from naslab.running.locking import lock
 from naslab.running.trace import differences
 
@@ -31,7 +32,7 @@ def check_folder(folder: Path, description: Mapping[str, Any], file: str, what: 
     path, wanted = folder / file, json.loads(json.dumps(description))
     try:
         if path.exists():
-            found = json.loads(path.read_bytes())
+            found = load_json(path)
             if not isinstance(found, dict):
                 raise OutputError(f"{path} is damaged; give another --out")
             if found != wanted:
@@ -43,10 +44,14 @@ def check_folder(folder: Path, description: Mapping[str, Any], file: str, what: 
         if others:
             raise OutputError(f"{folder} is not empty ({others[0]}) and holds no {what}; give a new folder as --out")
         return False
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except OutputError:  # which is a ValueError, too
+        raise
+    except ValueError:
         raise OutputError(f"{path} is damaged; give another --out") from None
-    except OSError as error:
+    except NotADirectoryError as error:
         raise unwritable(folder, error) from None
+    except OSError as error:
+        raise OutputError(unreadable(error.filename or folder, error)) from None
 
 
 @contextmanager
@@ -67,6 +72,8 @@ def claimed_folder(folder: Path, description: Mapping[str, Any], file: str, what
             raise OutputError(f"{folder} is in use by another naslab process; wait for it or give another --out")
         if not check_folder(folder, description, file, what):
             try:
+                for abandoned in folder.glob(f".{file}.*"):  # by a process that was killed
+                    abandoned.unlink(missing_ok=True)
                 draft = folder / f".{file}.{os.getpid()}"
                 draft.write_text(json.dumps(description, indent=1) + "\n")
                 draft.rename(folder / file)

@@ -176,7 +176,7 @@ def parse(content: bytes, path: Path, seconds: list[float] | None = None) -> Rec
     """The whole lines of a trace."""
     lines = content.split(b"\n")[:-1]
     if seconds is not None and len(seconds) < sum(line.startswith(b'{"architecture"') for line in lines[1:]):
-        raise OutputError(f"{_side(path)} is shorter than its trace; delete both to run it again")
+        raise OutputError(f"{_side(path)} is shorter than its trace; move both away to run it again")
     try:
         found = Recorded(json.loads(lines[0]))
         for number, line in enumerate(lines[1:]):
@@ -186,7 +186,7 @@ def parse(content: bytes, path: Path, seconds: list[float] | None = None) -> Rec
             else:
                 found.steps.append(_step(entry, None if seconds is None else seconds[number]))
     except (ValueError, KeyError, IndexError, TypeError):
-        raise OutputError(f"{path} is damaged or no naslab trace; delete it to run it again") from None
+        raise OutputError(f"{path} is damaged or no naslab trace; move it away to run it again") from None
     return found
 
 
@@ -233,7 +233,7 @@ def _read_side(path: Path) -> list[float]:
     try:
         return [float(line) for line in text[: text.rfind("\n") + 1].splitlines()]
     except ValueError:
-        raise OutputError(f"{_side(path)} is damaged; delete it and its trace to run it again") from None
+        raise OutputError(f"{_side(path)} is damaged; move it and its trace away to run it again") from None
 
 
 def _step(entry: dict[str, Any], seconds: float | None) -> Step:
