@@ -105,6 +105,11 @@ class InvalidTable(NaslabError):
     """A table, or a file to import as one, that is damaged or incomplete; names the file, row and column."""
 
 
+FOREIGN: tuple[type[BaseException], ...] = (Exception, SystemExit)
+"""What code of others may raise. ``SystemExit`` is no ``Exception``: unless it is caught where their code is called,
+naslab ends in silence, with the exit code that they chose, perhaps 0."""
+
+
 class PluginError(NaslabError):
     """A plug-in that can't be loaded, or that breaks the interface.
 

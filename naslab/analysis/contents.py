@@ -96,8 +96,8 @@ def runs_section(data: ResultsData) -> Section:
         "Runs without a result",
         tables.absent(data),
         "Missing: the run was not finished, or not started; it is left out of every statistic. No-feasible: "
-        "it spent its budget without a feasible architecture; ranks and curves count it as worse than any "
-        "other.",
+        "it spent its budget without a feasible architecture. Failed: none of its scores was a finite number. Ranks "
+        "and curves count these two as worse than any other.",
     )
     return section
 

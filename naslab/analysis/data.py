@@ -14,7 +14,8 @@ from naslab.errors import InvalidValue, UnknownName
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
-COMPLETE, MISSING, NO_FEASIBLE = "complete", "missing", "no-feasible"
+COMPLETE, MISSING, NO_FEASIBLE, FAILED = "complete", "missing", "no-feasible", "failed"
+_STATUSES = (COMPLETE, MISSING, NO_FEASIBLE, FAILED)
 COSTS = ("params", "macs", "latency_seconds")
 _RUN = ["task", "optimizer", "seed"]
 _FRAME_COLUMNS = [*_RUN, "status", "architecture", "reward", "truth", "regret", "evaluations", "seconds"]
@@ -85,7 +86,8 @@ class ResultsData:
     """
 
     frame: pd.DataFrame
-    """One row per run: task, optimizer, seed, status (complete, missing, no-feasible), architecture, reward,
+    """One row per run: task, optimizer, seed, status (complete, missing, no-feasible, failed: no score
+    was finite), architecture, reward,
     truth, regret (>= 0; NaN where the optimum is unknown), evaluations, seconds (charged), and the costs that
     are known, among params, macs, latency_seconds."""
     anytime: pd.DataFrame
@@ -118,8 +120,8 @@ class ResultsData:
         if stray.any():
             raise InvalidValue(f"run that is not part of this comparison: {_run_name(runs[stray])}.")
         status = self.frame["status"]
-        if not status.isin([COMPLETE, MISSING, NO_FEASIBLE]).all():
-            raise InvalidValue(f"run with a status other than {COMPLETE}, {MISSING}, {NO_FEASIBLE}.")
+        if not status.isin(_STATUSES).all():
+            raise InvalidValue(f"run with a status other than {', '.join(_STATUSES)}.")
         hollow = (status == COMPLETE) & ~np.isfinite(self.frame["truth"].to_numpy(float))
         if hollow.any():
             raise InvalidValue(f"complete run without a finite truth: {_run_name(runs[hollow])}.")
@@ -154,10 +156,10 @@ class ResultsData:
 
     def scores(self, task: str, optimizer: str) -> FloatArray:
         """Truths for statistics of ranks, shape ``(n,)``: higher is better, -inf for a run that ended without
-        a feasible architecture (it is worse than any that has one); missing runs are left out."""
+        an architecture (it is worse than any that has one); missing runs are left out."""
         runs = self.of(task, optimizer)
-        failed = int((runs["status"] == NO_FEASIBLE).sum())
-        return np.concatenate([self.task(task).sign * self.truths(task, optimizer), np.full(failed, -np.inf)])
+        without = int(runs["status"].isin([NO_FEASIBLE, FAILED]).sum())
+        return np.concatenate([self.task(task).sign * self.truths(task, optimizer), np.full(without, -np.inf)])
 
 
 def _run_name(runs: pd.DataFrame) -> str:

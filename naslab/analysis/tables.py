@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from naslab.analysis.data import COMPLETE, MISSING, NO_FEASIBLE, FloatArray, ResultsData
+from naslab.analysis.data import COMPLETE, FAILED, MISSING, NO_FEASIBLE, FloatArray, ResultsData
 from naslab.analysis.formats import number
 from naslab.analysis.statistics import (
     RESAMPLES,
@@ -28,8 +28,9 @@ def final_quality(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
     """How good the architectures are that the runs ended with.
 
     Returns, per task and optimizer: ``task, optimizer, metric, n`` (complete runs: all that follows is of
-    these), ``missing``, ``no feasible`` (runs), ``mean, sd`` (n - 1), ``median, IQM`` with ``IQM low`` and
-    ``IQM high`` of its 95 % bootstrap interval (one stratum), and ``mean regret`` to the known optimum.
+    these), ``missing``, ``no feasible``, ``failed`` (runs; failed: no score was finite), ``mean, sd``
+    (n - 1), ``median, IQM`` with ``IQM low`` and ``IQM high`` of its 95 % bootstrap interval (one
+    stratum), and ``mean regret`` to the known optimum.
     NaN for what can't be computed: sd and interval of one run, everything of none, regret to the unknown.
     """
     seed = int(rng.integers(2**32))
@@ -42,10 +43,10 @@ def final_quality(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
             regrets = runs.loc[status == COMPLETE, "regret"].to_numpy(float)
             # The same resamples in every row: adding an optimizer changes nobody else's interval.
             interval = bootstrap_interval([truths], np.random.default_rng(seed))
-            counts = (len(truths), int((status == MISSING).sum()), int((status == NO_FEASIBLE).sum()))
+            counts = (len(truths), *(int((status == each).sum()) for each in (MISSING, NO_FEASIBLE, FAILED)))
             centre = (_mean(truths), _sd(truths), float(np.median(truths)) if len(truths) else np.nan)
             rows.append((task, optimizer, info.truth_label, *counts, *centre, *interval, _mean(regrets)))
-    names = ["task", "optimizer", "metric", "n", "missing", "no feasible", "mean", "sd", "median"]
+    names = ["task", "optimizer", "metric", "n", "missing", "no feasible", "failed", "mean", "sd", "median"]
     return pd.DataFrame(rows, columns=[*names, "IQM", "IQM low", "IQM high", "mean regret"])
 
 
@@ -80,7 +81,7 @@ def significance(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
     """Every pair of optimizers on each task: probability of improvement, Mann-Whitney, Holm within the task.
 
     Returns ``task, a, b, n a, n b, P(a > b)`` with ``P(a > b) low`` and ``P(a > b) high``, ``p, p Holm``
-    and who is ``better`` at 0.05 (else "none shown" or "not tested"). A run without a feasible architecture
+    and who is ``better`` at 0.05 (else "none shown" or "not tested"). A run without an architecture
     counts as worse than any other; missing runs are left out. Not tested (p is NaN): pairs with fewer than
     two runs on a side. Empty for one optimizer.
     """

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from naslab.errors import OutputError, TrainingFailed
+from naslab.errors import OutputError, PluginError, TrainingFailed
 from naslab.evaluators import Evaluation
 from naslab.evaluators.threads import one_thread
 from naslab.intake import is_passing, unreadable
@@ -85,7 +85,12 @@ def _run(
         if epoch <= known:
             state = search.state() if seconds_left < math.inf else state
             continue
-        seconds = (time.process_time() - started - step.watching) * worth
+        spent = time.process_time() - started
+        if not 0 <= step.watching < math.inf:
+            raise PluginError(
+                f"{type(search).__name__} watched for {step.watching} s: seconds are finite and at least 0"
+            )
+        seconds = max(0.0, spent - step.watching) * worth
         if seconds > seconds_left:
             search.restore(state)
             epoch -= 1
