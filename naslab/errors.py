@@ -30,7 +30,7 @@ class UnknownName(NaslabError):
 
     def __init__(self, given: str, known: Iterable[str], *, of: str = "", see: str = "") -> None:
         names = sorted(known)
-        nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+        nearest = difflib.get_close_matches(given[:200], names, n=1, cutoff=0.5)  # slow for long texts
         if nearest:
             hint = f"Did you mean {nearest[0]!r}?"
         elif names:
@@ -103,6 +103,11 @@ class InvalidArchitecture(NaslabError):
 
 class InvalidTable(NaslabError):
     """A table, or a file to import as one, that is damaged or incomplete; names the file, row and column."""
+
+
+FOREIGN: tuple[type[BaseException], ...] = (Exception, SystemExit)
+"""What code of others may raise. ``SystemExit`` is no ``Exception``: unless it is caught where their code is called,
+naslab ends in silence, with the exit code that they chose, perhaps 0."""
 
 
 class PluginError(NaslabError):

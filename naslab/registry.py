@@ -14,13 +14,16 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from naslab.errors import (
+    FOREIGN,
     InvalidValue,
+    NaslabError,
     PluginError,
     UnknownEvaluator,
     UnknownHyperparameter,
@@ -29,6 +32,8 @@ from naslab.errors import (
     UnknownSearchSpace,
     UnknownTask,
 )
+from naslab.files import clipped, read_number, read_whole
+from naslab.files.structured import DEEPEST
 
 if TYPE_CHECKING:
     from naslab.space import SearchSpace
@@ -68,7 +73,7 @@ class Entry:
         """
         try:
             return EntryPoint(self.name, self._target.strip(), self._point.group).load()
-        except Exception as error:
+        except FOREIGN as error:
             raise PluginError(
                 f"{self.name!r} of {self.provider} can't be loaded: {type(error).__name__}: {error}"
             ) from error
@@ -136,11 +141,38 @@ def search_space(name: str, **options: Any) -> SearchSpace:
     Raises:
         UnknownSearchSpace: Nothing is registered under the name.
         UnknownHyperparameter: The builder takes no such option.
+        NaslabError: The builder refuses an option.
+        PluginError: The builder breaks down.
     """
     builder = load("search_spaces", name)
     checked_options(builder, options, name)
-    space: SearchSpace = builder(**options)
+    given = ", ".join(f"{key}={clipped(value)}" for key, value in options.items())
+    space: SearchSpace = called(
+        f"search space {name!r} can't be made with {given or 'its defaults'}", builder, **options
+    )
     return space
+
+
+def called(what: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """What a registered function returns.
+
+    Args:
+        what: Is wrong if it fails, for the message.
+        function: Of others, perhaps.
+        *arguments: Its arguments.
+        **options: Likewise.
+
+    Raises:
+        NaslabError: As it raises it.
+        PluginError: It raises anything else, or tries to end the program.
+    """
+    try:
+        return function(*arguments, **options)
+    except NaslabError:
+        raise
+    except FOREIGN as error:
+        said = " ".join(str(error).split())
+        raise PluginError(f"{what}: {type(error).__name__}: {said}") from error
 
 
 def parse_list(text: str) -> list[str]:
@@ -223,8 +255,25 @@ def _texts(factory: Any) -> set[str]:
     return {name for name, each in inspect.signature(factory).parameters.items() if isinstance(each.default, str)}
 
 
+_WORDS = {"true": True, "True": True, "false": False, "False": False, "none": None, "None": None}
+_LONGEST_LITERAL = 10_000
+# Python reads 1_0 as 10, and 0x10 as 16.
+_NO_NUMBER = re.compile(r"[0-9]_|\b0[xXoObB]")
+
+
 def _literal(text: str) -> Any:
+    """A truth value, a number, or a list or quoted text in Python's notation; else the text itself."""
+    if text in _WORDS:
+        return _WORDS[text]
+    whole, number = read_whole(text), read_number(text)
+    if whole is not None or number is not None:
+        return number if whole is None else whole
+    if text[:1] not in tuple("([{'\"") or len(text) > _LONGEST_LITERAL:
+        return text
+    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "", text)  # what stands in quotes is text
+    if _NO_NUMBER.search(bare) or bare.count("[") + bare.count("(") + bare.count("{") > DEEPEST:
+        return text
     try:
-        return ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(text, text))
-    except (ValueError, SyntaxError):
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text

@@ -124,7 +124,7 @@ def ecdf(data: ResultsData, task: str, targets: Sequence[float] | None = None) -
     """Share of the runs that were within each target of the reference by each moment (fixed-target ECDF).
 
     Returns ``optimizer, target, clock, share, n``: the corners of step functions, from the first hit of any
-    run to the budget. Missing runs are excluded; runs without a feasible architecture never hit.
+    run to the budget. Missing runs are excluded; runs that ended without an architecture never hit.
     """
     info = data.task(task)
     hits = first_hits(data, task, targets)

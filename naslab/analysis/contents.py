@@ -97,8 +97,9 @@ def runs_section(data: ResultsData) -> Section:
         "Runs without a result",
         tables.absent(data),
         "Missing: the run was not finished, or not started; nobody knows how good it would be, and its optimizer is "
-        "not ranked or tested on this task. No-feasible: it spent its budget without a feasible architecture; medians, "
-        "interquartile means, ranks, tests and curves count it as worse than any other.",
+        "not ranked or tested on this task. No-feasible: it spent its budget without a feasible architecture. Failed: "
+        "none of its scores was a finite number. Medians, interquartile means, ranks, tests and curves count these two "
+        "as worse than any other.",
     )
     return section
 

@@ -15,7 +15,8 @@ from naslab.errors import InvalidValue, UnknownName
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
-COMPLETE, MISSING, NO_FEASIBLE = "complete", "missing", "no-feasible"
+COMPLETE, MISSING, NO_FEASIBLE, FAILED = "complete", "missing", "no-feasible", "failed"
+_STATUSES = (COMPLETE, MISSING, NO_FEASIBLE, FAILED)
 COSTS = ("params", "macs", "latency_seconds")
 NOISE = 1e-8
 """Relative to the largest of some numbers: what differs by less differs by how it was computed."""
@@ -126,7 +127,8 @@ class ResultsData:
     """
 
     frame: pd.DataFrame
-    """One row per run: task, optimizer, seed, status (complete, missing, no-feasible), architecture, reward,
+    """One row per run: task, optimizer, seed, status (complete, missing, no-feasible, failed: no score
+    was finite), architecture, reward,
     truth, regret (>= 0; NaN where the optimum is unknown), evaluations, seconds (charged), and the costs that
     are known, among params, macs, latency_seconds."""
     anytime: pd.DataFrame
@@ -164,8 +166,8 @@ class ResultsData:
         if stray.any():
             raise InvalidValue(f"run that is not part of this comparison: {_run_name(runs[stray])}.")
         status = self.frame["status"]
-        if not status.isin([COMPLETE, MISSING, NO_FEASIBLE]).all():
-            raise InvalidValue(f"run with a status other than {COMPLETE}, {MISSING}, {NO_FEASIBLE}.")
+        if not status.isin(_STATUSES).all():
+            raise InvalidValue(f"run with a status other than {', '.join(_STATUSES)}.")
         hollow = (status == COMPLETE) & ~np.isfinite(self.frame["truth"].to_numpy(float))
         if hollow.any():
             raise InvalidValue(f"complete run without a finite truth: {_run_name(runs[hollow])}.")

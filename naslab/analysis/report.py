@@ -72,7 +72,7 @@ def write_page(
         sections=shown,
         legend=[(name, style) for name, style in palette(optimizers).items()],
     )
-    return _write(folder / "report.html", page.encode())
+    return _write(folder / "report.html", page.encode(errors="replace"))
 
 
 def _section(section: Section, names: _Names, optimizers: Sequence[str], folder: Path) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _table(table: Table, name: str, optimizers: Sequence[str], folder: Path) -> 
         ("md", to_markdown(table.frame)),
         ("tex", to_latex(table.frame)),
     ):
-        _write(folder / "tables" / f"{name}.{kind}", content.encode())
+        _write(folder / "tables" / f"{name}.{kind}", content.encode(errors="replace"))
     text = to_text(table.frame)
     numeric = is_numeric(table.frame)
     number = {optimizer: place for place, optimizer in enumerate(optimizers)}

@@ -87,8 +87,10 @@ def palette(names: Iterable[str]) -> dict[str, Style]:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Within it, figures are drawn and saved in naslab's style."""
-    with mpl.rc_context(_SETTINGS):
+    """Within it, figures are drawn and saved in naslab's style, whatever the user's ``matplotlibrc`` says."""
+    with mpl.rc_context():
+        mpl.rcdefaults()  # text.usetex needs LaTeX; other settings would give other figures on every machine
+        mpl.rcParams.update(_SETTINGS)
         yield
 
 

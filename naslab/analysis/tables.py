@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from naslab.analysis.data import COMPLETE, MISSING, NO_FEASIBLE, FloatArray, ResultsData, TaskInfo, without_noise
+from naslab.analysis.data import (
+    COMPLETE,
+    FAILED,
+    MISSING,
+    NO_FEASIBLE,
+    FloatArray,
+    ResultsData,
+    TaskInfo,
+    without_noise,
+)
 from naslab.analysis.formats import number
 from naslab.analysis.statistics import (
     FEWEST,
@@ -35,13 +44,13 @@ NONE_SHOWN, TOO_FEW, RUNS_MISSING = "none shown", "too few runs", "runs missing"
 def final_quality(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
     """How good the architectures are that the runs ended with.
 
-    Returns, per task and optimizer: ``task, optimizer, metric, n`` (complete runs), ``missing``, ``no feasible``
-    (runs), ``failed share`` (those without a feasible architecture, of all that ended), ``mean, sd`` (n - 1),
-    ``median, IQM`` with ``IQM low`` and ``IQM high`` of its 95 % bootstrap interval (one stratum), and ``mean regret``
-    to the known optimum. A failed run is the worst of all in median and IQM, which stay defined while few fail; mean,
-    sd and regret are NaN where any failed, because of the others alone they would be the better the more fail. Missing
-    runs are left out. NaN for what can't be computed: sd and interval of one run, everything of none, regret to the
-    unknown.
+    Returns, per task and optimizer: ``task, optimizer, metric, n`` (complete runs), ``missing``, ``no feasible``,
+    ``failed`` (runs; failed: no score was finite), ``failed share`` (those without an architecture, of all that ended),
+    ``mean, sd`` (n - 1), ``median, IQM`` with ``IQM low`` and ``IQM high`` of its 95 % bootstrap interval (one
+    stratum), and ``mean regret`` to the known optimum. A run without an architecture is the worst of all in median and
+    IQM, which stay defined while few are; mean, sd and regret are NaN where any is, because of the others alone they
+    would be the better the more fail. Missing runs are left out. NaN for what can't be computed: sd and interval of
+    one run, everything of none, regret to the unknown.
     """
     seed = int(rng.integers(2**32))
     rows = []
@@ -56,18 +65,16 @@ def final_quality(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
             if info.optimum is not None:  # few runs widen the interval beyond what there is
                 high = min(high, max(value, info.sign * info.optimum))
             interval = (value, low, high) if info.sign > 0 else (-value, -high, -low)
-            failed = int((status == NO_FEASIBLE).sum())
-            counts = (
-                len(truths),
-                int((status == MISSING).sum()),
-                failed,
-                failed / len(scores) if len(scores) else np.nan,
-            )
-            kept = truths if not failed else np.empty(0)
+            missing, infeasible, failed = (int((status == each).sum()) for each in (MISSING, NO_FEASIBLE, FAILED))
+            without = infeasible + failed
+            share = without / len(scores) if len(scores) else np.nan
+            kept = truths if not without else np.empty(0)
             median = info.sign * float(np.median(scores)) if len(scores) else np.nan
+            counts = (len(truths), missing, infeasible, failed, share)
             centre = (_mean(kept), _sd(kept), *_known([median, *interval]))
-            rows.append((task, optimizer, info.truth_label, *counts, *centre, _mean(regrets if not failed else kept)))
-    names = ["task", "optimizer", "metric", "n", "missing", "no feasible", "failed share", "mean", "sd", "median"]
+            rows.append((task, optimizer, info.truth_label, *counts, *centre, _mean(regrets if not without else kept)))
+    names = ["task", "optimizer", "metric", "n", "missing", "no feasible", "failed", "failed share"]
+    names += ["mean", "sd", "median"]
     return pd.DataFrame(rows, columns=[*names, "IQM", "IQM low", "IQM high", "mean regret"])
 
 
@@ -121,7 +128,7 @@ def significance(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
     """Every pair of optimizers on each task: probability of improvement, Mann-Whitney, Holm over the whole table.
 
     Returns ``task, a, b, n a, n b, P(a > b)`` with ``P(a > b) low`` and ``P(a > b) high``, ``p, p Holm``
-    and who is ``better`` at 0.05, else "none shown". A run without a feasible architecture counts as worse than any
+    and who is ``better`` at 0.05, else "none shown". A run without an architecture counts as worse than any
     other. p is NaN where nothing is tested: "too few runs" (fewer than :data:`FEWEST` on a side), or "runs missing"
     (then the probability is NaN, too: nobody knows how good they would be). Empty for one optimizer.
     """

@@ -10,7 +10,9 @@ import typer
 
 import naslab
 from naslab.cli.tables import table_app
+from naslab.cli.values import whole
 from naslab.errors import InvalidValue, OutputError
+from naslab.files import read_whole
 
 app = typer.Typer(
     name="naslab",
@@ -71,8 +73,8 @@ def compare(
     ],
     out: Out,
     budget: Budget = "100",
-    seeds: Annotated[int, typer.Option(help="Runs of every optimizer on every task.")] = 10,
-    workers: Annotated[int, typer.Option(help="Processes. The results do not depend on it.")] = 1,
+    seeds: Annotated[int, typer.Option(parser=whole, help="Runs of every optimizer on every task.")] = 10,
+    workers: Annotated[int, typer.Option(parser=whole, help="Processes. The results do not depend on it.")] = 1,
     maximum: Limits = [],  # noqa: B006
 ) -> None:
     """Compare optimizers on tasks, and write the report."""
@@ -104,7 +106,7 @@ def search(
         str | None,
         typer.Option(help="Evaluations (100), 50epochs or 12000s. Default: 100, all epochs, or 3,000 with --csv."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the run; with --csv also of the split.")] = 0,
+    seed: Annotated[int, typer.Option(parser=whole, help="Seed of the run; with --csv also of the split.")] = 0,
     maximum: Limits = [],  # noqa: B006
     csv: Annotated[Path | None, typer.Option(help="A table of your own: a CSV file with a header.")] = None,
     target: Annotated[str | None, typer.Option(help="With --csv: the column to predict.")] = None,
@@ -120,7 +122,7 @@ def search(
     data: Annotated[
         Path | None, typer.Option(help="Images to train on, for tasks of NAS-Bench-201: a folder of CIFAR.")
     ] = None,
-    depth: Annotated[int | None, typer.Option(help="With --csv: hidden layers, 3 by default.")] = None,
+    depth: Annotated[int | None, typer.Option(parser=whole, help="With --csv: hidden layers, 3 by default.")] = None,
     widths: Annotated[
         str | None,
         typer.Option(help="With --csv: widths to choose from, such as 8,16,32; by default by the table's size."),
@@ -168,6 +170,9 @@ def search(
     planned = spec.describe()["hyperparameters"]["epochs"] if spec.unit == "epochs" else float("inf")
     early = ", ended by itself" if end["reason"] != "budget" and end["evaluations"] < planned else ""
     print(f"{end['evaluations']} {spec.unit}{early}, trace: {trace_path(out, result.task, optimizer, seed)}")
+    if result.failed:
+        print("The search failed: no evaluation gave a finite score.")
+        raise typer.Exit(1)
     if result.architecture is None:
         print("No feasible architecture was found.")
     else:
@@ -186,10 +191,10 @@ def _search_csv(csv: Path, out: Path, options: dict[str, Any]) -> None:
     from naslab.tabular.search import SPEC, run_search
 
     if "widths" in options:
-        try:
-            options["widths"] = [int(width) for width in options["widths"].split(",")]
-        except ValueError:
-            raise InvalidValue(f"widths {options['widths']!r}: give whole numbers such as 8,16,32") from None
+        widths = [read_whole(width) for width in options["widths"].split(",")]
+        if None in widths:
+            raise InvalidValue(f"widths {options['widths']!r}: give whole numbers such as 8,16,32")
+        options["widths"] = widths
     plan = plan_search(csv, **options)
     check_folder(out, plan.settings, SPEC, "search")
     for sentence in plan.says:
@@ -236,8 +241,8 @@ def correlate(
     ] = None,
     population: Annotated[str, typer.Option(help="all, canonical (one per isomorphism class), no-dead-edges.")] = "all",
     reference: Annotated[str | None, typer.Option(help="Judge by this evaluator instead of the task's truth.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes. The scores do not depend on it.")] = 1,
-    seed: Annotated[int, typer.Option(help="Seed of the sample, of initial weights and batches.")] = 0,
+    workers: Annotated[int, typer.Option(parser=whole, help="Processes. The scores do not depend on it.")] = 1,
+    seed: Annotated[int, typer.Option(parser=whole, help="Seed of the sample, of initial weights and batches.")] = 0,
     data: Annotated[
         Path | None, typer.Option(help="Folder of CIFAR images, for a task without rows; noise by default.")
     ] = None,
@@ -254,10 +259,11 @@ def correlate(
     kept = ("evaluator", "Spearman", "Kendall tau-b", "tau in top 10%", "precision at 10%", "regret")
     idle = [name for name in ("not finite", "tied pairs") if not found.counts[name].any()]
     shown = [c for c in found.summary.columns if c.startswith(kept) or c in found.counts.columns]
+    written = found.report(out / "report")
     for note in found.notes:
         print(note)
     print_frame(found.summary[shown].drop(columns=idle), f"Against {found.label}: {found.population}")
-    print(f"\nReport: {found.report(out / 'report')}")
+    print(f"\nReport: {written}")
 
 
 @app.command()
@@ -272,7 +278,7 @@ def report(folder: Annotated[Path, typer.Argument(help="The --out folder of a co
 def reproduce(
     name: Annotated[str, typer.Argument(help="An experiment; see: naslab list experiments.")],
     out: Annotated[Path | None, typer.Option(help="Folder; by default runs/NAME, or runs/NAME-on-TABLE.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes. The results do not depend on it.")] = 1,
+    workers: Annotated[int, typer.Option(parser=whole, help="Processes. The results do not depend on it.")] = 1,
     table: Annotated[
         str, typer.Option(help="Run on this stored table instead of the experiment's; results are labelled so.")
     ] = "",
@@ -328,7 +334,8 @@ def _report(results: Any) -> None:
         )
     summary = results.summary()
     metrics = summary["metric"].unique()
-    idle = [name for name in ("missing", "no feasible", "failed share") if not summary[name].any()]
+    idle = [name for name in ("missing", "no feasible", "failed", "failed share") if not summary[name].any()]
     shown = summary.drop(columns=[*idle, *(["metric"] if len(metrics) == 1 else [])])
+    written = results.report()  # before anything is printed: what can't be printed must not cost the report
     print_frame(shown, "Final quality" + (f": {metrics[0]}" if len(metrics) == 1 else ""))
-    print(f"\nReport: {results.report()}")
+    print(f"\nReport: {written}")

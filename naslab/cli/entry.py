@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 import typer
@@ -16,6 +17,10 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Entry point: bad input ends with one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):  # what a terminal can't show must not end a run after its work
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    os.environ["MPLBACKEND"] = "agg"  # no window is ever opened, and matplotlib can't be imported under a bad name
     sys.path.append(str(Path.cwd()))  # last, so that a plug-in `module:Class` here is found and shadows nothing
     sys.exit(run_command(sys.argv[1:]))
 
@@ -33,12 +38,15 @@ def run_command(arguments: list[str]) -> int:
     except typer.Exit as error:
         return error.exit_code
     except BrokenPipeError:
-        # The reader of our output (head, less) is gone; Python must not complain, either, when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return _reader_left()
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"OutputError: {where}{(error.strerror or str(error)).lower()}")
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # the command-line library's way to end then
+            return _reader_left()
+        # Of code that was called or imported on the way: naslab itself raises none.
+        return _fail(f"PluginError: something that was called or imported ended the program: SystemExit: {error}")
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:
@@ -52,6 +60,12 @@ def run_command(arguments: list[str]) -> int:
     if code == INTERRUPTED:  # also what the command-line library makes of Ctrl-C
         print("\nInterrupted. What is done is kept: the same command again continues.", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+def _reader_left() -> int:
+    # The reader of our output (head, less) is gone; Python must not complain, either, when it flushes at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def _command(arguments: list[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from naslab.cli.values import whole
 from naslab.errors import InvalidValue
 
 table_app = typer.Typer(help="Import stored ground truth, or build it anew.", no_args_is_help=True)
@@ -43,9 +44,12 @@ def import_table(
 @table_app.command("build")
 def build_table(
     name: Annotated[str, typer.Argument(help="A pocket benchmark: pocket-cell/mnist, pocket-mlp/mnist...")],
-    workers: Annotated[int, typer.Option(help="Processes, one thread each. The results do not depend on it.")] = 1,
+    workers: Annotated[
+        int, typer.Option(parser=whole, help="Processes, one thread each. The results do not depend on it.")
+    ] = 1,
     verify: Annotated[
-        int | None, typer.Option(help="Only rebuild this many random rows of the shipped table, and compare.")
+        int | None,
+        typer.Option(parser=whole, help="Only rebuild this many random rows of the shipped table, and compare."),
     ] = None,
 ) -> None:
     """Rebuild a pocket table from scratch: train every architecture. If interrupted, the same command continues."""

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from naslab import registry
-from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownEvaluator
+from naslab.errors import FOREIGN, InvalidValue, NaslabError, PluginError, UnknownEvaluator
 from naslab.evaluators import AtFidelity, Evaluation, Evaluator, Fidelity
 from naslab.registry import check_types, checked_options, read_options, split_options
 from naslab.space import Architecture
@@ -113,7 +113,7 @@ def build(source: Source, task: Task, rng: np.random.Generator, metrics: Iterabl
         made = _factory(source.target)(blind(task), rng, **options)
     except NaslabError:
         raise
-    except Exception as error:
+    except FOREIGN as error:
         raise PluginError(f"{source.label!r} can't be made: {type(error).__name__}: {error}") from error
     if not isinstance(made, Evaluator):
         raise PluginError(f"{source.label!r} made {made!r}, which is no naslab.Evaluator")
@@ -246,5 +246,5 @@ def _from_module(target: str) -> Any:
         raise PluginError(f"evaluator {target!r}: there is no module {error.name!r}") from None
     except AttributeError:
         raise PluginError(f"evaluator {target!r}: module {module!r} has no {name!r}") from None
-    except Exception as error:
+    except FOREIGN as error:
         raise PluginError(f"evaluator {target!r} raises on import: {type(error).__name__}: {error}") from error

@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from naslab.correlation.judges import Source, build, inputs_of, is_stateful, learns
-from naslab.errors import InvalidValue, NaslabError, PluginError
-from naslab.evaluators import Evaluation, Evaluator
+from naslab.errors import FOREIGN, InvalidValue, NaslabError, PluginError
+from naslab.evaluators import Evaluation, Evaluator, check_charge
 from naslab.evaluators.threads import one_thread
 from naslab.running import Kept, Progress, do_in_processes, seed_sequence, versions
 from naslab.space import Architecture
@@ -60,7 +60,7 @@ class Scores:
         try:
             for entry in self._kept.entries:
                 self._take(entry)
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
             raise self._kept.damaged() from None
 
     @property
@@ -200,11 +200,14 @@ class _Judge:
             try:
                 if type(evaluator).evaluate_many is not Evaluator.evaluate_many:
                     found = evaluator.evaluate_many(architectures, rng=self._rng(architectures[0]))
-                    return found, making, learned
-                return [evaluator.evaluate(a, rng=self._rng(a)) for a in architectures], making, learned
+                else:
+                    found = [evaluator.evaluate(a, rng=self._rng(a)) for a in architectures]
+                for architecture, evaluation in zip(architectures, found, strict=True):
+                    check_charge(evaluation, evaluator, architecture)
+                return found, making, learned
             except NaslabError:
                 raise
-            except Exception as error:
+            except FOREIGN as error:
                 what = f"{self.source.label!r} breaks down at one of {architectures[0]}..."
                 raise PluginError(f"{what}: {type(error).__name__}: {error}") from error
 

@@ -18,6 +18,7 @@ from naslab.correlation.judges import Source, inputs_of, looks_at_inputs, source
 from naslab.correlation.populations import Population, draw
 from naslab.correlation.scores import Scores, score_all, score_path
 from naslab.errors import InvalidValue
+from naslab.files import read_whole
 from naslab.running import Progress, claimed_folder
 from naslab.tasks import Task
 from naslab.tasks import task as task_of
@@ -127,10 +128,10 @@ def _number(architectures: int | str | None) -> tuple[int | None, bool]:
     """How many, and whether fewer will do."""
     if architectures in ("all", None):
         return (None if architectures else USUAL), architectures is None
-    try:
-        return int(architectures), False
-    except ValueError:
-        raise InvalidValue(f"{architectures!r} architectures. Allowed: a whole number from 3, or all") from None
+    number = read_whole(str(architectures))
+    if number is None:
+        raise InvalidValue(f"{architectures!r} architectures. Allowed: a whole number from 3, or all")
+    return number, False
 
 
 def _both(first: Source, second: Source) -> Source:

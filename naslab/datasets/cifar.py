@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from naslab.datasets.rows import Rows
 from naslab.errors import InvalidDataset, InvalidTable
+from naslab.files import unreadable
 from naslab.tables.pickles import Allowed, load_pickle
 
 _PIXELS = 3 * 32 * 32
@@ -30,7 +31,7 @@ def load_cifar(folder: str | Path, split: Literal["train", "test"] = "train") ->
         split: ``"train"`` (50,000 images) or ``"test"`` (10,000).
 
     Raises:
-        InvalidDataset: The folder holds no complete version, or a file is damaged.
+        InvalidDataset: The folder holds no complete version, or a file is damaged or can't be read.
     """
     folder = Path(folder)
     for version in VERSIONS:
@@ -72,7 +73,10 @@ def _named(version: _Version, split: str) -> tuple[str, ...]:
 def _binary(file: Path, classes: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Records of the label's bytes (CIFAR-100: coarse, fine) and the pixels, channel by channel."""
     before = 1 if classes == 10 else 2
-    data = np.frombuffer(file.read_bytes(), np.uint8)
+    try:
+        data = np.frombuffer(file.read_bytes(), np.uint8)
+    except OSError as error:
+        raise InvalidDataset(unreadable(file, error)) from None
     if not len(data) or len(data) % (before + _PIXELS):
         raise InvalidDataset(
             f"'{file}' has {len(data):,} bytes, not a multiple of a record's {before + _PIXELS:,}. Fix: get it again"

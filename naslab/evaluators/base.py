@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -116,6 +117,19 @@ class Evaluator(ABC):
     ) -> list[Evaluation]:
         """Judge several architectures, one by one unless a subclass has a faster way."""
         return [self.evaluate(a, fidelity=fidelity, rng=rng) for a in architectures]
+
+
+def check_charge(evaluation: Evaluation, evaluator: Evaluator, architecture: Architecture) -> None:
+    """Refuse an evaluation that charges what no clock can show.
+
+    Raises:
+        PluginError: The seconds are negative, infinite or NaN.
+    """
+    if not 0 <= evaluation.seconds < math.inf:
+        raise PluginError(
+            f"{type(evaluator).__name__} charged {evaluation.seconds} s for {architecture}: seconds are finite and at "
+            "least 0"
+        )
 
 
 class AtFidelity(Evaluator):

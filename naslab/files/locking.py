@@ -1,6 +1,6 @@
-"""Advisory locks on open files: two processes must not write one trace or one output folder.
+"""Advisory locks on open files: two processes must not write one trace, one draft or one output folder.
 
-The operating system drops a lock when its holder dies, however it dies.
+The operating system drops a lock when its holder dies, however it dies: what is not locked has no living owner.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ else:
     import fcntl
 
     def lock(descriptor: int, *, wait: bool) -> bool:
-        """Lock an open file for this process alone; returns whether it succeeded."""
+        """Lock an open file (or folder) for this process alone; returns whether it succeeded."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from naslab import registry
-from naslab.errors import InvalidValue, NaslabError, PluginError, UnknownName
+from naslab.errors import FOREIGN, InvalidValue, NaslabError, PluginError, UnknownName
 from naslab.optimizers.base import AskTell, GradientSearch, Optimizer
 from naslab.registry import check_types, read_options, split_options
 from naslab.tasks import Problem
@@ -56,7 +56,7 @@ class OptimizerSpec:
             return self.factory(problem, rng, **self.options)
         except NaslabError:
             raise
-        except Exception as error:
+        except FOREIGN as error:
             raise plugin_error(f"{self.label!r} can't be built", error, self.factory) from error
 
     def build_black_box(self, problem: Problem, rng: np.random.Generator) -> AskTell:
@@ -152,14 +152,14 @@ def _module(name: str) -> ModuleType:
         if error.name and f"{name}.".startswith(f"{error.name}."):
             raise PluginError(f"module {name!r} can't be found; for a file write ./file.py:Class") from None
         raise plugin_error(f"module {name!r} can't be imported", error, _origin(name)) from error
-    except Exception as error:
+    except FOREIGN as error:
         raise plugin_error(f"module {name!r} can't be imported", error, _origin(name)) from error
 
 
 def _origin(name: str) -> str:
     try:
         spec = importlib.util.find_spec(name)
-    except Exception:  # finding a submodule imports its package, which may be what raises
+    except FOREIGN:  # finding a submodule imports its package, which may be what raises
         return _origin(name.rpartition(".")[0]) if "." in name else name
     return str(spec.origin) if spec else name
 
@@ -180,7 +180,7 @@ def _module_from_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except BaseException as error:
         del sys.modules[name]
-        if not isinstance(error, Exception | SystemExit):
+        if not isinstance(error, FOREIGN):
             raise
         raise plugin_error(f"plug-in {str(path)!r} raises on import", error, str(path.resolve())) from error
     return module

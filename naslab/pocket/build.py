@@ -19,7 +19,8 @@ from naslab.compiler.network import compile_network, edge_name
 from naslab.datasets.catalogue import SOURCES
 from naslab.errors import InvalidValue, OutputError
 from naslab.evaluators.calibration import calibration_seconds
-from naslab.files import lock, written_whole
+from naslab.files import load_json, lock, unreadable, written_whole
+from naslab.files.arrays import load_npy
 from naslab.pocket.benchmarks import Pocket, pocket
 from naslab.pocket.work import TIMINGS, time_block, train_block
 from naslab.running import Progress, do_in_processes
@@ -52,8 +53,8 @@ def build_table(name: str | Pocket, *, workers: int = 1, progress: Progress | No
 
     Raises:
         UnknownTable: There is no such benchmark.
-        InvalidValue: No worker; or the folder holds a build of something else (names what differs).
-        OutputError: Another process is building the same.
+        InvalidValue: No worker; or the folder holds a build of something else, and names what differs.
+        OutputError: Another process is building the same; or a file of the build can't be read.
         WorkerDied: A worker was killed; what was done is kept.
     """
     if workers < 1:
@@ -134,6 +135,8 @@ def _locked(folder: Path) -> Iterator[None]:
     with (folder / ".lock").open("w") as stream:
         if not lock(stream.fileno(), wait=False):
             raise OutputError(f"'{folder}' is being built by another process")
+        for abandoned in folder.glob("*.draft"):  # of a build that was killed
+            abandoned.unlink(missing_ok=True)
         yield
 
 
@@ -144,12 +147,24 @@ def _begin(folder: Path, spec: Mapping[str, Any]) -> None:
     if not file.exists():
         _write(file, json.dumps(spec, indent=1).encode())
         return
-    begun = json.loads(file.read_bytes())
+    begun = _reread(load_json, file)
     for key, now, then in differences(spec, begun):
         raise InvalidValue(
             f"'{folder}' holds a build that was begun with {key}={then!r}, and now it is {now!r}. "
-            "Fix: delete that folder, or set NASLAB_CACHE to another one"
+            "Fix: move that folder away, or set NASLAB_CACHE to another one"
         )
+
+
+def _reread(load: Callable[[Path], Any], file: Path) -> Any:
+    """A finished unit of a build."""
+    try:
+        return load(file)
+    except OSError as error:
+        raise OutputError(unreadable(file, error)) from None
+    except ValueError as error:
+        raise OutputError(
+            f"'{file}' can't be used ({error}). Fix: move that file away, and give the same command again"
+        ) from None
 
 
 def differences(now: Any, then: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -165,12 +180,12 @@ def _assemble(benchmark: Pocket, folder: Path, spec: Mapping[str, Any]) -> Path:
     space, blocks = benchmark.search_space, range(len(benchmark.blocks))
     right = np.stack(
         [
-            np.concatenate([np.load(trained_file(folder, block, seed)) for block in blocks], axis=2)
+            np.concatenate([_reread(load_npy, trained_file(folder, block, seed)) for block in blocks], axis=2)
             for seed in range(1, benchmark.seeds + 1)
         ],
         axis=3,
     )  # (3, epochs, N, seeds)
-    timed = np.concatenate([np.load(folder / f"timed-{block:05d}.npy") for block in blocks], axis=1)
+    timed = np.concatenate([_reread(load_npy, folder / f"timed-{block:05d}.npy") for block in blocks], axis=1)
     costs = [_trained_costs(benchmark, a) for a in benchmark.trained]
     build = {key: value for key, value in spec.items() if key != "versions"}
     header = {
@@ -185,7 +200,7 @@ def _assemble(benchmark: Pocket, folder: Path, spec: Mapping[str, Any]) -> Path:
             "build": build,
             "versions": spec["versions"],
             "machine": machine(),
-            "calibration_seconds": json.loads((folder / "calibration.json").read_bytes()),
+            "calibration_seconds": _reread(load_json, folder / "calibration.json"),
         },
     }
     path = folder / f"{benchmark.table}.npz"

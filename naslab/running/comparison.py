@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from naslab.errors import InvalidValue
+from naslab.errors import InvalidValue, OutputError
+from naslab.files import unreadable
 from naslab.optimizers import Optimizer, OptimizerSpec, optimizer_spec
 from naslab.running.output import LOCK, claimed_folder, unwritable
 from naslab.running.results import SPEC, Results, run_header
@@ -245,8 +246,10 @@ def _finished(path: Path) -> bool:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - 4096))
             tail = file.read()
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError as error:
+        raise OutputError(unreadable(path, error)) from None
     return tail.endswith(b"}\n") and tail[:-1].rpartition(b"\n")[2].startswith(b'{"end":')
 
 

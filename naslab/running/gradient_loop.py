@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import time
 from pathlib import Path
 from typing import Any
 
-from naslab.errors import OutputError, TrainingFailed
+from naslab.errors import OutputError, PluginError, TrainingFailed
 from naslab.evaluators import Evaluation
 from naslab.evaluators.threads import one_thread
-from naslab.files import written_whole
+from naslab.files import is_passing, unreadable, written_whole
 from naslab.optimizers import GradientSearch, Query, Step
 from naslab.running.loop import second_worth
 from naslab.running.trace import Recorded, Trace, differences
@@ -84,7 +85,12 @@ def _run(
         if epoch <= known:
             state = search.state() if seconds_left < math.inf else state
             continue
-        seconds = (time.process_time() - started - step.watching) * worth
+        spent = time.process_time() - started
+        if not 0 <= step.watching < math.inf:
+            raise PluginError(
+                f"{type(search).__name__} watched for {step.watching} s: seconds are finite and at least 0"
+            )
+        seconds = max(0.0, spent - step.watching) * worth
         if seconds > seconds_left:
             search.restore(state)
             epoch -= 1
@@ -112,8 +118,15 @@ def _line(task: Task, step: Step) -> str:
 def _save(state: dict[str, Any], path: Path, header: dict[str, Any], epoch: int) -> None:
     import torch
 
-    with written_whole(path) as draft:
-        torch.save({"header": json.dumps(header), "epoch": epoch, "state": state}, draft)
+    # PyTorch reports a full disk as an error of its own kind: it writes to memory, and we write the file.
+    content = io.BytesIO()
+    torch.save({"header": json.dumps(header), "epoch": epoch, "state": state}, content)
+    try:
+        with written_whole(path) as draft:
+            draft.write_bytes(content.getbuffer())
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(f"{path} can't be written: {reason}; every epoch before this one is kept") from None
 
 
 def _restored(search: GradientSearch, path: Path, header: dict[str, Any], known: int) -> int:
@@ -121,11 +134,13 @@ def _restored(search: GradientSearch, path: Path, header: dict[str, Any], known:
     import torch
 
     try:
-        kept = torch.load(path, weights_only=True)
+        kept = torch.load(io.BytesIO(path.read_bytes()), weights_only=True)
         found, epoch = json.loads(kept["header"]), int(kept["epoch"])
     except Exception as error:
+        if is_passing(error):
+            raise OutputError(unreadable(path, error)) from None
         what = type(error).__name__
-        raise OutputError(f"{path} is no checkpoint ({what}); delete it, and this run begins again") from None
+        raise OutputError(f"{path} is no checkpoint ({what}); move it away, and this run begins again") from None
     if found != json.loads(json.dumps(header)):
         raise OutputError(f"{path} belongs to another run: {differences(found, header)}")
     if epoch > known:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from naslab.errors import OutputError
+from naslab.files import read_json, unreadable
 from naslab.running.trace import differences
 
 
@@ -62,21 +63,21 @@ class Kept:
 
     def damaged(self) -> OutputError:
         """The error for a file that no run can have written."""
-        return OutputError(f"{self.path} is damaged; delete it to compute these {self.what} again")
+        return OutputError(f"{self.path} is damaged; move it away to compute these {self.what} again")
 
     def _read(self, path: Path) -> None:
         try:
             content = path.read_bytes()
             whole = content[: content.rfind(b"\n") + 1]
-            lines = [json.loads(line) for line in whole.splitlines()]
+            lines = [read_json(line) for line in whole.splitlines()]
             if lines and lines[0] != self.header:
                 found = differences(lines[0], self.header)
-                raise OutputError(f"{path} holds other {self.what}: {found}; give another --out, or delete it")
+                raise OutputError(f"{path} holds other {self.what}: {found}; give another --out, or move it away")
             self.entries = lines[1:]
-            if len(whole) < len(content):
+            if len(whole) < len(content) == path.stat().st_size:  # else somebody is writing to it
                 os.truncate(path, len(whole))  # what a kill cut short
         except OSError as error:
-            raise OutputError(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from None
+            raise OutputError(unreadable(path, error)) from None
         except OutputError:  # which is a ValueError, too
             raise
         except (ValueError, TypeError, AttributeError):

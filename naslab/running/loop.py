@@ -10,7 +10,7 @@ from contextlib import nullcontext
 import numpy as np
 
 from naslab.errors import OutputError, PluginError
-from naslab.evaluators import Evaluator
+from naslab.evaluators import Evaluator, check_charge
 from naslab.evaluators.threads import one_thread
 from naslab.optimizers import AskTell, Query
 from naslab.running.trace import Recorded, Trace
@@ -69,7 +69,7 @@ def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.
 
     Raises:
         PluginError: The optimizer asks for (or returns) something that is no architecture of the space, or returns
-            one that exceeds a limit; or the evaluator charges a negative time or NaN.
+            one that exceeds a limit; or the evaluator charges a time that is negative, infinite or NaN.
         OutputError: The trace can't be written, or the optimizer does not repeat what is recorded in it.
     """
     recorded = trace.recorded
@@ -105,8 +105,7 @@ def _run(
             evaluation = evaluation._replace(seconds=(time.process_time() - started) * worth)
         elif optimizer.asking_seconds:
             evaluation = evaluation._replace(seconds=evaluation.seconds + optimizer.asking_seconds)
-        if not evaluation.seconds >= 0:
-            raise PluginError(f"{type(evaluator).__name__} charged {evaluation.seconds} s for {architecture}")
+        check_charge(evaluation, evaluator, architecture)
         if clock + evaluation.seconds > limit_seconds:
             break
         clock += evaluation.seconds
@@ -171,7 +170,7 @@ def _replay(
             raise OutputError(
                 f"evaluation {number + 1} of the recorded run was {step.query.architecture}, but "
                 f"{type(optimizer).__name__} now asks {query and query.architecture}: other code wrote this trace; "
-                "delete it to run it again"
+                "move it away to run it again"
             )
         rng = generator.next()
         if evaluator.stateful:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from naslab.errors import OutputError
-from naslab.files import lock, written_whole
+from naslab.files import load_json, lock, unreadable, written_whole
 from naslab.running.trace import differences
 
 LOCK = ".lock"
@@ -39,7 +39,9 @@ def check_folder(
     try:
         if path.exists():
             try:
-                found = json.loads(path.read_bytes())
+                found = load_json(path)
+            except OutputError:  # which is a ValueError, too
+                raise
             except ValueError:
                 found = None
             if not isinstance(found, dict):
@@ -55,8 +57,10 @@ def check_folder(
         if others and not (ours is not None and ours(folder)):
             raise OutputError(f"{folder} is not empty ({others[0]}) and holds no {what}; give a new folder as --out")
         return False
-    except OSError as error:
+    except NotADirectoryError as error:
         raise unwritable(folder, error) from None
+    except OSError as error:
+        raise OutputError(unreadable(error.filename or folder, error)) from None
 
 
 @contextmanager
@@ -84,6 +88,8 @@ def claimed_folder(
             raise OutputError(f"{folder} is in use by another naslab process; wait for it or give another --out")
         if not check_folder(folder, description, file, what, ours):
             try:
+                for abandoned in folder.glob(f".{file}.*"):  # by a process that was killed
+                    abandoned.unlink(missing_ok=True)
                 with written_whole(folder / file) as draft:
                     draft.write_text(json.dumps(description, indent=1) + "\n")
             except OSError as error:

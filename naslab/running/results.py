@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
@@ -14,10 +13,12 @@ import numpy as np
 import pandas as pd
 
 from naslab.analysis.anytime import curves
-from naslab.analysis.data import COMPLETE, COSTS, MISSING, NO_FEASIBLE, Landscape, ResultsData, TaskInfo
+from naslab.analysis.data import COMPLETE, COSTS, FAILED, MISSING, NO_FEASIBLE, Landscape, ResultsData, TaskInfo
 from naslab.analysis.tables import final_quality
 from naslab.analysis.tradeoff import landscape, pareto_front, points
 from naslab.errors import OutputError
+from naslab.files import load_json, unreadable
+from naslab.running.runs import never_scored
 from naslab.running.trace import Recorded, differences, read, trace_path
 from naslab.space import Architecture
 from naslab.tasks import Budget, Constraint, Task, task
@@ -39,7 +40,7 @@ class Results:
         tasks: Its tasks under their constraint, where they are at hand; else they are looked up by id.
 
     Raises:
-        OutputError: The folder holds no comparison.
+        OutputError: The folder holds no comparison, or its description is damaged or can't be read.
     """
 
     def __init__(self, folder: str | Path, tasks: Mapping[str, Task] | None = None) -> None:
@@ -48,11 +49,14 @@ class Results:
         if not path.is_file():
             raise OutputError(f"{folder} holds no comparison ({SPEC} is missing); give the --out of naslab compare")
         try:
-            self.spec: dict[str, Any] = json.loads(path.read_text())
-        except ValueError:
+            self.spec: dict[str, Any] = load_json(path)
+            self.optimizers = [optimizer["name"] for optimizer in self.spec["optimizers"]]
+            self.seeds = list(range(self.spec["seeds"]))
+            Budget.parse(self.spec["budget"]), Constraint.parse(self.spec["constraint"]), list(self.spec["tasks"])
+        except OSError as error:
+            raise OutputError(unreadable(path, error)) from None
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
             raise OutputError(f"{path} is damaged") from None
-        self.optimizers = [optimizer["name"] for optimizer in self.spec["optimizers"]]
-        self.seeds = list(range(self.spec["seeds"]))
         self._given = tasks
 
     @cached_property
@@ -290,7 +294,8 @@ class _Judge:
     def run(self, recorded: Recorded) -> dict[str, Any]:
         """The row of a finished run."""
         seconds = math.fsum(step.evaluation.seconds for step in recorded.steps)
-        row: dict[str, Any] = {"status": NO_FEASIBLE, "evaluations": len(recorded.steps), "seconds": seconds}
+        status = FAILED if never_scored(recorded) else NO_FEASIBLE
+        row: dict[str, Any] = {"status": status, "evaluations": len(recorded.steps), "seconds": seconds}
         assert recorded.end is not None
         if recorded.end["best"] is None:
             return row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Iterable, Mapping
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from naslab.errors import InvalidValue, NaslabError
+from naslab.errors import FOREIGN, InvalidValue, NaslabError
 from naslab.optimizers import GradientSearch, Optimizer, OptimizerSpec, optimizer_spec, plugin_error
+from naslab.registry import called
 from naslab.running.gradient_loop import run_gradient
 from naslab.running.loop import run, seed_sequence
 from naslab.running.software import versions
@@ -35,6 +37,7 @@ class SearchResult:
         score: The reward it was chosen for, else its last one; None without an architecture, or if never evaluated.
         truth: What the task's truth says about it: its ``metric``, in its ``unit``.
         trace: Everything that was evaluated.
+        failed: Whether there is no architecture because no evaluation gave a finite score.
     """
 
     task: str
@@ -45,6 +48,7 @@ class SearchResult:
     metric: str
     unit: str
     trace: Recorded
+    failed: bool = False
 
 
 def search(
@@ -81,7 +85,8 @@ def search(
         recorded = read(path)
     assert recorded.end is not None
     if recorded.end["best"] is None:
-        return SearchResult(prepared.id, None, "", None, None, prepared.metric, prepared.unit, recorded)
+        metric, unit = prepared.metric, prepared.unit
+        return SearchResult(prepared.id, None, "", None, None, metric, unit, recorded, never_scored(recorded))
     best = tuple(recorded.end["best"])
     told = [step for step in reversed(recorded.steps) if step.query.architecture == best]
     scores = [step.evaluation.score for step in sorted(told, key=lambda s: not s.incumbent)]
@@ -90,6 +95,15 @@ def search(
     name = prepared.problem.space.to_string(best)
     truth = prepared.true_value(best)
     return SearchResult(prepared.id, best, name, score, truth, prepared.metric, prepared.unit, recorded)
+
+
+def never_scored(recorded: Recorded) -> bool:
+    """Whether a run evaluated architectures, and none that it might have returned got a finite score: it failed.
+
+    Where no feasible architecture was evaluated at all, the others tell.
+    """
+    steps = [step for step in recorded.steps if step.feasible] or recorded.steps
+    return bool(steps) and not any(math.isfinite(step.evaluation.score) for step in steps)
 
 
 def default_budget(spec: OptimizerSpec) -> str:
@@ -124,7 +138,10 @@ def run_one(
         path: Where its trace is; None keeps it in memory.
         progress: As of :func:`search`.
     """
-    measured = issubclass(spec.factory, GradientSearch) or task.reward().clock == "measured"
+    measured = (
+        issubclass(spec.factory, GradientSearch)
+        or called(f"the reward of {task.id!r} can't be made", task.reward).clock == "measured"
+    )
     header = {
         **versions("naslab"),
         "format": FORMAT,
@@ -146,7 +163,7 @@ def run_one(
             return run(task, optimizer, budget, trace, seed_sequence(*key, "evaluations"))
         except NaslabError:
             raise
-        except Exception as error:
+        except FOREIGN as error:
             raise plugin_error(f"{spec.label!r} failed on {task.id}, seed {seed}", error, spec.factory) from error
 
 

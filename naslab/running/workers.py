@@ -7,12 +7,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from naslab.errors import WorkerDied
+from naslab.errors import PluginError, WorkerDied
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Called with the amount done, the total, and what was done last."""
@@ -48,6 +48,7 @@ def do_in_processes(
 
     Raises:
         WorkerDied: A process ended unexpectedly.
+        PluginError: Something that was called there tried to end the program.
     """
     others = set(multiprocessing.active_children())
     pool = executor or ProcessPoolExecutor(
@@ -57,7 +58,7 @@ def do_in_processes(
         with interrupts_held(), _variables(environment or {}):
             futures = {pool.submit(function, *arguments): key for key, arguments in work.items()}
         for future in as_completed(futures):
-            done(futures[future], future.result())
+            done(futures[future], _result(future))
     except BrokenProcessPool:
         doing = f" while {what}" if what else ""
         raise WorkerDied(
@@ -73,6 +74,13 @@ def do_in_processes(
     finally:
         if executor is None:
             pool.shutdown(cancel_futures=True)
+
+
+def _result(future: Future[Any]) -> Any:
+    try:
+        return future.result()
+    except SystemExit as error:  # of code that a worker called: here, it would end naslab as if all were well
+        raise PluginError(f"something that a worker process called ended the program: SystemExit: {error}") from error
 
 
 def start_worker(begin: Callable[..., None] | None = None, begin_with: tuple[Any, ...] = ()) -> None:

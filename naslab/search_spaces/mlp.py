@@ -9,6 +9,7 @@ import networkx as nx
 import numpy as np
 
 from naslab.errors import InvalidArchitecture, InvalidValue
+from naslab.files import clipped, read_whole
 from naslab.ops import Linear, ReLU
 from naslab.space import Architecture, Choice, SearchSpace
 
@@ -69,12 +70,15 @@ class MLP(SearchSpace):
 
     def from_string(self, string: str) -> Architecture:
         parts = string.split("-")
-        if len(parts) != len(self.choices) or not all(part.isdecimal() and part == str(int(part)) for part in parts):
+        widths = [read_whole(part) for part in parts]
+        if len(parts) != len(self.choices) or parts != [str(width) for width in widths]:
             example = "-".join(str(choice.options[0]) for choice in self.choices)
-            raise InvalidArchitecture(f"{string!r} is not a list of {len(self.choices)} widths such as {example!r}")
+            raise InvalidArchitecture(
+                f"{clipped(string)} is not a list of {len(self.choices)} widths such as {example!r}"
+            )
         options = []
-        for choice, part in zip(self.choices, parts, strict=True):
-            if int(part) not in choice.options:
-                raise InvalidArchitecture(f"{string!r}: {choice.name} is one of {choice.options}, not {part}")
-            options.append(choice.options.index(int(part)))
+        for choice, width in zip(self.choices, widths, strict=True):
+            if width not in choice.options:
+                raise InvalidArchitecture(f"{string!r}: {choice.name} is one of {choice.options}, not {width}")
+            options.append(choice.options.index(width))
         return tuple(options)

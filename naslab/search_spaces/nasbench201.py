@@ -14,6 +14,7 @@ from typing import Any
 import networkx as nx
 
 from naslab.errors import InvalidArchitecture, UnknownName
+from naslab.files import clipped
 from naslab.ops import AvgPool, Classifier, Conv, Identity, ResidualReduction, Zero
 from naslab.space import Architecture, Choice, SearchSpace
 
@@ -87,14 +88,15 @@ class NASBench201(SearchSpace):
         return f"|{labels[0]}+|{labels[1]}{labels[2]}+|{''.join(labels[3:])}"
 
     def from_string(self, string: str) -> Architecture:
-        found = re.findall(r"([^|+~]+)~(\d)\|", string)
+        # A regular expression takes time that grows with the square of a long text without any separator.
+        found = re.findall(r"([^|+~]+)~([0-9])\|", string) if len(string) <= 10 * len(EXAMPLE) else []
         for name, _ in found:
             if name not in OPERATIONS:
                 raise InvalidArchitecture(f"{string!r}: operation {UnknownName(name, OPERATIONS)}")
         names = list(OPERATIONS)
         options = tuple(names.index(name) for name, _ in found)
         if len(options) != len(EDGES) or self.to_string(options) != string:
-            raise InvalidArchitecture(f"{string!r} is not an official NAS-Bench-201 string such as {EXAMPLE!r}")
+            raise InvalidArchitecture(f"{clipped(string)} is not an official NAS-Bench-201 string such as {EXAMPLE!r}")
         return options
 
     def official_key(self, architecture: Architecture) -> str:

@@ -53,7 +53,10 @@ def in_processes(
         WorkerDied: A worker process ended unexpectedly.
     """
     kept = Kept(keep, environment("torch", "optuna"), "results")
-    results: dict[str, Any] = dict(kept.entries)
+    try:
+        results: dict[str, Any] = dict(kept.entries)
+    except (TypeError, ValueError):
+        raise kept.damaged() from None
     missing = {repr(each): (each,) for each in work if repr(each) not in results}
     done = len(work) - len(missing)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import tomllib
 from collections.abc import Sequence
 from math import sqrt
 from pathlib import Path
@@ -15,12 +14,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from naslab.datasets.cifar import load_cifar
 from naslab.errors import InvalidValue, MissingTable, UnknownExperiment
+from naslab.files import load_toml, read_number, unreadable
 from naslab.running import Progress
 from naslab.running.comparison import compare
 from naslab.running.results import Results
 from naslab.studies.base import Outcome, experiment_folder
 from naslab.studies.nasbench201.rows import Picks, TrainingFree, WeightSharing
 from naslab.tables import Table, find_table, table_names
+from naslab.tables.header import Whole
 from naslab.tables.messages import explain
 
 
@@ -32,7 +33,7 @@ class RunsOf(_Strict):
     """The number of runs behind some published rows, where it differs from that of the others."""
 
     methods: tuple[str, ...]
-    runs: int
+    runs: Whole
 
 
 class Published(_Strict):
@@ -40,7 +41,7 @@ class Published(_Strict):
 
     file: str
     method: str
-    runs: int
+    runs: Whole
     runs_of: tuple[RunsOf, ...] = ()
 
     def runs_behind(self, method: str) -> int:
@@ -54,7 +55,7 @@ class ReportedColumn(_Strict):
     published: str
     dataset: str
     split: str
-    epochs: int
+    epochs: Whole
 
     @property
     def name(self) -> str:
@@ -82,7 +83,7 @@ class Experiment(_Strict):
     dataset: str
     alternative: str
     budget: str
-    seeds: int
+    seeds: Whole
     published: Published
     columns: tuple[ReportedColumn, ...]
     rows: tuple[Row, ...]
@@ -274,10 +275,16 @@ def _published(wanted: Experiment) -> pd.DataFrame:
     return frame
 
 
+def _published_number(cell: Any) -> float:
+    """NaN where the file says nothing, or nothing that is a number."""
+    number = read_number(cell) if isinstance(cell, str) else float(cell)
+    return np.nan if number is None else number
+
+
 def _compared(
     ours: Picks, column: ReportedColumn, line: dict[Any, Any], table: Table, published_runs: int
 ) -> dict[str, Any]:
-    theirs, their_sd = float(line[column.published]), float(line[f"{column.published}_std"])
+    theirs, their_sd = (_published_number(line[f"{column.published}{end}"]) for end in ("", "_std"))
     picked = list(ours.rows.get(column.dataset, ()))
     recorded = column.name in table.columns and column.epochs in table.columns[column.name].epochs
     values = table.mean(column.name, column.epochs)[picked] if picked and recorded else np.empty(0)
@@ -300,10 +307,10 @@ def _compared(
 
 def _load(path: Path) -> Experiment | Study:
     try:
-        content = tomllib.loads(path.read_text())
+        content = load_toml(path)
     except OSError as error:
-        raise InvalidValue(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from None
-    except tomllib.TOMLDecodeError as error:
+        raise InvalidValue(unreadable(path, error)) from None
+    except ValueError as error:
         raise InvalidValue(f"{path} is no TOML: {error}") from None
     kind: type[Experiment] | type[Study] = Study if "study" in content else Experiment
     if kind is Experiment:

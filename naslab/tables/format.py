@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, ValidationError
 
 from naslab.errors import InvalidArchitecture, InvalidTable, InvalidValue, UnknownMetric
+from naslab.files import load_json, unreadable
+from naslab.files.arrays import load_npy
 from naslab.tables.header import ColumnSpec, Header, StoredArray, TableTask, content_hash
 from naslab.tables.messages import explain
 
@@ -149,7 +151,7 @@ def open_table(path: Path | str, verify: bool = True) -> Table:
 
     ``verify`` compares the SHA-256 of every file with the header. A stamp of the files (size, time of change, inode) is
     then stored beside them, and later opens hash them again only if they no longer match it. Raises InvalidTable,
-    naming the file, for anything missing, truncated, corrupted or edited.
+    naming the file, for anything missing, truncated, corrupted, edited, or out of reach.
     """
     path = Path(path)
     header = _read_header(path)
@@ -157,16 +159,15 @@ def open_table(path: Path | str, verify: bool = True) -> Table:
     known = not verify or _read_stamp(path) == stamp
     if not known:
         for stored in header.files:
-            if file_sha256(path / stored.file) != stored.sha256:
-                raise damaged(path / stored.file, "does not hold what the header says (SHA-256 differs)")
+            _check_hash(path / stored.file, stored)
     architectures = _load(path, header.architectures)
     if architectures.ndim != 2 or architectures.dtype != np.uint8 or architectures.shape[1] != len(header.options):
-        raise damaged(path / HEADER, "has options that do not fit its architectures")
+        raise unsound(path / HEADER, "has options that do not fit its architectures")
     columns = {}
     for stored in header.columns:
         values = _load(path, stored)
         if values.shape != (len(architectures), *stored.depth) or values.dtype != np.float64:
-            raise damaged(path / stored.file, f"has the wrong shape or type: {values.shape} {values.dtype}")
+            raise unsound(path / stored.file, f"has the wrong shape or type: {values.shape} {values.dtype}")
         fields = {name: getattr(stored, name) for name in ColumnSpec.model_fields}
         columns[stored.name] = Column(**fields, values=values)
     if not known:
@@ -174,9 +175,28 @@ def open_table(path: Path | str, verify: bool = True) -> Table:
     return Table(path, header, architectures, columns)
 
 
-def damaged(file: Path, what: str) -> InvalidTable:
-    """The error for a table's file that can't be trusted."""
-    return InvalidTable(f"'{file}' {what}. Fix: delete the folder '{file.parent}' and import or build it again")
+def unsound(file: Path, what: str) -> InvalidTable:
+    """The error for a table that is not what it should be, though its numbers may all be there."""
+    return InvalidTable(f"'{file}' {what}. Fix: move the folder '{file.parent}' away, and import or build it again")
+
+
+def _check_hash(file: Path, stored: StoredArray) -> None:
+    """Only a hash that differs is damage."""
+    try:
+        found = file_sha256(file)
+    except OSError as error:
+        raise _unread(file, error) from None
+    if found != stored.sha256:
+        raise InvalidTable(
+            f"'{file}' does not hold what the header says (SHA-256 differs). "
+            f"Fix: delete the folder '{file.parent}' and import or build it again"
+        )
+
+
+def _unread(file: Path, error: OSError) -> InvalidTable:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return unsound(file, "is missing")
+    return InvalidTable(unreadable(file, error))
 
 
 def file_sha256(file: Path) -> str:
@@ -188,29 +208,31 @@ def file_sha256(file: Path) -> str:
 def _read_header(path: Path) -> Header:
     file = path / HEADER
     try:
-        raw = json.loads(file.read_bytes())
+        raw = load_json(file)
         header = Header.model_validate(raw)
-    except (FileNotFoundError, NotADirectoryError):
-        raise damaged(file, "is missing") from None
+        sha256 = content_hash(raw)
     except OSError as error:
-        raise damaged(file, f"can't be read ({error.strerror})") from None
+        raise _unread(file, error) from None
     except ValidationError as error:
-        raise damaged(file, f"is not a header that this version reads: {explain(error, Header)}") from None
-    except ValueError as error:
-        raise damaged(file, f"is not JSON ({error})") from None
-    if content_hash(raw) != header.sha256:
-        raise damaged(file, "was edited (its SHA-256 differs)")
+        raise unsound(file, f"is not a header that this version reads: {explain(error, Header)}") from None
+    except (ValueError, RecursionError) as error:
+        raise unsound(file, f"is not JSON ({error})") from None
+    if sha256 != header.sha256:
+        raise unsound(file, "was edited (its SHA-256 differs)")
     return header
 
 
 def _load(path: Path, stored: StoredArray) -> NDArray[Any]:
     file = path / stored.file
     try:
-        array: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise damaged(file, f"can't be read ({error})") from None
+        array = load_npy(file, mapped=True)
+    except OSError as error:
+        raise _unread(file, error) from None
+    except ValueError as error:
+        _check_hash(file, stored)
+        raise unsound(file, f"can't be read ({error})") from None
     if array.shape != stored.shape or str(array.dtype) != stored.dtype:
-        raise damaged(file, f"is {array.shape} {array.dtype}, not {stored.shape} {stored.dtype}")
+        raise unsound(file, f"is {array.shape} {array.dtype}, not {stored.shape} {stored.dtype}")
     return array
 
 
@@ -220,15 +242,15 @@ def _stamp(path: Path, header: Header) -> dict[str, Any]:
     for stored in header.files:
         try:
             status = (path / stored.file).stat()
-        except OSError:
-            raise damaged(path / stored.file, "is missing") from None
+        except OSError as error:
+            raise _unread(path / stored.file, error) from None
         stamp[stored.file] = [status.st_size, status.st_mtime_ns, status.st_ino]
     return stamp
 
 
 def _read_stamp(path: Path) -> object:
     try:
-        return json.loads((path / STAMP).read_bytes())
+        return load_json(path / STAMP)
     except (OSError, ValueError):
         return None
 
@@ -236,6 +258,8 @@ def _read_stamp(path: Path) -> object:
 def _write_stamp(path: Path, stamp: dict[str, Any]) -> None:
     # A folder that can't be written to is merely verified at every open.
     with contextlib.suppress(OSError):
+        for abandoned in path.glob(f".{STAMP}.*"):  # by a process that was killed
+            abandoned.unlink(missing_ok=True)
         draft = path / f".{STAMP}.{os.getpid()}"
         draft.write_text(json.dumps(stamp))
         draft.replace(path / STAMP)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
 import io
-import math
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from naslab.errors import InvalidArchitecture, InvalidTable
+from naslab.files import clipped, decompress, read_number, unreadable
 from naslab.registry import search_space
 from naslab.space import SearchSpace
-from naslab.tables.format import Table, file_sha256
+from naslab.tables.format import Table
 from naslab.tables.header import TableSpec
 from naslab.tables.messages import nearest
 from naslab.tables.schema import CsvSchema, read_schema
@@ -31,8 +29,8 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
 
     CSV columns that share dataset, metric and split become one table column with several epochs and seeds.
     Raises InvalidTable in one line, with nothing written, for a missing column, a repeated or invalid
-    architecture, a value that is not a finite number (row numbers count from 1, the header being row 1), an
-    empty file, a file that is no CSV, or another table of this name.
+    architecture, a value that is not a finite number (row numbers count from 1, the header being row 1) or that is a
+    negative number of seconds, an empty file, a file that is no CSV, or another table of this name.
     """
     target = table_path(name)
     schema = read_schema(schema_path)
@@ -49,7 +47,7 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
     for column in schema.columns:
         spec = axes[column.target]
         epoch = spec.epochs.index(column.epochs) if column.epochs is not None else 0
-        values = _numbers(path, lines, column.column, positions[column.column])
+        values = _numbers(path, lines, column.column, positions[column.column], never_negative=spec.is_time)
         arrays[spec.name][:, epoch, spec.seeds.index(column.seed)] = values
     table = TableSpec(
         name=name,
@@ -61,7 +59,7 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
             "source": schema.provenance,
             "files": {
                 path.name: hashlib.sha256(data).hexdigest(),
-                Path(schema_path).name: file_sha256(Path(schema_path)),
+                Path(schema_path).name: hashlib.sha256(_read_bytes(Path(schema_path))).hexdigest(),
             },
         },
     )
@@ -72,17 +70,17 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InvalidTable(f"'{path}' can't be read ({error.strerror})") from None
+        raise InvalidTable(unreadable(path, error)) from None
 
 
 def _read_lines(path: Path, data: bytes) -> tuple[list[str], Lines]:
     """The header, and every further row that isn't blank, with its line number."""
     try:
         if path.suffix == ".gz":
-            data = gzip.decompress(data)
+            data = decompress(data, "gzip")
         reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
         lines = [(reader.line_num, cells) for cells in reader if cells]
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:  # what decompressing and decoding raise
         raise InvalidTable(f"'{path}' is not a CSV file ({error})") from None
     if len(lines) < 2:
         raise InvalidTable(f"'{path}' is empty: {'a header but no rows' if lines else 'no header'}")
@@ -119,14 +117,17 @@ def _architectures(path: Path, lines: Lines, position: int, space: SearchSpace) 
     return np.array(list(rows), np.int64)
 
 
-def _numbers(path: Path, lines: Lines, column: str, position: int) -> list[float]:
+def _numbers(path: Path, lines: Lines, column: str, position: int, *, never_negative: bool) -> list[float]:
     values = []
     for row, cells in lines:
-        try:
-            value = float(cells[position])
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise InvalidTable(f"'{path}' row {row}, column {column!r}: {cells[position]!r} is not a finite number")
+        value = read_number(cells[position])
+        if value is None:
+            given = clipped(cells[position])
+            raise InvalidTable(f"'{path}' row {row}, column {column!r}: {given} is not a finite number")
+        if never_negative and value < 0:
+            raise InvalidTable(
+                f"'{path}' row {row}, column {column!r}: {cells[position]} seconds. Time is never negative: correct "
+                "the cell, or describe the column otherwise in the schema"
+            )
         values.append(value)
     return values

@@ -23,7 +23,7 @@ from naslab.tables.writing import write_table
 
 Progress = Callable[[int, int], None]
 _ENDINGS = (".pickle.pbz2", ".pickle")
-_RECORD = re.compile(r"(\d{6})\.pickle(\.pbz2)?")
+_RECORD = re.compile(r"([0-9]{6})\.pickle(\.pbz2)?")
 
 
 def import_nats(folder: Path | str, name: str, progress: Progress | None = None) -> Table:

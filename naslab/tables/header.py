@@ -19,7 +19,9 @@ Role = Literal["reward", "truth", "cost", "context"]
 Direction = Literal["max", "min"]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 PlainFile = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*\.npy$")]
-SpaceOption = bool | int | float | str | tuple[int, ...]
+Whole = Annotated[int, Field(strict=True)]
+"""A whole number that is one in the file: pydantic reads the text ``1_0`` as 10."""
+SpaceOption = bool | int | float | str | tuple[Whole, ...]
 
 
 class Strict(BaseModel):
@@ -41,7 +43,7 @@ class ColumnSpec(Strict):
     role: Role
     unit: str
     direction: Direction
-    epochs: tuple[Annotated[int, Field(gt=0)], ...]
+    epochs: tuple[Annotated[Whole, Field(gt=0)], ...]
     seeds: Annotated[tuple[str, ...], Field(min_length=1)]
 
     @property
@@ -54,6 +56,11 @@ class ColumnSpec(Strict):
         """Length of the epochs axis (1 where the metric has no epochs) and of the seeds axis."""
         return max(1, len(self.epochs)), len(self.seeds)
 
+    @property
+    def is_time(self) -> bool:
+        """Whether it holds durations, which are never negative: a search would gain time by paying them."""
+        return self.metric.endswith("seconds") or (self.role == "cost" and self.unit in ("s", "seconds"))
+
     @model_validator(mode="after")
     def _ordered(self) -> ColumnSpec:
         if list(self.epochs) != sorted(set(self.epochs)) or len(self.seeds) != len(set(self.seeds)):
@@ -65,7 +72,7 @@ class Reading(Strict):
     """A column at one training length; ``epochs`` is None where the metric has none."""
 
     column: str
-    epochs: int | None
+    epochs: Whole | None
 
 
 class DataReference(Strict):
@@ -93,7 +100,7 @@ class TableSpec(Strict):
 
     name: Word
     space: str
-    options: Annotated[tuple[Annotated[int, Field(gt=0, le=256)], ...], Field(min_length=1)]
+    options: Annotated[tuple[Annotated[Whole, Field(gt=0, le=256)], ...], Field(min_length=1)]
     columns: tuple[ColumnSpec, ...]
     tasks: dict[Word, TableTask]
     provenance: dict[str, Any]
@@ -126,7 +133,7 @@ class StoredArray(Strict):
 
     file: PlainFile
     sha256: str
-    shape: tuple[int, ...]
+    shape: tuple[Whole, ...]
     dtype: str
 
 

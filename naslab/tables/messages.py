@@ -9,10 +9,15 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel, ValidationError
 
+from naslab.files import clipped
+
+_LONGEST_NAME = 200
+
 
 def nearest(given: str, known: Iterable[str]) -> str:
     """``" Did you mean 'x'?"`` for the known name closest to the given one, or ``""`` if none is close."""
-    matches = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
+    # Comparing takes time that grows with the square of the lengths: nobody means a name of a thousand letters.
+    matches = difflib.get_close_matches(given[:_LONGEST_NAME], list(known), n=1, cutoff=0.5)
     return f" Did you mean {matches[0]!r}?" if matches else ""
 
 
@@ -32,13 +37,13 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         fields = _fields_at(model, location[:-1])
         hint = nearest(str(location[-1]), fields)
-        return f"unknown key {where!r}.{hint} Allowed here: {', '.join(fields)}"
+        return f"unknown key {clipped(where)}.{hint} Allowed here: {', '.join(fields)}"
     if kind == "missing":
         return f"key {where!r} is missing"
     if kind == "literal_error":
         hint = nearest(str(given), re.findall(r"'([^']*)'", fault["ctx"]["expected"]))
-        return f"{where} = {given!r}. Allowed: {fault['ctx']['expected']}.{hint}"
-    return f"{where} = {given!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+        return f"{where} = {clipped(given)}. Allowed: {fault['ctx']['expected']}.{hint}"
+    return f"{where} = {clipped(given)}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
@@ -49,7 +54,7 @@ def _dotted(location: tuple[int | str, ...]) -> str:
             text += f"[{part + 1}]"
         else:
             text += f".{part}" if text else part
-    return text
+    return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}..."
 
 
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

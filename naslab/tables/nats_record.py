@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from naslab.errors import InvalidTable
+from naslab.files import clipped, read_whole, unreadable
 from naslab.tables.pickles import NUMPY_SCALARS, load_pickle
 
 Trial = dict[str, Any]  # one training: the official ResultsCount
@@ -43,7 +44,7 @@ def _evaluated(split: str) -> Callable[[Trial, int], float]:
 
 
 def _trained(trial: Trial, epochs: int) -> float:
-    return float(trial["train_acc1es"][epochs - 1])
+    return trial["train_acc1es"][epochs - 1]  # type: ignore[no-any-return]
 
 
 def _seconds(trial: Trial, epochs: int) -> float:
@@ -67,6 +68,12 @@ for _ours, _theirs in list(_SOURCES.items())[1:]:
     }
 
 
+def _number(value: object) -> float:
+    if isinstance(value, str | bytes):  # float() reads some texts, "1_0" among them
+        raise TypeError(f"{clipped(value)} is no number")
+    return float(value)  # type: ignore[arg-type]
+
+
 def read_record(file: Path, index: int, string: str) -> Record:
     """Read the record of architecture ``string``, which is number ``index``.
 
@@ -75,29 +82,36 @@ def read_record(file: Path, index: int, string: str) -> Record:
     """
     hyper = load_pickle(file, NUMPY_SCALARS)
     try:
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InvalidTable(unreadable(file, error)) from None
+    try:
         numbers = tuple(_numbers(hyper, index, string))
     except KeyError as error:
-        raise InvalidTable(f"'{file}' is not a complete NATS-Bench record: it lacks {error}") from None
-    except (AttributeError, TypeError, ValueError) as error:
-        raise InvalidTable(f"'{file}' is not a NATS-Bench record ({error})") from None
+        raise InvalidTable(f"'{file}' is not a complete NATS-Bench record: it lacks {str(error)[:100]}") from None
+    except Exception as error:  # what stands in the place of numbers may be anything
+        raise InvalidTable(f"'{file}' is not a NATS-Bench record ({' '.join(str(error).split())[:200]})") from None
     for number in numbers:
         if not math.isfinite(number.value):
             raise InvalidTable(f"'{file}': {number.dataset} {number.what} is {number.value}")
-    return Record(numbers, hashlib.sha256(file.read_bytes()).hexdigest())
+        if number.what.endswith("seconds") and number.value < 0:
+            raise InvalidTable(f"'{file}': {number.dataset} {number.what} is {number.value}. Time is never negative")
+    return Record(numbers, sha256)
 
 
 def _numbers(hyper: Any, index: int, string: str) -> Iterator[Number]:
     trials: dict[str, list[tuple[int, str, Trial]]] = {}
     for length, result in hyper.items():
         if (result["arch_index"], result["arch_str"]) != (index, string):
-            raise ValueError(f"it describes number {result['arch_index']}, {result['arch_str']!r}")
+            raise ValueError(f"it describes number {result['arch_index']}, {clipped(result['arch_str'])}")
+        epochs = read_whole(str(length))
         for (dataset, seed), trial in result["all_results"].items():
-            if trial["epochs"] != int(length):
-                raise ValueError(f"{trial['epochs']} epochs listed under {length!r}")
-            trials.setdefault(dataset, []).append((int(length), str(seed), trial))
+            if epochs is None or trial["epochs"] != epochs:
+                raise ValueError(f"{trial['epochs']} epochs listed under {clipped(length)}")
+            trials.setdefault(dataset, []).append((epochs, str(seed), trial))
     for (dataset, metric), (source, read) in _PER_TRIAL.items():
         for epochs, seed, trial in trials.get(source, []):
-            yield Number(dataset, metric, epochs, seed, float(read(trial, epochs)))
+            yield Number(dataset, metric, epochs, seed, _number(read(trial, epochs)))
     for dataset, source in _SOURCES.items():
         recorded = [trial for _, _, trial in trials.get(source, [])]
         # The official API counts only positive latencies: 0 means that none was measured.

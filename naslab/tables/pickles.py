@@ -7,7 +7,6 @@ build a float from its bytes, so that nothing of NumPy's own unpickling is reach
 
 from __future__ import annotations
 
-import bz2
 import copyreg
 import io
 import pickle
@@ -19,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from naslab.errors import InvalidTable
+from naslab.files import clipped, decompress, is_passing, unreadable
+from naslab.tables.pickle_bounds import check_bounds
 
 Allowed = Mapping[tuple[str, str], object]
 
@@ -28,7 +29,7 @@ class _Dtype:
 
     def __init__(self, code: str) -> None:
         if code not in ("f4", "f8", "i4", "i8"):
-            raise pickle.UnpicklingError(f"dtype {code!r}")
+            raise pickle.UnpicklingError(f"dtype {clipped(code)}")
         self.code, self.order = code, "<"
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
@@ -65,7 +66,7 @@ class RestrictedUnpickler(pickle.Unpickler):
         try:
             return self._allowed[module, name]
         except KeyError:
-            raise InvalidTable(f"names {module}.{name}") from None
+            raise InvalidTable(f"names {f'{module}.{name}'[:100]}") from None
 
 
 def load_pickle(file: Path, allowed: Allowed, encoding: str = "ASCII") -> Any:
@@ -73,23 +74,24 @@ def load_pickle(file: Path, allowed: Allowed, encoding: str = "ASCII") -> Any:
 
     Strings of Python 2 are decoded by ``encoding``, or stay bytes where it is ``"bytes"``.
 
-    Raises InvalidTable, naming the file, where it names anything else (nothing of it has run then) or is
-    truncated or damaged.
+    Raises InvalidTable, naming the file, where it names anything else (nothing of it has run then), is truncated or
+    damaged, claims more memory than its bytes can fill (see :mod:`naslab.tables.pickle_bounds`), or can't be read.
     """
     # Extension opcodes look into this cache before find_class; while it is empty, they always call that.
     copyreg.clear_extension_cache()
     try:
         data = file.read_bytes()
         if file.suffix == ".pbz2":
-            data = bz2.decompress(data)
+            data = decompress(data, "bz2")
+        check_bounds(data)
         return RestrictedUnpickler(io.BytesIO(data), allowed, encoding).load()
     except InvalidTable as refused:
         raise InvalidTable(
             f"'{file}' is refused: it {refused}, which plain data never needs; nothing in it was run. "
             "Fix: get the file from its official source"
         ) from None
-    except OSError as error:
-        raise InvalidTable(f"'{file}' can't be read ({error.strerror or error}). Fix: get the file again") from None
     except Exception as error:  # a damaged pickle may raise anything
-        kind, said = type(error).__name__, " ".join(str(error).split())
+        if is_passing(error):
+            raise InvalidTable(unreadable(file, error)) from None
+        kind, said = type(error).__name__, " ".join(str(error).split())[:200]
         raise InvalidTable(f"'{file}' is truncated or damaged ({kind}: {said}). Fix: get the file again") from None

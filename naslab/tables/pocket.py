@@ -8,7 +8,6 @@ table's size.
 from __future__ import annotations
 
 import json
-import lzma
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from naslab.errors import InvalidTable
+from naslab.files import is_passing, read_json, unreadable
+from naslab.files.arrays import load_npz
 from naslab.tables.format import Table
 from naslab.tables.header import ColumnSpec, Direction, Reading, TableSpec, TableTask
 from naslab.tables.writing import write_table
@@ -27,8 +28,6 @@ LAYOUT = 1
 SPLITS = ("train", "valid", "test")
 _ROLES = {"train": "context", "valid": "reward", "test": "truth"}
 _FOLDER = Path(__file__).parent / "pocket_archives"
-# zipfile raises RuntimeError for what it does not support, NumPy TypeError for a file that is no archive.
-_DAMAGES = (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, lzma.LZMAError)
 
 
 def shipped() -> dict[str, Path]:
@@ -51,26 +50,50 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]
     """What :func:`write_archive` stored.
 
     Raises:
-        InvalidTable: The file is damaged.
+        InvalidTable: The file is damaged, or can't be read.
     """
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        return json.loads(arrays.pop("header").item()), arrays
-    except _DAMAGES as error:
-        raise InvalidTable(f"'{path}' is damaged ({error}). Fix: pip install --force-reinstall naslab") from None
+        arrays = load_npz(path)
+        return read_json(arrays.pop("header").item()), arrays
+    except Exception as error:  # zipfile, its decompressors and NumPy raise many kinds for damage
+        if is_passing(error):
+            raise InvalidTable(unreadable(path, error)) from None
+        raise _damaged(path, error) from None
 
 
 def expand(archive: Path, path: Path) -> Table:
-    """Write the table of an archive to the folder ``path``: a row for every architecture, in percent and seconds."""
+    """Write the table of an archive to the folder ``path``: a row for every architecture, in percent and seconds.
+
+    Raises:
+        InvalidTable: The archive is damaged, or can't be read.
+    """
     header, arrays = read_archive(archive)
+    try:
+        described = _described(header, arrays)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
+        raise _damaged(archive, error) from None
+    return write_table(path, *described)
+
+
+def _damaged(path: Path, error: Exception) -> InvalidTable:
+    said = " ".join(str(error).split())[:200]
+    return InvalidTable(
+        f"'{path}' is damaged ({type(error).__name__}: {said}). Fix: pip install --force-reinstall naslab"
+    )
+
+
+def _described(
+    header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+) -> tuple[TableSpec, npt.NDArray[np.uint8], dict[str, npt.NDArray[Any]]]:
+    """What is written of an archive: the description, the architectures and the columns."""
     dataset, build = header["dataset"], header["provenance"]["build"]
     rows, options = arrays["rows"], tuple(header["options"])
     epochs = tuple(range(1, build["recipe"]["epochs"] + 1))
     seeds = tuple(str(seed) for seed in range(1, build["seeds"] + 1))
     splits = dict(zip(SPLITS, build["splits"], strict=True))
     steps = splits["train"] // build["recipe"]["batch"]
-    specs, columns = [], {}
+    specs: list[ColumnSpec] = []
+    columns: dict[str, npt.NDArray[Any]] = {}
 
     def add(metric: str, split: Any, role: Any, unit: str, values: npt.NDArray[Any], of: tuple[Any, ...]) -> None:
         direction: Direction = "max" if metric == "accuracy" else "min"
@@ -123,4 +146,4 @@ def expand(archive: Path, path: Path) -> Table:
         provenance=header["provenance"],
     )
     architectures = np.array(list(np.ndindex(*options)), np.uint8)
-    return write_table(path, spec, architectures, columns)
+    return spec, architectures, columns

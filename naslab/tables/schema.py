@@ -25,13 +25,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, ValidationError, model_validator
 
 from naslab.errors import InvalidTable
+from naslab.files import load_toml, unreadable
 from naslab.tables.header import (
     ColumnSpec,
     Direction,
@@ -41,6 +41,7 @@ from naslab.tables.header import (
     Split,
     Strict,
     TableTask,
+    Whole,
     Word,
     check_reading,
 )
@@ -57,7 +58,7 @@ class CsvColumn(Strict):
     role: Role
     unit: str
     direction: Direction
-    epochs: Annotated[int, Field(gt=0)] | None = None
+    epochs: Annotated[Whole, Field(gt=0)] | None = None
     seed: str = "mean"
 
     @property
@@ -162,9 +163,9 @@ def read_schema(path: Path | str) -> CsvSchema:
     """
     path = Path(path)
     try:
-        return CsvSchema.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return CsvSchema.model_validate(load_toml(path))
     except OSError as error:
-        raise InvalidTable(f"the schema '{path}' can't be read ({error.strerror})") from None
+        raise InvalidTable(unreadable(path, error, "the schema ")) from None
     except ValidationError as error:
         raise InvalidTable(f"schema '{path}': {explain(error, CsvSchema)}") from None
     except ValueError as error:  # not TOML, or not text

@@ -17,7 +17,20 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
 def cache_folder() -> Path:
-    """naslab's folder in the user's cache; the environment variable ``NASLAB_CACHE`` names another."""
+    """naslab's folder in the user's cache; the environment variable ``NASLAB_CACHE`` names another.
+
+    Raises InvalidValue where the user has no home folder, and no variable names one.
+    """
+    try:
+        return _cache_folder()
+    except RuntimeError:  # how Python says that it knows no home folder
+        raise InvalidValue(
+            "naslab's cache has no place: this user has no home folder. Fix: set NASLAB_CACHE to a folder that can be "
+            "written"
+        ) from None
+
+
+def _cache_folder() -> Path:
     if chosen := os.environ.get("NASLAB_CACHE"):
         return Path(chosen).expanduser()
     if sys.platform == "darwin":

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from naslab.errors import InvalidTable, OutputError
+from naslab.tables.drafts import OLD, draft_folder
 from naslab.tables.format import HEADER, Table, file_sha256, open_table
 from naslab.tables.header import Header, TableSpec, content_hash
 
@@ -32,18 +33,15 @@ def write_table(
     ``architectures`` is ``(N, C)`` option indices, all different; ``columns`` maps each column's name to its
     ``(N, max(1, epochs), seeds)`` numbers, NaN where not recorded. The version of naslab is added to the provenance. An
     existing table of the same content is kept; one of other content raises InvalidTable unless ``replace``. Raises
-    OutputError where the folder can't be written; nothing is left behind then.
+    OutputError where the folder can't be written; nothing is left behind then. What a process left behind that was
+    killed while it wrote this table is removed.
     """
     path = Path(path)
     arrays = _checked(spec, architectures, columns)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        try:
+        with draft_folder(path) as draft:
             header = _write_files(draft, spec, arrays)
             _move(draft, path, header.sha256, replace)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         raise OutputError(
             f"'{path}' can't be written: {error.strerror or error}. "
@@ -72,6 +70,8 @@ def _checked(spec: TableSpec, architectures: ArrayLike, columns: Mapping[str, Ar
                 f"table {spec.name!r}, column {column.name!r}: shape {values.shape} or an infinite value; "
                 f"expected finite {(len(rows), *column.depth)}, NaN where not recorded"
             )
+        if column.is_time and (values < 0).any():
+            raise InvalidTable(f"table {spec.name!r}, column {column.name!r}: negative seconds. Time is never negative")
         arrays[_file_name(column.name)] = values
     return arrays
 
@@ -125,12 +125,12 @@ def _move(draft: Path, path: Path, sha256: str, replace: bool) -> None:
             if open_table(path).sha256 == sha256:
                 return
             raise InvalidTable(
-                f"'{path}' already holds another table. Fix: choose another name, or delete that folder first"
+                f"'{path}' already holds another table. Fix: choose another name, or move that folder away first"
             )
         # A folder can't be exchanged in one step portably: for a moment the name is free.
         aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         try:
-            path.rename(aside / "old")
+            path.rename(aside / OLD)
         except FileNotFoundError:
             pass  # another process was quicker
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from torch import nn
 
 from naslab.errors import InvalidDataset, InvalidValue, OutputError
 from naslab.evaluators.training_objective import TrainingObjective
+from naslab.files import is_passing, load_json, unreadable
 from naslab.tabular.delimited import Cells, read_cells
 from naslab.tabular.preprocessing import Preprocessor, TargetEncoder
 from naslab.tabular.reading import known_targets, values_of
@@ -128,7 +130,7 @@ def load_model(folder: str | Path) -> Model:
 
     Raises:
         InvalidValue: The folder holds no finished search.
-        OutputError: Its files are damaged, or were written by another version.
+        OutputError: Its files are damaged, another version's, or can't be read.
     """
     folder = Path(folder)
     if not (folder / MODEL).is_file():
@@ -137,16 +139,19 @@ def load_model(folder: str | Path) -> Model:
         )  # fmt: skip
         raise InvalidValue(f"{folder} holds no model; {what}")
     try:
-        about = json.loads((folder / MODEL).read_text(encoding="utf-8"))
+        about = load_json(folder / MODEL)
         preprocessor = Preprocessor.from_json((folder / PREPROCESSING).read_text(encoding="utf-8"))
         target = TargetEncoder.from_json((folder / TARGET).read_text(encoding="utf-8"))
         objective = TrainingObjective(**about["objective"], scale=target.scale)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            network = torch.export.load(folder / NETWORK).module()
+            network = torch.export.load(io.BytesIO((folder / NETWORK).read_bytes())).module()
     except InvalidDataset as error:
         raise OutputError(f"{folder}: {error}") from None
     except Exception as error:  # whatever a damaged archive makes torch raise
+        if is_passing(error):
+            where = getattr(error, "filename", None) or folder
+            raise OutputError(unreadable(where, error)) from None
         raise OutputError(
             f"{folder} is damaged or was written by another version ({type(error).__name__}); search again"
         ) from None

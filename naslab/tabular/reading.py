@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.errors import InvalidDataset, InvalidValue
+from naslab.files import read_number
 from naslab.tabular.delimited import Cells, counted, read_cells, shown, suggestion
 
 ColumnKind = Literal["numeric", "categorical"]
@@ -330,11 +330,7 @@ def _number(text: str, *, decimal_comma: bool) -> float | None:
     """A number, finite or not; None if the text is not a number."""
     if decimal_comma and "." not in text:
         text = text.replace(",", ".")
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return None if "_" in text or math.isnan(number) else number
+    return read_number(text, infinite=True)
 
 
 def _first_misfit(cells: Cells, texts: Sequence[str | None], rows: Sequence[int]) -> tuple[int, str]:

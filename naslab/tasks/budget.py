@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from naslab.errors import InvalidValue
+from naslab.files import clipped, read_number
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,11 @@ class Budget:
         written = str(text).strip()
         suffix = next((each for each in ("epochs", "s") if written.endswith(each)), "")
         unit = suffix or "evaluations"
-        try:
-            amount = float(written.removesuffix(suffix))
-        except ValueError:
-            amount = math.nan
-        whole = unit == "s" or amount == int(amount if math.isfinite(amount) else 0)
-        if not (math.isfinite(amount) and amount > 0 and whole):
+        amount = read_number(written.removesuffix(suffix)) or 0.0
+        if amount <= 0 or (unit != "s" and amount != int(amount)):
             raise InvalidValue(
-                f"budget {written!r}: give evaluations (such as 100) or seconds (such as 12000s), above 0; a gradient "
-                "search also takes epochs (50epochs)"
+                f"budget {clipped(written)}: give evaluations (such as 100) or seconds (such as 12000s), above 0; a "
+                "gradient search also takes epochs (50epochs)"
             )
         return cls(amount, unit)
 

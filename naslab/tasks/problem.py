@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from naslab.datasets import Labelled
 from naslab.errors import InvalidValue, UnknownMetric
 from naslab.evaluators import Fidelity
 from naslab.feasibility import Backend, Feasibility, FeasibleSet, largest
+from naslab.files import read_number
 from naslab.space import METRICS, Architecture, Factor, SearchSpace, rounding
 
 
@@ -74,11 +74,8 @@ class Constraint:
             pairs = [(metric, str(number)) for metric, number in texts.items()]
         limits = []
         for metric, number in pairs:
-            try:
-                maximum = float(number)
-            except ValueError:
-                maximum = math.nan
-            if not (math.isfinite(maximum) and maximum > 0):
+            maximum = read_number(number)
+            if maximum is None or maximum <= 0:
                 raise InvalidValue(f"limit {metric}={number}: give a cost and a positive number, such as params=41153")
             limits.append(Limit(metric, maximum))
         return cls(tuple(sorted(limits, key=lambda limit: limit.metric)))

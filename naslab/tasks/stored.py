@@ -11,7 +11,7 @@ from naslab.datasets.catalogue import SPLITS, RowsOf
 from naslab.errors import InvalidTable, UnknownTask
 from naslab.evaluators import Evaluator
 from naslab.evaluators.table import TableReward, TableTruth
-from naslab.registry import entries, load, search_space
+from naslab.registry import called, entries, load, search_space
 from naslab.space import Recipe
 from naslab.tables import Reading, Table, find_table, imported_names, packaged_names, table_names
 from naslab.tasks.base import Task
@@ -96,11 +96,11 @@ def task(task_id: str) -> Task:
     """
     if "@" in task_id:
         plain, _, mode = task_id.rpartition("@")
-        rewarded: Task = load("rewards", mode)(task(plain))
+        rewarded: Task = called(f"task {task_id!r} can't be made", load("rewards", mode), task(plain))
         return rewarded
     registered = entries("tasks")
     if task_id in registered:
-        found: Task = registered[task_id].load()(task_id)
+        found: Task = called(f"task {task_id!r} can't be made", registered[task_id].load(), task_id)
         return found
     name, _, dataset = task_id.partition("/")
     if name in table_names():

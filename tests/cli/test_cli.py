@@ -130,7 +130,7 @@ def test_bad_searches(
         (["compar"], "UsageError: No such command 'compar'. Did you mean 'compare'?"),
         (["--no-such"], "UsageError: No such option: --no-such"),
         (["reproduce", "nasbench201-serach"], "UnknownExperiment: 'nasbench201-serach'. Did you mean 'nasbench201-sea"),
-        (["reproduce", "missing.toml"], "InvalidValue: missing.toml can't be read"),
+        (["reproduce", "missing.toml"], "InvalidValue: 'missing.toml' can't be read"),
         (["report", "nowhere"], "OutputError: nowhere holds no comparison"),
         (["table", "imprt"], "UsageError: No such command 'imprt'"),
         (["table", "import", "--name", "x"], "InvalidValue: give either a CSV FILE with --schema SCHEMA.toml, or"),

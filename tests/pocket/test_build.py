@@ -118,7 +118,7 @@ def test_a_build_of_something_else_is_not_continued(
     assert run_command(["table", "build", TINY.name]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"InvalidValue: '{folder}' holds a build that was begun {said}. Fix: delete that folder")
+    assert err.startswith(f"InvalidValue: '{folder}' holds a build that was begun {said}. Fix: move that folder away")
     assert len(err.splitlines()) == 1
     assert contents(folder) == before
 

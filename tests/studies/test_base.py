@@ -48,6 +48,6 @@ def test_results_of_other_versions_are_not_mixed(tmp_path: Path):
     in_processes(squared, [1], 1, None, keep)
     written = keep.read_text().replace('"numpy": "', '"numpy": "0.')
     keep.write_text(written)
-    with pytest.raises(OutputError, match="delete it"):
+    with pytest.raises(OutputError, match="move it away"):
         in_processes(squared, [1], 1, None, keep)
     assert keep.read_text() == written

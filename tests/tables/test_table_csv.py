@@ -83,6 +83,10 @@ def test_line_ends_and_byte_order_marks_do_not_matter(tmp_path: Path, schema: Pa
         (GOOD.replace("2.5e1", ""), "row 3, column 'valid': '' is not a finite number"),
         (GOOD.replace("2.5e1", "NaN"), "row 3, column 'valid': 'NaN' is not a finite number"),
         (GOOD.replace("2.5e1", "-inf"), "row 3, column 'valid': '-inf' is not a finite number"),
+        (GOOD.replace("10", "1_0"), "row 2, column 'valid': '1_0' is not a finite number"),
+        (GOOD.replace("10", "\u0661\u0660"), "row 2, column 'valid': '\u0661\u0660' is not a finite number"),
+        (GOOD.replace("10", "1e999"), "row 2, column 'valid': '1e999' is not a finite number"),
+        (GOOD.replace(A, "x" * 100_000), "row 2: 'xxx.*[.]{3} is not an official NAS-Bench-201 string"),
         (GOOD.replace("10", "ten"), "row 2, column 'valid': 'ten' is not a finite number"),
         (GOOD.replace(",x,10", ',"a\nb",10').replace("2.5e1", "?"), "row 4, column 'valid': '\\?'"),
         (GOOD.replace(",y,", ","), "row 3: 2 fields, but the header has 3"),
@@ -126,6 +130,26 @@ def test_other_faults_are_named(tmp_path: Path, cache: Path, schema: Path) -> No
         schema.write_text(SCHEMA.replace(old, new))
         with pytest.raises(kind, match="Did you mean"):
             import_csv(file, schema, "mine")
+    assert not cache.exists()
+
+
+def test_time_is_never_negative(tmp_path: Path, cache: Path, schema: Path) -> None:
+    """A search would gain time by paying it."""
+    seconds = '[[columns]]\ncolumn = "other"\ndataset = "cifar10"\nmetric = "train_seconds"\nrole = "cost"\n'
+    schema.write_text(SCHEMA.replace("[tasks", seconds + 'unit = "s"\ndirection = "min"\n[tasks'))
+    file = tmp_path / "t.csv"
+    file.write_text(GOOD.replace(",x,", ",3.5,").replace(",y,", ",-0.5,"))
+    with pytest.raises(InvalidTable, match=r"row 3, column 'other': -0\.5 seconds. Time is never negative"):
+        import_csv(file, schema, "mine")
+    assert not cache.exists()
+    file.write_text(GOOD.replace(",x,", ",3.5,").replace(",y,", ",0,"))
+    assert import_csv(file, schema, "mine").charge("cifar10").tolist() == [3.5, 0.0]
+
+
+def test_a_compressed_file_is_not_unpacked_without_end(tmp_path: Path, cache: Path, schema: Path) -> None:
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"0" * 40_000_000))
+    with pytest.raises(InvalidTable, match=r"is not a CSV file \(it unpacks to more than"):
+        import_csv(tmp_path / "t.csv.gz", schema, "mine")
     assert not cache.exists()
 
 

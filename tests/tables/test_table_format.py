@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from failing_files import PASSING, check_says_what_it_is, out_of_reach
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from naslab.errors import InvalidArchitecture, InvalidTable, InvalidValue, UnknownMetric
@@ -104,6 +105,7 @@ def contents(draw: st.DrawFn) -> tuple[tuple[int, ...], np.ndarray, tuple[int, .
     return options, architectures, epochs, seeds, np.reshape(values, (len(codes), -1, seeds))
 
 
+@settings(deadline=None)  # it waits for the disk
 @given(contents())
 def test_round_trip(case: tuple[tuple[int, ...], np.ndarray, tuple[int, ...], int, np.ndarray]) -> None:
     options, architectures, epochs, seeds, values = case
@@ -223,7 +225,7 @@ def test_arrays_of_objects_are_never_unpickled(toy: Table) -> None:
     np.save(file, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     sha256 = table_format.file_sha256(file)
     edit_header(toy.path, lambda h: h["columns"][0].update(sha256=sha256), rehash=True)
-    with pytest.raises(InvalidTable, match="Python objects in dtype"):
+    with pytest.raises(InvalidTable, match="it holds Python objects"):
         open_table(toy.path)
 
 
@@ -250,3 +252,53 @@ def test_hashes_are_computed_once_and_again_after_a_change(toy: Table, monkeypat
     (toy.path / "verified.json").unlink()
     open_table(toy.path, verify=False)
     assert hashed == list(FILES) * 2
+
+
+@pytest.mark.parametrize("number", PASSING)
+@pytest.mark.parametrize("name", [*FILES, "header.json"])
+@pytest.mark.parametrize("how", ["hashed", "known", "unverified"])
+def test_a_passing_error_is_no_damage(toy: Table, number: int, name: str, how: str) -> None:
+    """The table may be whole: nobody is told to delete it, or to import it again."""
+    if how == "hashed":
+        (toy.path / "verified.json").unlink()
+    with pytest.raises(InvalidTable) as error, out_of_reach(toy.path / name, number):
+        open_table(toy.path, verify=how != "unverified")
+    check_says_what_it_is(error.value, toy.path / name, number)
+    assert open_table(toy.path).sha256 == toy.sha256
+
+
+def test_only_a_hash_that_differs_is_damage(toy: Table) -> None:
+    """A header of another version, a lost file: the numbers may be whole, so the folder is moved, not deleted."""
+    edit_header(toy.path, lambda header: header.update(format=2), rehash=True)
+    with pytest.raises(InvalidTable, match="Fix: move the folder") as error:
+        open_table(toy.path)
+    assert "delete" not in one_line(error)
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_shape_that_no_file_fills_takes_no_memory(toy: Table, verify: bool) -> None:
+    file = toy.path / FILES[1]
+    data = bytearray(file.read_bytes())
+    start = data.index(b"(3, 2, 2)")
+    data[start : start + 9] = b"(3,9**99)"
+    for shape in (b"(3,9**99)", b"(9999,99)", b"(3,-2,-2)"):
+        data[start : start + 9] = shape
+        file.write_bytes(data)
+        sha256 = table_format.file_sha256(file)
+        edit_header(toy.path, lambda h, sha256=sha256: h["columns"][0].update(sha256=sha256), rehash=True)
+        with pytest.raises(InvalidTable, match=r"can't be read \((its header claims|no .npy array)"):
+            open_table(toy.path, verify=verify)
+
+
+def test_a_header_is_no_bomb(toy: Table) -> None:
+    for text in (b"[" * 200_000, b'{"provenance": ' + b'{"a": ' * 50_000, b'{"format": ' + b"9" * 10_000 + b"}"):
+        (toy.path / "header.json").write_bytes(text)
+        with pytest.raises(InvalidTable) as error:
+            open_table(toy.path)
+        assert f"'{toy.path / 'header.json'}' is not" in one_line(error)
+        assert len(one_line(error)) < 1000
+    edit = {"tasks": {"x" * 100_000: 1}, "options": [1.5] * 100_000, "columns": "9" * 100_000}
+    (toy.path / "header.json").write_text(json.dumps(edit))
+    with pytest.raises(InvalidTable) as error:
+        open_table(toy.path)
+    assert len(one_line(error)) < 1000

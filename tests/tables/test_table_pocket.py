@@ -126,8 +126,6 @@ def harmful(path: Path) -> None:
         lambda path: path.write_bytes(path.read_bytes()[:500]),
         lambda path: path.write_bytes(b""),
         lambda path: path.write_bytes(b"a text"),
-        lambda path: path.unlink(),
-        lambda path: (path.unlink(), path.mkdir()),
         lambda path: np.savez(path, rows=np.arange(3)),
         lambda path: np.savez(path, header=np.array("{")),
         lambda path: (np.save(path.with_suffix(".npy"), np.arange(3)), path.with_suffix(".npy").replace(path)),

@@ -126,6 +126,25 @@ def test_an_absent_or_binary_schema_is_named(tmp_path: Path) -> None:
         read_schema(tmp_path / "schema.toml")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a = " + "[" * 100_000, "is not TOML: brackets are nested more than 32 deep"),
+        ("a" + ".a" * 20_000 + " = 1", "is not TOML: a key has more than 32 parts"),
+        (GOOD.replace("epochs = 12", 'epochs = "1_2"'), "epochs = '1_2': input should be a valid integer"),
+        (GOOD.replace("epochs = 12", 'epochs = "\u0661"'), "should be a valid integer"),
+        (GOOD.replace("epochs = 12", f"epochs = {'9' * 5000}"), "is not TOML"),
+        (GOOD.replace("[3, 32, 32]", '["3_0", 32, 32]'), "input_shape"),
+        (GOOD.replace('"toy"', f'"{"x " * 50_000}"', 1), "columns.1..dataset = 'x x x.*[.]{3}: string should match"),
+    ],
+)
+def test_a_schema_is_no_bomb_and_its_numbers_are_numbers(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InvalidTable, match=message) as error:
+        read_schema(write(tmp_path, text))
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 1000
+
+
 def test_the_shipped_schema_is_valid() -> None:
     schema = read_schema(Path(__file__).parents[2] / "experiments" / "tables" / "nasbench201.toml")
     assert set(schema.tasks) == {"cifar10", "cifar100", "imagenet16-120"}

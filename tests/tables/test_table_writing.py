@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +16,8 @@ from toy_table import TOY_ARCHITECTURES, toy_arrays, toy_spec
 from naslab.errors import InvalidTable, OutputError
 from naslab.tables import Table, open_table
 from naslab.tables.writing import write_table
+
+ROOT = Path(__file__).parents[2]
 
 
 def names(folder: Path) -> list[str]:
@@ -75,4 +80,55 @@ def test_contents_are_checked_before_anything_is_written(cache: Path) -> None:
     for architectures, arrays, message in cases:
         with pytest.raises(InvalidTable, match=message):
             write_table(cache / "toy", toy_spec(), architectures, arrays)
+    assert not cache.exists()
+
+
+def test_drafts_of_the_dead_are_removed_and_those_of_the_living_are_not(
+    write_toy: Callable[..., Table], cache: Path
+) -> None:
+    script = (
+        "import sys, os; from pathlib import Path; from naslab.tables.drafts import draft_folder\n"
+        "with draft_folder(Path(sys.argv[1])) as draft:\n"
+        "    (draft / 'architectures.npy').write_text('half')\n"
+        "    print(draft, flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(cache / name)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        for name in ("toy", "toy", "toy.2")
+    ]  # fmt: skip
+    drafts = [Path(writer.stdout.readline().strip()) for writer in writers if writer.stdout]
+    try:
+        for dead in (0, 2):
+            writers[dead].kill()
+            writers[dead].wait()
+        write_toy()
+        assert names(cache) == sorted([*(draft.name for draft in drafts[1:]), "toy"])  # a draft of toy.2 is none of toy
+        assert (drafts[1] / "architectures.npy").exists()
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()
+    write_toy()  # kept, for it is the same
+    write_table(cache / "toy.2", toy_spec(name="toy.2"), TOY_ARCHITECTURES, toy_arrays())
+    assert names(cache) == ["toy", "toy.2"]
+
+
+def test_a_table_that_was_being_replaced_comes_back(write_toy: Callable[..., Table], cache: Path) -> None:
+    first = write_toy()
+    (cache / ".toy.abcdefgh").mkdir()
+    first.path.rename(cache / ".toy.abcdefgh" / "old")  # and then the process was killed
+    with pytest.raises(InvalidTable, match=r"already holds another table.*or move that folder away"):
+        write_toy(shift=1.0)
+    assert open_table(first.path).sha256 == first.sha256
+    assert names(cache) == ["toy"]
+
+
+def test_negative_seconds_are_refused(cache: Path) -> None:
+    negative = {**toy_arrays(), "toy/train_seconds": np.array([8.0, -80.0, 800.0]).reshape(3, 1, 1)}
+    with pytest.raises(InvalidTable, match="'toy/train_seconds': negative seconds"):
+        write_table(cache / "toy", toy_spec(), TOY_ARCHITECTURES, negative)
     assert not cache.exists()

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from failing_files import PASSING, check_says_what_it_is, out_of_reach
 from own_tables import write_table
 
 import naslab
@@ -152,3 +153,11 @@ def test_damaged_files(classified, tmp_path, name):
     (folder / name).write_bytes((folder / name).read_bytes()[:20])
     with pytest.raises(OutputError, match="damaged"):
         load_model(folder)
+
+
+@pytest.mark.parametrize("number", PASSING)
+@pytest.mark.parametrize("name", ["model.pt2", "preprocessing.json", "target.json", "model.json"])
+def test_a_passing_error_is_no_damage(classified, name, number):
+    with pytest.raises(OutputError) as error, out_of_reach(classified.folder / name, number):
+        load_model(classified.folder)
+    check_says_what_it_is(error.value, classified.folder / name, number)
