@@ -16,7 +16,10 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Entry point: bad input ends with one line and exit code 2."""
-    sys.path.append(str(Path.cwd()))  # last, so that a plug-in `module:Class` here is found and shadows nothing
+    # Last, so that a plug-in `module:Class` here is found and shadows nothing. Predicting takes no plug-in, and this
+    # folder may come from elsewhere: a `pyarrow.py` in it, which pandas looks for, would be run.
+    if sys.argv[1:2] != ["predict"]:
+        sys.path.append(str(Path.cwd()))
     sys.exit(run_command(sys.argv[1:]))
 
 
