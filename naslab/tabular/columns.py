@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from naslab.errors import InvalidDataset
 from naslab.tabular.dates import ORDERS, DateOrder, days_of, infer_order, parse_date
 from naslab.tabular.delimited import Cell, Cells, counted, shown
-from naslab.tabular.numbers import PLAIN, Notation, example, infer_notation, parse_number
+from naslab.tabular.numbers import PLAIN, Notation, example, infer_notation, number_reader, parse_number
 
 ColumnKind = Literal["numeric", "categorical", "date"]
 KINDS: tuple[ColumnKind, ...] = get_args(ColumnKind)
@@ -33,7 +33,7 @@ CANDIDATES = frozenset((*(text.casefold() for text in MISSING), "n.a.", "n.a", "
 twice; once it may be a slip. Elsewhere it is a category."""
 _FEWEST_MARKS = 2
 _PLURALS = {"numeric": ("a number", "numbers"), "date": ("a date", "dates"), "categorical": ("", "")}
-_SPOKEN, _MOST_DIGITS = 5, 1000
+_SPOKEN, _MOST_DIGITS, _NAN = 5, 1000, 4
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class ReadColumn:
 
 def is_missing(cell: Cell) -> bool:
     """Whether a cell lacks a value, whatever its column is."""
-    return isinstance(cell, str) and (cell in MISSING or cell.lower().lstrip("+-") == "nan")
+    return isinstance(cell, str) and (cell in MISSING or (len(cell) <= _NAN and cell.lower().lstrip("+-") == "nan"))
 
 
 def candidates_of(counts: Mapping[str, int]) -> tuple[Counter[str], tuple[str, ...]]:
@@ -141,10 +141,11 @@ def read_column(cells: Cells, position: int, column: Column, rows: Sequence[int]
         said = [None if text is None else spelled.get(folded(text), text) for text in texts]
         return ReadColumn(column, np.array(said, dtype=object))
     values, misfits, marked = np.full(len(taken), np.nan), [], []
+    value_of = _reader(column)
     for place, cell in enumerate(taken):
         if is_missing(cell):
             continue
-        value = _value(cell, column)
+        value = value_of(cell)
         if value is not None:
             values[place] = value
         elif isinstance(cell, str) and cell.casefold() in column.marks:
@@ -213,8 +214,9 @@ def remarks_on_cells(cells: Cells, read: Sequence[ReadColumn], rows: Sequence[in
 
 def remarks_on_reading(cells: Cells, column: Column, rows: Sequence[int]) -> list[str]:
     """How numbers and dates were read where that is not plain, and which spellings are one category."""
-    position = cells.position(column.name)
-    texts = list(counts_of(cells, position, rows))
+    if column.kind != "categorical" and column.notation.is_plain and column.order == ORDERS[0]:
+        return []
+    texts = list(counts_of(cells, cells.position(column.name), rows))
     if column.kind == "numeric" and not column.notation.is_plain:
         text = example(texts, column.notation)
         value = parse_number(text, column.notation) if text else None
@@ -255,12 +257,17 @@ def plain_text(cell: Cell) -> str:
     return str(int(cell)) if cell.is_integer() and abs(cell) < 2**53 else repr(cell)
 
 
-def _value(cell: Cell, column: Column) -> float | None:
-    """A number, or the days of a date; None if the cell is neither in this column's way."""
-    if column.kind == "numeric":
-        if isinstance(cell, str):
-            return parse_number(cell, column.notation)
-        return cell if isinstance(cell, float) and column.notation.takes_bare() else None
-    if isinstance(cell, datetime):
-        return days_of(cell)
-    return parse_date(cell, column.order) if isinstance(cell, str) else None
+def _reader(column: Column) -> Callable[[Cell], float | None]:
+    """From a cell to its number, or to the days of its date; None if it is neither in this column's way."""
+    number = number_reader(column.notation)
+    bare = column.notation.takes_bare()
+
+    def numeric(cell: Cell) -> float | None:
+        return number(cell) if isinstance(cell, str) else cell if isinstance(cell, float) and bare else None
+
+    def days(cell: Cell) -> float | None:
+        if isinstance(cell, datetime):
+            return days_of(cell)
+        return parse_date(cell, column.order) if isinstance(cell, str) else None
+
+    return numeric if column.kind == "numeric" else days

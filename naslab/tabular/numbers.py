@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -19,7 +19,7 @@ UNITS = ("", PERCENT, *CURRENCIES)
 _SPACES = str.maketrans({"\N{NO-BREAK SPACE}": " ", "\N{NARROW NO-BREAK SPACE}": " ", "\N{THIN SPACE}": " ",
                          "\N{RIGHT SINGLE QUOTATION MARK}": "'", "\N{MINUS SIGN}": "-"})  # fmt: skip
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
-_MOST_EXAMPLES = 40
+_MOST_EXAMPLES, _GROUP = 40, 3
 
 
 class Style(NamedTuple):
@@ -65,14 +65,27 @@ def parse_number(text: str, notation: Notation = PLAIN) -> float | None:
 
     Digits are 0 to 9; a sign, decimals and an exponent are allowed, underscores are not.
     """
-    unit, bare = _without_unit(text)
-    if unit != notation.unit and (unit or not notation.takes_bare()):
-        return None
-    if _pattern(Style(notation.decimal, notation.group)).fullmatch(bare):
-        if notation.group:
-            bare = bare.replace(notation.group, "")
-        return float(bare.replace(",", ".") if notation.decimal == "," else bare)
-    return float(bare) if _INFINITE.fullmatch(bare) else None
+    return number_reader(notation)(text)
+
+
+@cache
+def number_reader(notation: Notation) -> Callable[[str], float | None]:
+    """:func:`parse_number` for one notation: for many cells."""
+    decimal, group = notation.decimal, notation.group
+    fits = _pattern(Style(decimal, group)).fullmatch
+
+    def read(text: str) -> float | None:
+        if notation.unit or not fits(text):  # else it is the usual case, without any sign to look for
+            unit, text = _without_unit(text)
+            if unit != notation.unit and (unit or not notation.takes_bare()):
+                return None
+            if not fits(text):
+                return float(text) if _INFINITE.fullmatch(text) else None
+        if group:
+            text = text.replace(group, "")
+        return float(text.replace(",", ".") if decimal == "," else text)
+
+    return read
 
 
 def file_decimal(columns: Iterable[Mapping[str, int]], *, semicolons: bool) -> str:
@@ -110,25 +123,28 @@ def infer_notation(counts: Mapping[str, int], decimal: str) -> tuple[Notation, i
         counts: The column's texts and how often they occur.
         decimal: Of the file, for a column that can be read either way.
     """
-    units, fits = Counter[str](), Counter[Style]()
-    bare_of = {text: _without_unit(text) for text in counts}
-    for text, (unit, bare) in bare_of.items():
-        styles = _styles(bare)
-        for style in styles:
-            fits[style] += counts[text]
-        if styles:
-            units[unit] += counts[text]
-    if not fits:
-        return Notation(), sum(counts[text] for text in counts if parse_number(text) is not None)
+    kinds: Counter[tuple[str, frozenset[Style]]] = Counter()
+    infinite = 0
+    for text, count in counts.items():
+        unit, bare = _without_unit(text)
+        if styles := _styles(bare):
+            kinds[unit, styles] += count
+        elif _INFINITE.fullmatch(bare):
+            infinite += count
+    fits = Counter({style: sum(n for (_, styles), n in kinds.items() if style in styles) for style in STYLES})
     # In this order: the most numbers; as the rest of the file; as few conventions as possible.
     style = max(STYLES, key=lambda each: (fits[each], each.decimal == decimal, -STYLES.index(each)))
-    currencies = {unit: count for unit, count in units.items() if unit not in ("", PERCENT)}
-    if units[PERCENT] > units[""] + sum(currencies.values()):
+    units = Counter[str]()
+    for (unit, styles), count in kinds.items():
+        units[unit] += count if style in styles else 0
+    currencies = {unit: units[unit] for unit in CURRENCIES if units[unit]}
+    if units[PERCENT] > units.total() / 2:
         unit = PERCENT
     else:
         unit = max(currencies, key=lambda each: currencies[each], default="")
-    notation = Notation(style.decimal, style.group, unit)
-    return notation, sum(counts[text] for text in counts if parse_number(text, notation) is not None)
+    notation = Notation(*style, unit) if kinds else Notation()
+    accepted = {unit, "" if notation.takes_bare() else unit}
+    return notation, infinite + sum(n for (own, styles), n in kinds.items() if style in styles and own in accepted)
 
 
 def example(texts: Sequence[str], notation: Notation) -> str:
@@ -161,10 +177,14 @@ def _pattern(style: Style) -> re.Pattern[str]:
 
 _ALL = frozenset(STYLES)
 _POINTS = frozenset(style for style in STYLES if style.decimal == ".")
+_PLAIN_POINT = re.compile(r"[+-]?([0-9]*)\.([0-9]*)(?:[eE][+-]?[0-9]+)?")
 
 
 def _styles(bare: str) -> frozenset[Style]:
     """The styles in which a text is a number."""
-    if bare.isascii() and bare.isdigit():
+    if bare.isdigit() and bare.isascii():
         return _ALL
+    # Most numbers of most files, without trying every style: a point that can't group thousands.
+    if (found := _PLAIN_POINT.fullmatch(bare)) and len(found[2]) != _GROUP and (found[1] or found[2]):
+        return _POINTS
     return frozenset(style for style in STYLES if _pattern(style).fullmatch(bare))

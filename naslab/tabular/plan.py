@@ -335,5 +335,5 @@ def _search(spec: OptimizerSpec, budget: Budget, sharing: Recipe, recipe: Recipe
     batches = "" if spec.unit == "epochs" else f" (batches of {sharing.batch})"  # a gradient search has its own
     return (
         f"Search: {spec.label}, {budget.amount:,.10g} {units[budget.unit]} of shared weights{batches}; then finalists "
-        f"and references are trained from scratch, {recipe.epochs} epochs each, of which the validation rows choose one."
+        f"and references are trained from scratch, {recipe.epochs} epochs each; validation rows choose one of these."
     )

@@ -28,6 +28,8 @@ from naslab.tabular.numbers import file_decimal
 from naslab.tabular.targets import Target, TaskKind, read_target, target_position
 
 Values = dict[str, NDArray[Any]]
+_LOOKED_AT = 1000
+"""Rows that decide whether a file writes decimal points or commas, for columns whose own cells do not."""
 
 
 class Described(NamedTuple):
@@ -121,7 +123,7 @@ def read_table(
             cells.position(name)
     left, kinds = _wishes(cells, target, drop, types or {})
     decimal = file_decimal(
-        (counts_of(cells, place, range(len(cells.rows))) for place in range(len(cells.header))),
+        (counts_of(cells, place, range(min(len(cells.rows), _LOOKED_AT))) for place in range(len(cells.header))),
         semicolons=cells.delimiter == ";",
     )
     goal = read_target(cells, position, task, decimal, coerce=coerce)

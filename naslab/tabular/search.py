@@ -128,7 +128,7 @@ def run_search(plan: Plan, folder: Path, progress: Progress | None = None) -> Ow
             with one_thread():
                 _run(plan, folder, progress or (lambda done, total, last: None))
     model = load_model(folder)
-    frame = pd.read_csv(folder / RESULTS, dtype={"params": "Int64"}).fillna({"saved": ""})
+    frame = pd.read_csv(folder / RESULTS, dtype={"params": "Int64", "widths": "str"}).fillna({"saved": ""})
     return OwnResult(folder, frame, plan.says, model, plan.columns)
 
 
