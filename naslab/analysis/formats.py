@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 DASH = "—"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_SIGNED = re.compile(r"[+-](?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
     "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
@@ -75,8 +77,22 @@ def to_latex(frame: pd.DataFrame) -> str:
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """The frame as CSV: all digits, empty for NaN."""
-    return frame.to_csv(index=False, lineterminator="\n")
+    """The frame as CSV: all digits, empty for NaN; texts that a spreadsheet would run as a formula are defused."""
+    texts = [place for place, kind in enumerate(frame.dtypes) if not pd.api.types.is_numeric_dtype(kind)]
+    safe = frame.copy()
+    for place in texts:
+        safe.isetitem(place, frame.iloc[:, place].map(defused).to_numpy())
+    return safe.rename(columns=defused).to_csv(index=False, lineterminator="\n")
+
+
+def defused(value: Any) -> Any:
+    """A text with an apostrophe before it if it begins as a formula does and is no number; anything else as it is.
+
+    Spreadsheets run a cell that begins with ``=``, ``+``, ``-`` or ``@`` (or with a tab or a line end before it).
+    """
+    if not isinstance(value, str) or value[:1] not in _FORMULA or not value or _SIGNED.fullmatch(value):
+        return value
+    return f"'{value}"
 
 
 def _column(name: str, column: pd.Series[Any]) -> list[str]:

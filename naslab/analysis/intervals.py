@@ -18,6 +18,8 @@ from naslab.analysis.data import FloatArray
 from naslab.errors import InvalidValue
 
 RESAMPLES = 2000
+MOST_DRAWN = 2**22
+"""How many values resamples hold at a time: 32 MiB."""
 LEVEL = 0.95
 FEWEST = 5
 """Below this number of runs nothing is tested: four runs against four can hardly reach p < 0.05."""
@@ -99,6 +101,7 @@ def bootstrap_interval(
             tuple(strata),
             resampled,
             n_resamples=n_resamples,
+            batch=min(n_resamples, max(1, MOST_DRAWN // sum(map(len, strata)))),
             vectorized=True,
             confidence_level=level,
             method=method,
@@ -125,6 +128,33 @@ def _freedom(strata: Sequence[FloatArray], per_stratum: bool) -> float:
     shares = variances / sizes if per_stratum else variances * sizes
     shares = shares / shares.max()
     return float(shares.sum() ** 2 / (shares**2 / (sizes - 1)).sum())
+
+
+def bootstrap_intervals(
+    strata: Sequence[npt.NDArray[np.int64]],
+    rng: np.random.Generator,
+    statistics: Callable[[npt.NDArray[np.int64]], Sequence[float]],
+    *,
+    n_resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> list[Interval]:
+    """Several statistics of the same rows with their stratified percentile intervals, paired: a resample serves all.
+
+    `strata` holds row numbers, each array resampled on its own; `statistics(rows)` gives one number each. Resamples are
+    drawn in batches, so that memory does not grow with their number. The intervals are NaN where a stratum has fewer
+    than two rows.
+    """
+    values = statistics(np.concatenate(strata))
+    if min(len(stratum) for stratum in strata) < 2:
+        return [Interval(value, np.nan, np.nan) for value in values]
+    drawn: list[Sequence[float]] = []
+    batch = max(1, MOST_DRAWN // sum(map(len, strata)))
+    while len(drawn) < n_resamples:
+        size = min(batch, n_resamples - len(drawn))
+        parts = [stratum[rng.integers(0, len(stratum), (size, len(stratum)))] for stratum in strata]
+        drawn += [statistics(rows) for rows in np.concatenate(parts, axis=1)]
+    ends = stats.quantile(np.array(drawn, dtype=float).T, np.array([(1 - level) / 2, (1 + level) / 2]), axis=-1)
+    return [Interval(value, float(low), float(high)) for value, (low, high) in zip(values, ends, strict=True)]
 
 
 def mean_interval(values: FloatArray, level: float = LEVEL) -> Interval:

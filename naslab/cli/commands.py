@@ -27,6 +27,7 @@ app.add_typer(table_app, name="table")
 Budget = Annotated[str, typer.Option(help="Of every run: evaluations (100) or seconds on the task's clock (12000s).")]
 Limits = Annotated[list[str], typer.Option("--max", help="Limit on a cost, such as params=41153; may be repeated.")]
 Out = Annotated[Path, typer.Option(help="Folder for the traces and the report; repeat the command to resume.")]
+_MOST_COLUMNS = 50
 
 
 @app.callback(invoke_without_command=True)
@@ -127,11 +128,19 @@ def search(
         str | None,
         typer.Option(help="With --csv: widths to choose from, such as 8,16,32; by default by the table's size."),
     ] = None,
+    drop: Annotated[list[str], typer.Option(help="With --csv: a column to leave out; may be repeated.")] = [],  # noqa: B006
+    types: Annotated[
+        list[str],
+        typer.Option(help="With --csv: COLUMN=numeric, COLUMN=categorical or COLUMN=date; may be repeated."),
+    ] = [],  # noqa: B006
+    coerce: Annotated[
+        bool, typer.Option("--coerce", help="With --csv: what does not fit its column counts as missing.")
+    ] = False,
 ) -> None:
     """Run one search, on a task or on a table of your own, and print what it found."""
     own = {
         "target": target, "space": space, "kind": kind, "metric": metric, "class-weights": class_weights,
-        "depth": depth, "widths": widths,
+        "depth": depth, "widths": widths, "drop": drop or None, "types": types or None, "coerce": coerce or None,
     }  # fmt: skip
     given = {name.replace("-", "_"): value for name, value in own.items() if value is not None}
     if (csv is None) == (not task):
@@ -195,8 +204,22 @@ def _search_csv(csv: Path, out: Path, options: dict[str, Any]) -> None:
         if None in widths:
             raise InvalidValue(f"widths {options['widths']!r}: give whole numbers such as 8,16,32")
         options["widths"] = widths
+    types = [text.rpartition("=") for text in options.get("types", ())]
+    for name, sign, kind in types:
+        if not (name and sign and kind):
+            raise InvalidValue(f"types {name + sign + kind!r}: give COLUMN=TYPE such as postcode=categorical")
+    if types:
+        options["types"] = {name: kind for name, _, kind in types}
     plan = plan_search(csv, **options)
     check_folder(out, plan.settings, SPEC, "search")
+    shown = plan.columns.head(_MOST_COLUMNS)
+    more = (
+        f" (the first {len(shown)} of {len(plan.columns):,}; the report has all)"
+        if len(shown) < len(plan.columns)
+        else ""
+    )
+    print_frame(shown, f"Columns of {csv}{more}")
+    print(flush=True)
     for sentence in plan.says:
         print(sentence, flush=True)
     with progress("steps") as tick:
@@ -211,18 +234,26 @@ def predict(
     file: Annotated[Path, typer.Argument(help="A CSV file with the columns that were trained on.")],
     out: Annotated[Path | None, typer.Option(help="A new CSV file; by default, predictions are printed.")] = None,
 ) -> None:
-    """Predict for new rows with the network that a search on a table found."""
+    """Predict for new rows with the network that a search on a table saved. Nothing in the folder is run."""
+    import warnings
+
+    from naslab.analysis.formats import to_csv
     from naslab.tabular.model import load_model
 
     if out is not None and out.exists():
         raise OutputError(f"{out} exists; give a new file as --out")
     model = load_model(folder)
-    text = model.predict(file).to_csv(index=False, lineterminator="\n")
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always")
+        text = to_csv(model.predict(file))
+    scored = model.score(file)  # before anything is written: it may find something wrong with the file
     if out is None:
         print(text, end="")
     else:
         out.write_text(text, encoding="utf-8")
-    if (scored := model.score(file)) is not None:
+    for remark in remarks:
+        print(f"Note: {remark.message}", file=sys.stderr)
+    if scored is not None:
         value, rows = scored
         print(
             f"{model.objective.metric} on {rows:,} rows: {value:.4g} {model.objective.unit}".rstrip(), file=sys.stderr

@@ -21,7 +21,10 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     os.environ["MPLBACKEND"] = "agg"  # no window is ever opened, and matplotlib can't be imported under a bad name
-    sys.path.append(str(Path.cwd()))  # last, so that a plug-in `module:Class` here is found and shadows nothing
+    # Last, so that a plug-in `module:Class` here is found and shadows nothing. Predicting takes no plug-in, and this
+    # folder may come from elsewhere: a `pyarrow.py` in it, which pandas looks for, would be run.
+    if sys.argv[1:2] != ["predict"]:
+        sys.path.append(str(Path.cwd()))
     sys.exit(run_command(sys.argv[1:]))
 
 

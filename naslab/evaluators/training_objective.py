@@ -78,35 +78,50 @@ class TrainingObjective:
             Higher is better. For accuracy a row with an output that is not finite is wrong; other metrics of such
             outputs are NaN. So are roc-auc of one class and r2 of equal targets.
         """
-        if self.metric == "accuracy":
-            with np.errstate(invalid="ignore"):
-                right = (outputs.argmax(axis=1) == y) & np.isfinite(outputs.max(axis=1))
-            return 100.0 * float(right.mean())
-        if not np.isfinite(outputs).all():
-            return math.nan
-        outputs = outputs.astype(np.float64)
-        if self.kind == "classification":
-            return _classified(self.metric, outputs, y)
-        error = (outputs[:, 0] - y) * self.scale
-        if self.metric == "mae":
-            return -float(np.abs(error).mean())
+        return self.of_rows(*self.rows(outputs, y))
+
+    def rows(self, outputs: npt.NDArray[Any], y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+        """What each row contributes to the score, for :meth:`of_rows`: a few ``(N,)``, computed once however many
+        selections of the rows are scored. Arguments as of :meth:`score`.
+        """
+        with np.errstate(invalid="ignore"):
+            finite = np.isfinite(outputs).all(axis=1)
+            if self.metric == "accuracy":
+                return ((outputs.argmax(axis=1) == y) & np.isfinite(outputs.max(axis=1)),)
+            # Copied only where it must be; a selection without such rows has a score.
+            outputs = outputs.astype(np.float64) if finite.all() else np.where(finite[:, None], outputs, np.nan)
+            if self.kind == "regression":
+                error = (outputs[:, 0] - y) * self.scale
+                if self.metric == "mae":
+                    return (np.abs(error),)
+                return (error**2,) if self.metric == "rmse" else (error**2, y.astype(np.float64) * self.scale)
+            if self.metric == "balanced-accuracy":
+                return np.where(finite, outputs.argmax(axis=1) == y, np.nan), y
+            if self.metric == "log-loss":
+                log_probabilities = special.log_softmax(outputs, axis=1)[np.arange(len(y)), y]
+                return (np.maximum(log_probabilities, math.log(_LEAST_PROBABILITY)),)
+            return outputs[:, 1] - outputs[:, 0], y
+
+    def of_rows(self, first: npt.NDArray[Any], truth: npt.NDArray[Any] | None = None) -> float:
+        """The score of rows, or of a selection of them: what :meth:`rows` gave, selected alike."""
+        if self.metric == "r2":
+            variance = float(np.var(truth)) if truth is not None else 0.0
+            return 100.0 * (1 - float(first.mean()) / variance) if variance else math.nan
         if self.metric == "rmse":
-            return -math.sqrt(float((error**2).mean()))
-        variance = float(np.var(y.astype(np.float64) * self.scale))
-        return 100.0 * (1 - float((error**2).mean()) / variance) if variance else math.nan
+            return -math.sqrt(float(first.mean()))
+        if truth is None:
+            return float(first.mean()) * {"accuracy": 100.0, "mae": -1.0}.get(self.metric, 1.0)
+        if self.metric == "balanced-accuracy":
+            return 100.0 * float(np.mean([first[truth == each].mean() for each in np.unique(truth)]))
+        return _area(first, truth == 1, truth == 0)
 
 
-def _classified(metric: str, outputs: npt.NDArray[np.float64], y: npt.NDArray[np.int64]) -> float:
-    if metric == "balanced-accuracy":
-        right = outputs.argmax(axis=1) == y
-        return 100.0 * float(np.mean([right[y == each].mean() for each in np.unique(y)]))
-    if metric == "log-loss":
-        log_probabilities = special.log_softmax(outputs, axis=1)[np.arange(len(y)), y]
-        return float(np.maximum(log_probabilities, math.log(_LEAST_PROBABILITY)).mean())
-    positive, negative = int((y == 1).sum()), int((y == 0).sum())
-    if not positive or not negative:
+def _area(scores: npt.NDArray[np.float64], ones: npt.NDArray[np.bool_], zeros: npt.NDArray[np.bool_]) -> float:
+    """The area under the ROC curve, in percent."""
+    positive, negative = int(ones.sum()), int(zeros.sum())
+    if not positive or not negative or np.isnan(scores).any():
         return math.nan
-    ranks = stats.rankdata(outputs[:, 1] - outputs[:, 0])[y == 1]
+    ranks = stats.rankdata(scores)[ones]
     return 100.0 * float(ranks.sum() - positive * (positive + 1) / 2) / (positive * negative)
 
 

@@ -6,32 +6,36 @@ import csv
 import difflib
 import io
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from naslab.errors import InvalidDataset
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _SNIFFED = 100
+Cell: TypeAlias = str | float | datetime
+"""Of a file always its text; a number or a moment of a data frame is one already, however a file would write it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """The text of a delimited file.
+    """The cells of a delimited file, or of a data frame.
 
     Attributes:
         path: The file.
         delimiter: The character between cells.
         header: The columns' names, stripped; an unnamed column has the name ``""``.
-        rows: One list of stripped cells per row, as long as the header.
+        rows: One list of cells per row, as long as the header; texts are stripped.
         lines: The line that each row begins on, counted from 1, the header included.
     """
 
     path: Path
     delimiter: str
     header: tuple[str, ...]
-    rows: list[list[str]]
+    rows: Sequence[Sequence[Cell]]
     lines: list[int]
 
     def position(self, name: str) -> int:

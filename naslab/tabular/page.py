@@ -32,8 +32,8 @@ def sections(plan: Plan, frame: pd.DataFrame, trained: pd.DataFrame) -> list[Sec
     found = Section("What was found")
     found.says.append(
         f"Scores are {metric}, {'higher' if objective.sign > 0 else 'lower'} is better. Every network is trained from "
-        "scratch with the same recipe and seed. In each group the validation rows choose one network. The test rows "
-        "were looked at once, after that."
+        "scratch with the same recipe and seed. In each group the validation rows choose one network; the best of "
+        "these on the validation rows, of equals the smallest, is saved. The test rows were looked at once, after that."
     )
     found.add(
         "results",
@@ -53,7 +53,15 @@ def sections(plan: Plan, frame: pd.DataFrame, trained: pd.DataFrame) -> list[Sec
         "and random feasible ones. Validation scores are on the rows that chose the epoch and the network.",
     )
     sizes.add("trained", "All networks trained from scratch", trained, "Validation scores.")
-    return [found, sizes]
+    table = Section("The table")
+    table.add(
+        "columns",
+        "Columns of the table",
+        plan.columns,
+        "Missing: cells without a value, those included that count as missing. Features: how many inputs of the "
+        "networks are made of the column, and the first of their names.",
+    )
+    return [found, sizes, table]
 
 
 def plot_sizes(plan: Plan, frame: pd.DataFrame, trained: pd.DataFrame) -> Axes:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from naslab.datasets import Rows
@@ -20,13 +21,16 @@ from naslab.evaluators.training_objective import METRICS, TrainingObjective
 from naslab.optimizers import OptimizerSpec, optimizer_spec
 from naslab.optimizers.policy.policy_search import PolicySearch
 from naslab.registry import entries, search_space
-from naslab.running import seed_sequence, versions
+from naslab.running import default_budget, seed_sequence, versions
+from naslab.running.runs import check_budget
 from naslab.space import Architecture, Recipe, SearchSpace
 from naslab.tabular.defaults import SHARE, STEPS, balanced_weights, default_widths, shared_recipe, training_recipe
 from naslab.tabular.delimited import counted
+from naslab.tabular.leakage import warnings_of
 from naslab.tabular.preprocessing import Preprocessor, TargetEncoder
-from naslab.tabular.reading import RawTable, TaskKind, read_table
+from naslab.tabular.reading import Described, RawTable, read_table
 from naslab.tabular.splitting import split
+from naslab.tabular.targets import TaskKind
 from naslab.tabular.training import Scratch
 from naslab.tasks import Budget, Constraint, Problem, Task
 from naslab.tasks.rewards import shared
@@ -34,7 +38,7 @@ from naslab.tasks.rewards import shared
 ClassWeights = Literal["none", "balanced"]
 CLASS_WEIGHTS = ("none", "balanced")
 DEPTH = 3
-_IMBALANCED = 3
+_IMBALANCED, _LISTED = 3, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +56,7 @@ class Plan:
         preprocessor: Fitted to the training rows.
         target: Encodes the target; fitted to the training rows.
         settings: Everything that the result depends on, as JSON.
+        columns: The table's columns: what each is, its missing and distinct values, and the features made of it.
         says: What was assumed and why, a sentence each.
     """
 
@@ -63,6 +68,7 @@ class Plan:
     preprocessor: Preprocessor
     target: TargetEncoder
     settings: Mapping[str, Any]
+    columns: pd.DataFrame
     says: tuple[str, ...]
 
     @property
@@ -90,9 +96,12 @@ class Plan:
             "widths": ",".join(map(str, chosen["widths"])), "optimizer": self.optimizer.label, "budget": self.budget,
             "seed": self.seed,
         }  # fmt: skip
+        wishes = [("drop", name) for name in chosen["drop"]]
+        wishes += [("types", f"{name}={kind}") for name, kind in chosen["types"].items()]
         limits = [f"--max {metric}={maximum:.17g}" for metric, maximum in chosen["constraint"].items()]
-        words = [f"--{name} {shlex.quote(str(value))}" for name, value in options.items()]
-        return " ".join(["naslab search", *words, *limits, "--out", shlex.quote(str(folder))])
+        words = [f"--{name} {shlex.quote(str(value))}" for name, value in (*options.items(), *wishes)]
+        flags = ["--coerce"] if chosen["coerce"] else []
+        return " ".join(["naslab search", *words, *flags, *limits, "--out", shlex.quote(str(folder))])
 
 
 def plan_search(
@@ -109,6 +118,9 @@ def plan_search(
     widths: Sequence[int] | None = None,
     budget: str | int | float | Budget | None = None,
     seed: int = 0,
+    drop: Iterable[str] = (),
+    types: Mapping[str, str] | None = None,
+    coerce: bool = False,
 ) -> Plan:
     """Read a table and decide how to search on it; arguments as :func:`naslab.search_csv`."""
     if not isinstance(seed, int) or seed < 0:
@@ -124,8 +136,15 @@ def plan_search(
     if widths is not None and not all(isinstance(width, int) for width in widths):
         raise InvalidValue(f"widths={widths!r}: give whole numbers, the same choice for every layer")
     constraint, given = Constraint.parse(max), None if budget is None else Budget.parse(budget)
-    path = Path(csv)
-    raw = read_table(path, target, task=kind)
+    spec = _with_finalists(optimizer_spec(optimizer))
+    if given is not None:
+        check_budget(spec, given)
+    if isinstance(drop, str) or not isinstance(types or {}, Mapping):
+        raise InvalidValue(
+            f"drop={drop!r}, types={types!r}: give a list of columns, and a dictionary of column to type"
+        )
+    path, drop, types = Path(csv), sorted(set(drop)), dict(types or {})
+    raw = read_table(path, target, task=kind, drop=drop, types=types, coerce=coerce)
     parts = split(raw.y, raw.target.kind, np.random.default_rng(seed_sequence("csv", "split", seed)))
     preprocessor, encoder = Preprocessor.fit(raw, parts[0]), TargetEncoder.fit(raw, parts[0])
     x, y = preprocessor.transform(raw.values), encoder.transform(raw.y)
@@ -155,6 +174,9 @@ def plan_search(
         "depth": depth,
         "constraint": constraint.as_dict(),
         "seed": seed,
+        "drop": drop,
+        "types": types,
+        "coerce": coerce,
     }
     task = Task(
         id=f"csv/{path.stem}",
@@ -169,18 +191,24 @@ def plan_search(
         training_objective=objective,
     ).constrained(constraint)
     task = shared(task, sharing)
-    spec = _with_finalists(optimizer_spec(optimizer))
     spec.build(task.problem, np.random.default_rng(0))  # refuses bad hyperparameters before anything is written
-    spent = given or Budget(sharing.epochs * sharing.batches(len(train)), "evaluations")
+    spent = given or (
+        Budget.parse(default_budget(spec))
+        if spec.unit == "epochs"
+        else Budget(sharing.epochs * sharing.batches(len(train)), "evaluations")
+    )
     settings |= {"optimizer": spec.describe(), "budget": str(spent)}
     says = [
         *_data(raw, parts, x.shape[1]),
+        *_unlike(preprocessor, raw, parts),
+        *warnings_of(raw, parts, path),
         _judged(objective, encoder, class_weights, raw.y),
         _space(networks, len(train), given=widths is not None),
         _limit(task.problem, given=limited),
         _search(spec, spent, sharing, recipe),
     ]
-    return Plan(path, task, spec, spent, seed, preprocessor, encoder, settings, tuple(filter(None, says)))
+    columns = _columns(raw, preprocessor)
+    return Plan(path, task, spec, spent, seed, preprocessor, encoder, settings, columns, tuple(filter(None, says)))
 
 
 def extreme(space: SearchSpace, *, largest: bool) -> Architecture:
@@ -233,10 +261,30 @@ def _data(raw: RawTable, parts: Sequence[NDArray[np.int64]], features: int) -> l
     sizes = [len(rows) for rows in parts]
     return [
         *raw.dropped,
+        *raw.remarks,
         f"{len(raw):,} rows of {columns}, {counted(features, 'feature')}; {raw.target.name!r} is {what} "
         f"({raw.target.kind}). {sizes[0]:,} rows to train on, {sizes[1]:,} to validate, {sizes[2]:,} to test once, at "
         "the end.",
     ]
+
+
+def _unlike(preprocessor: Preprocessor, raw: RawTable, parts: Sequence[NDArray[np.int64]]) -> list[str]:
+    """What the rows that are held out have, and training rows do not."""
+    held = np.concatenate(parts[1:])
+    found = preprocessor.remarks({name: values[held] for name, values in raw.values.items()})
+    return [f"Of the rows to validate and to test: {says}" for says in found]
+
+
+def _columns(raw: RawTable, preprocessor: Preprocessor) -> pd.DataFrame:
+    """The table of the plan: every column of the file, and what becomes of it."""
+    features = {encoder.name: encoder.features for encoder in preprocessor.encoders}
+    frame = pd.DataFrame(raw.described, columns=list(Described._fields))
+    return frame.assign(features=[_listed(features.get(name, ())) for name in frame["column"]])
+
+
+def _listed(features: Sequence[str]) -> str:
+    more = ", ..." if len(features) > _LISTED else ""
+    return f"{len(features)}: {', '.join(features[:_LISTED])}{more}" if features else ""
 
 
 def _judged(objective: TrainingObjective, encoder: TargetEncoder, class_weights: str, y: NDArray[Any]) -> str:
@@ -283,8 +331,9 @@ def _limit(problem: Problem, *, given: bool) -> str:
 
 
 def _search(spec: OptimizerSpec, budget: Budget, sharing: Recipe, recipe: Recipe) -> str:
-    amount = f"{budget.amount:,.0f} steps" if budget.unit == "evaluations" else f"{budget.amount:g} s"
+    units = {"evaluations": "steps", "epochs": "epochs", "s": "s"}
+    batches = "" if spec.unit == "epochs" else f" (batches of {sharing.batch})"  # a gradient search has its own
     return (
-        f"Search: {spec.label}, {amount} of shared weights (batches of {sharing.batch}); then finalists and references "
-        f"are trained from scratch, {recipe.epochs} epochs each, of which the validation rows choose one."
+        f"Search: {spec.label}, {budget.amount:,.10g} {units[budget.unit]} of shared weights{batches}; then finalists "
+        f"and references are trained from scratch, {recipe.epochs} epochs each; validation rows choose one of these."
     )

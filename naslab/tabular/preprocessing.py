@@ -3,114 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from naslab.errors import InvalidDataset
+from naslab.tabular.columns import Column
 from naslab.tabular.delimited import shown, suggestion
-from naslab.tabular.reading import Column, RawTable, Target, Values
+from naslab.tabular.encoders import (
+    Encoder,
+    NumericEncoder,
+    described_encoder,
+    fitted_encoder,
+    stored_encoder,
+    stored_notation,
+)
+from naslab.tabular.reading import RawTable, Values
+from naslab.tabular.stored import Damaged, Stored
+from naslab.tabular.targets import Target, TaskKind
 
-VERSION = 1
-MOST_CATEGORIES = 50
-CLIP = 10.0
-
-
-@dataclass(frozen=True)
-class NumericEncoder:
-    """One standardised feature and, if the training rows lack values, one that says where they are missing.
-
-    Attributes:
-        name: Of the column.
-        median: Of the values in the training rows; replaces missing values.
-        mean: Of the training rows, replaced values included.
-        scale: Their standard deviation (with N, not N - 1); 1 if they are all the same.
-        marks_missing: Whether there is a feature ``"<name> is missing"``, 0 or 1.
-    """
-
-    name: str
-    median: float
-    mean: float
-    scale: float
-    marks_missing: bool
-
-    @classmethod
-    def fit(cls, name: str, values: NDArray[np.float64]) -> NumericEncoder:
-        missing = np.isnan(values)
-        # Scaled by a power of two, which is exact, so that squares of the largest numbers don't overflow.
-        exponent = int(np.frexp(np.abs(values[~missing]).max())[1])
-        scaled = np.ldexp(values, -exponent)
-        median = np.median(scaled[~missing])
-        filled = np.where(missing, median, scaled)
-        constant = bool(filled.min() == filled.max())
-        mean = float(np.ldexp(median if constant else filled.mean(), exponent))
-        scale = 0.0 if constant else float(np.ldexp(filled.std(), exponent))
-        return cls(name, float(np.ldexp(median, exponent)), mean, scale or 1.0, bool(missing.any()))
-
-    @property
-    def column(self) -> Column:
-        return Column(self.name, "numeric")
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        return (self.name, f"{self.name} is missing") if self.marks_missing else (self.name,)
-
-    def encode(self, values: NDArray[np.float64], out: NDArray[np.float32]) -> None:
-        missing = np.isnan(values)
-        with np.errstate(over="ignore"):  # what overflows to infinity is clipped as well
-            standardised = (np.where(missing, self.median, values) - self.mean) / self.scale
-        out[:, 0] = np.clip(standardised, -CLIP, CLIP)
-        if self.marks_missing:
-            out[:, 1] = missing
-
-
-@dataclass(frozen=True)
-class CategoricalEncoder:
-    """One feature, 0 or 1, for each category of the training rows.
-
-    Attributes:
-        name: Of the column.
-        categories: With a feature of their own: the 50 most frequent in training, sorted.
-        rare: Those that share the feature ``"<name> is other"``, sorted; mostly none.
-        marks_missing: Whether there is a feature ``"<name> is missing"``.
-    """
-
-    name: str
-    categories: tuple[str, ...]
-    rare: tuple[str, ...]
-    marks_missing: bool
-
-    @classmethod
-    def fit(cls, name: str, values: NDArray[np.object_]) -> CategoricalEncoder:
-        counts = Counter(value for value in values.tolist() if value is not None)
-        by_frequency = sorted(counts, key=lambda category: (-counts[category], category))
-        kept, rare = by_frequency[:MOST_CATEGORIES], by_frequency[MOST_CATEGORIES:]
-        return cls(name, tuple(sorted(kept)), tuple(sorted(rare)), counts.total() < len(values))
-
-    @property
-    def column(self) -> Column:
-        return Column(self.name, "categorical", tuple(sorted((*self.categories, *self.rare))))
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        own = tuple(f"{self.name} = {category}" for category in self.categories)
-        other = (f"{self.name} is other",) if self.rare else ()
-        return own + other + ((f"{self.name} is missing",) if self.marks_missing else ())
-
-    def encode(self, values: NDArray[np.object_], out: NDArray[np.float32]) -> None:
-        places: dict[str | None, int] = {category: place for place, category in enumerate(self.categories)}
-        places.update(dict.fromkeys(self.rare, len(self.categories)))
-        if self.marks_missing:
-            places[None] = len(self.features) - 1
-        found = np.array([places.get(value, -1) for value in values.tolist()], dtype=np.int64)
-        known = np.flatnonzero(found >= 0)
-        out[known, found[known]] = 1
-
-
-Encoder = NumericEncoder | CategoricalEncoder
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -118,10 +32,11 @@ class Preprocessor:
     """Turns columns into features, fitted to the training rows alone.
 
     A number that is missing is replaced by the median, numbers are standardised and clipped at 10 standard
-    deviations; categories are one-hot, at most 50 of a column, the rarer ones sharing one feature. If training rows
-    lack values of a column, a further feature says where its values are missing. A category that no training row has
-    is all zeros, and so is a missing category if no training row lacks one. A column without any value in the training
-    rows gives no feature.
+    deviations; categories are one-hot, at most 50 of a column, the rarer ones sharing one feature; a date is a number
+    of days and its places in the year, the week and the day. If training rows lack values of a column, a further
+    feature says where its values are missing. A category that no training row has is all zeros, and so is a missing
+    category if no training row lacks one: :meth:`remarks` says so. A column without any value in the training rows
+    gives no feature.
 
     Attributes:
         encoders: One per column that gives features.
@@ -132,19 +47,14 @@ class Preprocessor:
     @classmethod
     def fit(cls, raw: RawTable, rows: NDArray[np.int64]) -> Preprocessor:
         """Fit to the rows ``rows`` of a table. Raises InvalidDataset if no column has a value in any of them."""
-        encoders: list[Encoder] = []
-        for column in raw.columns:
-            values = raw.values[column.name][rows]
-            if column.kind == "numeric" and not np.isnan(values).all():
-                encoders.append(NumericEncoder.fit(column.name, values))
-            elif column.kind == "categorical" and any(value is not None for value in values.tolist()):
-                encoders.append(CategoricalEncoder.fit(column.name, values))
+        fitted = [fitted_encoder(column, raw.values[column.name][rows]) for column in raw.columns]
+        encoders = tuple(encoder for encoder in fitted if encoder is not None)
         if not encoders:
             raise InvalidDataset(
                 f"none of the columns {', '.join(repr(column.name) for column in raw.columns)} has a value in any of "
                 f"the {len(rows)} training rows. Add rows or a column that is known of most of them."
             )
-        return cls(tuple(encoders))
+        return cls(encoders)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -172,19 +82,26 @@ class Preprocessor:
             start += width
         return x
 
+    def remarks(self, values: Values) -> list[str]:
+        """What happens to cells unlike any in the training rows, a sentence for each column and reason."""
+        return [says for encoder in self.encoders for says in encoder.remarks(values[encoder.name])]
+
     def to_json(self) -> str:
         """Everything, floats exact to the last bit, for :meth:`from_json`."""
-        described = [{"kind": encoder.column.kind, **asdict(encoder)} for encoder in self.encoders]
+        described = [described_encoder(encoder) for encoder in self.encoders]
         return json.dumps({"version": VERSION, "columns": described}, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Preprocessor:
         """What :meth:`to_json` wrote. Raises InvalidDataset if the text is something else or of another version."""
-        stored = _decoded(text, "preprocessor")
         try:
-            return cls(tuple(_encoder(**described) for described in stored["columns"]))
-        except (KeyError, TypeError, ValueError) as error:
+            stored = _of_version(Stored.parse(text), "preprocessor")
+            encoders = tuple(stored_encoder(each) for each in stored.objects("columns"))
+            if not encoders or len({encoder.name for encoder in encoders}) < len(encoders):
+                raise Damaged("its columns are none, or one is there twice")
+        except Damaged as error:
             raise _damaged("preprocessor", error) from None
+        return cls(encoders)
 
 
 @dataclass(frozen=True)
@@ -206,7 +123,7 @@ class TargetEncoder:
         """Fit to the rows ``rows`` of a table. The classes are those of the whole table."""
         if raw.target.kind == "classification":
             return cls(raw.target)
-        fitted = NumericEncoder.fit(raw.target.name, raw.y[rows])
+        fitted = NumericEncoder.fit(raw.target.column, raw.y[rows])
         return cls(raw.target, fitted.mean, fitted.scale)
 
     def transform(self, y: NDArray[Any]) -> NDArray[Any]:
@@ -240,36 +157,30 @@ class TargetEncoder:
     @classmethod
     def from_json(cls, text: str) -> TargetEncoder:
         """What :meth:`to_json` wrote. Raises InvalidDataset if the text is something else or of another version."""
-        stored = _decoded(text, "target encoder")
         try:
-            name, kind, classes = (stored["target"][key] for key in ("name", "kind", "classes"))
-            return cls(Target(name, kind, tuple(classes)), stored["mean"], stored["scale"])
-        except (KeyError, TypeError) as error:
+            stored = _of_version(Stored.parse(text), "target encoder")
+            told = stored.object("target")
+            kind = next(each for each in get_args(TaskKind) if each == told.text("kind", *get_args(TaskKind)))
+            target = Target(
+                told.text("name"), kind, told.texts("classes"), stored_notation(told.object("notation")),
+                told.texts("marks"), told.flag("coerce"),
+            )  # fmt: skip
+            if (kind == "classification") != (len(target.classes) > 1):
+                raise told.wrong("classes", "two or more of a classification, none of a regression")
+            return cls(target, stored.number("mean"), stored.number("scale", positive=True))
+        except Damaged as error:
             raise _damaged("target encoder", error) from None
 
 
-def _encoder(*, kind: str, **described: Any) -> Encoder:
-    if kind == "numeric":
-        return NumericEncoder(**described)
-    if kind != "categorical":
-        raise ValueError(f"kind {kind!r}")
-    categories, rare = tuple(described.pop("categories")), tuple(described.pop("rare"))
-    return CategoricalEncoder(categories=categories, rare=rare, **described)
-
-
-def _decoded(text: str, what: str) -> dict[str, Any]:
-    try:
-        stored = json.loads(text)
-    except ValueError as error:
-        raise _damaged(what, error) from None
-    version = stored.get("version") if isinstance(stored, dict) else None
-    if not isinstance(stored, dict) or version != VERSION:
+def _of_version(stored: Stored, what: str) -> Stored:
+    version = stored.values.get("version")
+    if version != VERSION:
         raise InvalidDataset(
-            f"the stored {what} is of version {version!r}; this naslab reads version {VERSION}. Search again, or use "
-            "the naslab that wrote it."
+            f"the stored {what} is of version {shown(str(version))}; this naslab reads version {VERSION}. Search "
+            "again, or use the naslab that wrote it."
         )
     return stored
 
 
-def _damaged(what: str, error: Exception) -> InvalidDataset:
-    return InvalidDataset(f"the stored {what} is damaged ({type(error).__name__}: {error}). Search again.")
+def _damaged(what: str, error: Damaged) -> InvalidDataset:
+    return InvalidDataset(f"the stored {what} is damaged: {error}. Search again.")

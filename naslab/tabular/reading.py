@@ -1,60 +1,51 @@
-"""Reading a table of one's own: which columns are numbers, which are categories, and what is to be predicted."""
+"""Reading a table of one's own: what may be used to predict, what is left out, and what is to be predicted."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.errors import InvalidDataset, InvalidValue
-from naslab.files import read_number
-from naslab.tabular.delimited import Cells, counted, read_cells, shown, suggestion
-
-ColumnKind = Literal["numeric", "categorical"]
-TaskKind = Literal["classification", "regression"]
-Values = dict[str, NDArray[Any]]
-
-MISSING = frozenset(
-    ("", "NA", "na", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "null", "Null", "NULL", "?", "-")
+from naslab.errors import InvalidDataset, InvalidValue, UnknownName
+from naslab.tabular.columns import (
+    KINDS,
+    Column,
+    ColumnKind,
+    ReadColumn,
+    counts_of,
+    infer_column,
+    read_column,
+    refuse_misfits,
+    remarks_on_cells,
+    remarks_on_reading,
 )
-FEWEST_ROWS = 20
-FEWEST_ROWS_OF_A_CLASS = 3
-MOST_NUMERIC_CLASSES = 20
+from naslab.tabular.delimited import Cells, read_cells, shown, suggestion
+from naslab.tabular.numbers import file_decimal
+from naslab.tabular.targets import Target, TaskKind, read_target, target_position
+
+Values = dict[str, NDArray[Any]]
+_LOOKED_AT = 1000
+"""Rows that decide whether a file writes decimal points or commas, for columns whose own cells do not."""
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column that may be used to predict.
-
-    Attributes:
-        name: Its name in the header.
-        kind: ``"numeric"`` or ``"categorical"``.
-        categories: The texts that occur, sorted; none for a numeric column.
-    """
-
-    name: str
-    kind: ColumnKind
-    categories: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Target:
-    """The column that is to be predicted.
+class Described(NamedTuple):
+    """A column of the file, as it is shown before training.
 
     Attributes:
-        name: Its name in the header.
-        kind: ``"classification"`` or ``"regression"``.
-        classes: As the file spells them; sorted as numbers if all are numbers, as text otherwise; none for regression.
+        column: Its name.
+        kind: What it is, or ``"left out"``.
+        missing: Cells without a value, those included that count as missing.
+        distinct: Different values.
     """
 
-    name: str
-    kind: TaskKind
-    classes: tuple[str, ...] = ()
+    column: str
+    kind: str
+    missing: int
+    distinct: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +54,13 @@ class RawTable:
 
     Attributes:
         columns: Those that may be used to predict, in the file's order.
-        values: Per column ``(N,)``: float64 with NaN for missing, or objects: texts, with None for missing.
+        values: Per column ``(N,)``: float64 with NaN for missing, dates as days since the beginning of 1970; or
+            objects: texts, with None for missing.
         target: What is to be predicted.
         y: ``(N,)``: objects, the class of each row; or float64.
         dropped: One sentence for every column, and for the rows, that were left out.
+        remarks: One sentence for everything that was read otherwise than it stands there.
+        described: Every column of the file, in its order.
     """
 
     columns: tuple[Column, ...]
@@ -74,19 +68,31 @@ class RawTable:
     target: Target
     y: NDArray[Any]
     dropped: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    described: tuple[Described, ...] = ()
 
     def __len__(self) -> int:
         return len(self.y)
 
 
-def read_table(path: Path | str, target: str, *, task: TaskKind | None = None) -> RawTable:
+def read_table(
+    path: Path | str,
+    target: str,
+    *,
+    task: TaskKind | None = None,
+    drop: Iterable[str] = (),
+    types: Mapping[str, str] | None = None,
+    coerce: bool = False,
+) -> RawTable:
     """Read a delimited text file (comma, semicolon or tab; UTF-8; its first line names the columns).
 
-    Missing cells are empty or say ``NA``, ``N/A``, ``nan``, ``null``, ``?`` or ``-``. A column is numeric if all its
-    other cells are finite numbers (with a decimal point; in files separated by semicolons also with a decimal comma),
-    however few are distinct; any other column, such as one of ``yes`` and ``no``, is categorical. Left out, and named
-    in ``dropped``: rows whose target is missing, and columns that are constant, all missing, unnamed (a data frame's
-    index) or an identifier (text that differs in every row).
+    Missing cells are empty or say ``NA``, ``None``, ``nan``, ``null``, ``?`` and the like
+    (:data:`~naslab.tabular.columns.MISSING`); among numbers and dates also ``.``, ``--``, ``missing``, ``unknown`` and
+    the like (:data:`~naslab.tabular.columns.CANDIDATES`). A column is numeric if most of its other cells are numbers,
+    however few are distinct, of dates if most are dates, else categorical. Numbers may have a decimal point or comma,
+    grouped thousands, a currency's or a percent sign (:mod:`~naslab.tabular.numbers`). What does not fit its column is
+    refused. Left out, and named in ``dropped``: rows whose target is missing, and columns that are constant, all
+    missing, unnamed (a data frame's index) or an identifier (text that differs in every row).
 
     The task is classification if the target is not numeric; or if its values are whole numbers, of which only two are
     distinct, or at most 20 and at most 5 % of the number of rows. Otherwise it is regression.
@@ -95,60 +101,71 @@ def read_table(path: Path | str, target: str, *, task: TaskKind | None = None) -
         path: The file.
         target: Name of the column to predict.
         task: ``"classification"`` or ``"regression"``, in place of this rule.
+        drop: Columns to leave out.
+        types: What columns are (``"numeric"``, ``"categorical"``, ``"date"``), in place of the rule above.
+        coerce: Whether what does not fit its column counts as missing.
 
     Raises:
-        InvalidDataset: The file is no such table; the target is not in it; fewer than 20 rows have a target; it is
-            always the same; a class has fewer than 3 rows; the target of a regression is not a number (a target also
-            counts as a regression's if at least half of its cells are numbers, too many to be classes); a value is
-            infinite; two columns have the same name; no column is left to predict from.
-        InvalidValue: There is no such ``task``.
+        InvalidDataset: The file is no such table; the target is not in it, nor a column of ``drop`` or ``types``; fewer
+            than 20 rows have a target; it is always the same; a class has fewer than 3 rows; the target of a regression
+            is not a number (a target also counts as a regression's if at least half of its cells are numbers, too many
+            to be classes); a cell does not fit its column; a value is infinite; two columns have the same name; no
+            column is left to predict from.
+        InvalidValue: There is no such ``task``; the target is among ``drop`` or ``types``, or a column among both.
+        UnknownName: There is no such type.
     """
     if task not in (None, *get_args(TaskKind)):
         raise InvalidValue(f"task={task!r}. Allowed: {', '.join(map(repr, get_args(TaskKind)))}, or None: by rule.")
     cells = read_cells(path)
-    position = _target_position(cells, target)
+    position = target_position(cells, target)
     for name in cells.header:
         if name:
             cells.position(name)
-    everything = range(len(cells.rows))
-    rows = [row for row in everything if not _is_missing(cells.rows[row][position])]
-    if len(rows) < FEWEST_ROWS:
-        raise InvalidDataset(
-            f"{cells.path} has {counted(len(rows), 'row')} with a value of the target {target!r}. "
-            f"At least {FEWEST_ROWS} are needed: add rows."
-        )
-    dropped = []
-    if lacking := sorted(set(everything) - set(rows)):
-        dropped.append(
-            f"{len(lacking)} of {len(everything)} rows were left out: their target {target!r} is missing "
-            f"(first in line {cells.lines[lacking[0]]})."
-        )
-    goal, y = _read_target(cells, target, _texts(cells, position, rows), rows, task)
-    columns: list[Column] = []
-    values: Values = {}
+    left, kinds = _wishes(cells, target, drop, types or {})
+    decimal = file_decimal(
+        (counts_of(cells, place, range(min(len(cells.rows), _LOOKED_AT))) for place in range(len(cells.header))),
+        semicolons=cells.delimiter == ";",
+    )
+    goal = read_target(cells, position, task, decimal, coerce=coerce)
+    dropped = [says for says in goal.says if "left out" in says]
+    remarks = [says for says in goal.says if "left out" not in says]
+    read: list[ReadColumn] = []
+    described: list[Described] = []
     for place, name in enumerate(cells.header):
         if place == position:
+            what = "target, " + (f"{len(goal.target.classes)} classes" if goal.target.classes else "a number")
+            described.append(Described(name, what, len(cells.rows) - len(goal.rows), len(set(goal.y.tolist()))))
             continue
         if not name:
             dropped.append(f"Column {place + 1} was left out: it has no name in the header.")
+            described.append(Described("", "left out", *_left_out(cells, place, goal.rows)))
             continue
-        texts = _texts(cells, place, rows)
-        numbers = _numbers(cells, name, texts, rows)
-        if reason := _uselessness(texts, numbers):
+        if name in left:
+            dropped.append(f"Column {name!r} was left out, as you asked.")
+            described.append(Described(name, "left out", *_left_out(cells, place, goal.rows)))
+            continue
+        column = infer_column(cells, place, goal.rows, decimal, kind=kinds.get(name), coerce=coerce)
+        found = read_column(cells, place, column, goal.rows)
+        fits = column.coerce or not found.misfits
+        reason = _uselessness(found, asked=name in kinds) if fits else ""
+        missing, distinct = _numbers_of(found)
+        described.append(Described(name, "left out" if reason else column.kind, missing, distinct))
+        if reason:
             dropped.append(f"Column {name!r} was left out: {reason}.")
-        elif numbers is not None:
-            columns.append(Column(name, "numeric"))
-            values[name] = numbers
         else:
-            categories = sorted({text for text in texts if text is not None})
-            columns.append(Column(name, "categorical", tuple(categories)))
-            values[name] = np.array(texts, dtype=object)
-    if not columns:
+            read.append(found)
+    refuse_misfits(cells, read, goal.rows, training=True)
+    if not read:
         reasons = " ".join(sentence for sentence in dropped if sentence.startswith("Column"))
         raise InvalidDataset(
             f"{cells.path} has no column to predict {target!r} from. {reasons} Add a column that varies."
         )
-    return RawTable(tuple(columns), values, goal, y, tuple(dropped))
+    remarks += remarks_on_cells(cells, read, goal.rows)
+    for each in read:
+        remarks += remarks_on_reading(cells, each.column, goal.rows)
+    columns = tuple(each.column for each in read)
+    values = {each.column.name: each.values for each in read}
+    return RawTable(columns, values, goal.target, goal.y, tuple(dropped), tuple(remarks), tuple(described))
 
 
 def read_rows(path: Path | str, columns: Sequence[Column]) -> Values:
@@ -166,11 +183,11 @@ def read_rows(path: Path | str, columns: Sequence[Column]) -> Values:
         InvalidDataset: The file is no such table or has no rows; a column is missing (names the nearest) or occurs
             twice; a cell of a numeric column is not a finite number (names line and column).
     """
-    return values_of(read_cells(path, one_column=True), columns)
+    return values_of(read_cells(path, one_column=True), columns)[0]
 
 
-def values_of(cells: Cells, columns: Sequence[Column]) -> Values:
-    """Columns of a table of cells; see :func:`read_rows`."""
+def values_of(cells: Cells, columns: Sequence[Column]) -> tuple[Values, list[str]]:
+    """Columns of a table of cells, see :func:`read_rows`; and what was taken as missing, a sentence per column."""
     absent = [column.name for column in columns if column.name not in cells.header]
     if absent:
         more = f" ({len(absent)} that are needed are missing)" if len(absent) > 1 else ""
@@ -180,164 +197,62 @@ def values_of(cells: Cells, columns: Sequence[Column]) -> Values:
     if not cells.rows:
         raise InvalidDataset(f"{cells.path} has no rows below its header. Add the rows to predict for.")
     rows = range(len(cells.rows))
-    values: Values = {}
-    for column in columns:
-        texts = _texts(cells, cells.position(column.name), rows)
-        if column.kind == "categorical":
-            values[column.name] = np.array(texts, dtype=object)
-            continue
-        numbers = _numbers(cells, column.name, texts, rows)
-        if numbers is None:
-            row, text = _first_misfit(cells, texts, rows)
-            raise InvalidDataset(
-                f"{cells.path}: line {cells.lines[row]}: {shown(text)} in column {column.name!r} is not a number, but "
-                "in training all of that column was. Correct that cell, or empty it if its value is not known."
-            )
-        values[column.name] = numbers
-    return values
+    read = [read_column(cells, cells.position(column.name), column, rows) for column in columns]
+    refuse_misfits(cells, read, rows, training=False)
+    return {each.column.name: each.values for each in read}, remarks_on_cells(cells, read, rows)
 
 
-def known_targets(cells: Cells, target: Target) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Which rows have a value of the target, and those values: floats, or objects as the classes are spelled.
-
-    Raises:
-        InvalidDataset: A value of a regression is not a finite number (names the line).
-    """
-    everything = range(len(cells.rows))
-    texts = _texts(cells, cells.position(target.name), everything)
-    known = [row for row in everything if texts[row] is not None]
-    present = [texts[row] for row in known]
-    numbers = _numbers(cells, target.name, present, known)
-    if target.kind == "regression":
-        if numbers is None:
-            row, text = _first_misfit(cells, present, known)
-            raise InvalidDataset(
-                f"{cells.path}: line {cells.lines[row]}: {shown(text)} in the target {target.name!r} is not a number."
-            )
-        return np.array(known, dtype=np.int64), numbers
-    spelled = {_number(name, decimal_comma=False): name for name in target.classes}
-    if numbers is not None and None not in spelled:  # 1 and 1.0 are one class
-        present = [spelled.get(number, text) for number, text in zip(numbers.tolist(), present, strict=True)]
-    return np.array(known, dtype=np.int64), np.array(present, dtype=object)
+def _wishes(
+    cells: Cells, target: str, drop: Iterable[str], types: Mapping[str, str]
+) -> tuple[set[str], dict[str, ColumnKind]]:
+    """What to leave out, and what columns are said to be."""
+    left, kinds = set(drop), dict(types)
+    for name in (*sorted(left), *kinds):
+        if name not in cells.header or not name:
+            raise InvalidDataset(f"{cells.path} has no column {name!r}. {suggestion(name, cells.header)}")
+    if target in left:
+        raise InvalidValue(f"column {target!r} is to be predicted, it can't be left out: drop another, or none")
+    if target in kinds:
+        raise InvalidValue(f"column {target!r} is to be predicted: say what it is by kind, {' or '.join(_TASKS)}")
+    for name, kind in kinds.items():
+        if kind not in KINDS:
+            raise UnknownName(kind, KINDS, of=f"type of column {name}")
+        if name in left:
+            raise InvalidValue(f"column {name!r} has a type and is to be left out: give one of both")
+    return left, {name: _KINDS[kind] for name, kind in kinds.items()}
 
 
-def _target_position(cells: Cells, target: str) -> int:
-    if target and target in cells.header:
-        return cells.position(target)
-    numbers = sum(_number(name, decimal_comma=False) is not None for name in cells.header)
-    if 2 * numbers >= len(cells.header):
-        raise InvalidDataset(
-            f"{cells.path} has no column {target!r}; its first line seems to be values. Add a line with names on top."
-        )
-    raise InvalidDataset(f"{cells.path} has no column {target!r}. {suggestion(target, cells.header)}")
+_TASKS = get_args(TaskKind)
+_KINDS: dict[str, ColumnKind] = {kind: kind for kind in KINDS}
 
 
-def _read_target(
-    cells: Cells, name: str, texts: Sequence[str | None], rows: Sequence[int], task: TaskKind | None
-) -> tuple[Target, NDArray[Any]]:
-    numbers = _numbers(cells, name, texts, rows)
-    if len(set(texts if numbers is None else numbers.tolist())) == 1:
-        raise InvalidDataset(
-            f"{cells.path}: the target {name!r} is {shown(str(texts[0]))} in every row. "
-            "At least two values are needed to learn from."
-        )
-    if numbers is None and (task == "regression" or (task is None and _should_be_numbers(cells, texts))):
-        row, text = _first_misfit(cells, texts, rows)
-        raise InvalidDataset(
-            f"{cells.path}: line {cells.lines[row]}: {shown(text)} in the target {name!r} is not a number, as "
-            "regression needs. Correct or empty that cell, or ask for classification."
-        )
-    if task is None:
-        task = "classification" if numbers is None or _are_classes(numbers) else "regression"
-    if task == "regression":
-        assert numbers is not None
-        return Target(name, task), numbers
-    if numbers is None:
-        of_rows = [str(text) for text in texts]
-        classes = sorted(set(of_rows))
-    else:  # 1 and 1.0 are one class, spelled as it first occurs
-        spellings: dict[float, str] = {}
-        of_rows = [
-            spellings.setdefault(number, str(text)) for number, text in zip(numbers.tolist(), texts, strict=True)
-        ]
-        classes = [spellings[number] for number in sorted(spellings)]
-    counts = Counter(of_rows)
-    rare = [text for text in classes if counts[text] < FEWEST_ROWS_OF_A_CLASS]
-    if rare:
-        more = f" ({len(rare)} classes lack rows)" if len(rare) > 1 else ""
-        instead = ", or ask for regression" if numbers is not None else ""
-        raise InvalidDataset(
-            f"{cells.path}: class {shown(rare[0])} of the target {name!r} has {counts[rare[0]]} of the "
-            f"{FEWEST_ROWS_OF_A_CLASS} rows that a class needs{more}. Add rows of it, remove it or merge it{instead}."
-        )
-    return Target(name, task, tuple(classes)), np.array(of_rows, dtype=object)
-
-
-def _are_classes(numbers: NDArray[np.float64]) -> bool:
-    distinct = np.unique(numbers)
-    if (distinct != np.floor(distinct)).any():
-        return False
-    return len(distinct) <= 2 or len(distinct) <= min(MOST_NUMERIC_CLASSES, len(numbers) / 20)
-
-
-def _should_be_numbers(cells: Cells, texts: Sequence[str | None]) -> bool:
-    """Whether a target that is not numeric should be: at least half of it is numbers, too many to be classes."""
-    parsed = [_number(text, decimal_comma=cells.delimiter == ";") for text in texts if text is not None]
-    numbers = np.array([number for number in parsed if number is not None])
-    return 2 * len(numbers) >= len(parsed) and not _are_classes(numbers)
-
-
-def _uselessness(texts: Sequence[str | None], numbers: NDArray[np.float64] | None) -> str:
+def _uselessness(found: ReadColumn, *, asked: bool) -> str:
     """Why nothing can be learnt from a column; empty if something can."""
-    present = [text for text in texts if text is not None]
+    missing, distinct = _numbers_of(found)
+    present = len(found.values) - missing
     if not present:
         return "all of it is missing"
-    different = len(set(present)) if numbers is None else len(np.unique(numbers[~np.isnan(numbers)]))
-    if different == 1 and len(present) == len(texts):
-        return f"it is {shown(present[0])} in every row"
-    if numbers is None and different == len(present):
+    if distinct == 1 and not missing:
+        return f"it is {shown(_first(found))} in every row"
+    if found.column.kind == "categorical" and distinct == present and not asked:
         return "it is an identifier, text that differs in every row"
     return ""
 
 
-def _is_missing(text: str) -> bool:
-    return text in MISSING or text.lower().lstrip("+-") == "nan"
+def _first(found: ReadColumn) -> str:
+    value = found.values[0]
+    return value if isinstance(value, str) else f"{value:.17g}"
 
 
-def _texts(cells: Cells, position: int, rows: Sequence[int]) -> list[str | None]:
-    column = (cells.rows[row][position] for row in rows)
-    return [None if _is_missing(text) else text for text in column]
+def _numbers_of(found: ReadColumn) -> tuple[int, int]:
+    """How many values of a column are missing, and how many are different."""
+    if found.column.kind == "categorical":
+        present = [value for value in found.values.tolist() if value is not None]
+        return len(found.values) - len(present), len(set(present))
+    known = found.values[~np.isnan(found.values)]
+    return len(found.values) - len(known), len(np.unique(known))
 
 
-def _numbers(cells: Cells, name: str, texts: Sequence[str | None], rows: Sequence[int]) -> NDArray[np.float64] | None:
-    """A column's numbers, NaN where they are missing; None if it has anything else."""
-    numbers = np.full(len(texts), np.nan)
-    for place, text in enumerate(texts):
-        if text is not None:
-            number = _number(text, decimal_comma=cells.delimiter == ";")
-            if number is None:
-                return None
-            numbers[place] = number
-    for place in np.flatnonzero(np.isinf(numbers)).tolist():
-        raise InvalidDataset(
-            f"{cells.path}: line {cells.lines[rows[place]]}: {shown(texts[place] or '')} in column {name!r} is "
-            "infinite. Only finite numbers can be learnt from: correct that cell, or empty it if it is not known."
-        )
-    return numbers
-
-
-def _number(text: str, *, decimal_comma: bool) -> float | None:
-    """A number, finite or not; None if the text is not a number."""
-    if decimal_comma and "." not in text:
-        text = text.replace(",", ".")
-    return read_number(text, infinite=True)
-
-
-def _first_misfit(cells: Cells, texts: Sequence[str | None], rows: Sequence[int]) -> tuple[int, str]:
-    """The first row of a column whose text is not a number, and that text; there must be one."""
-    decimal_comma = cells.delimiter == ";"
-    return next(
-        (row, text)
-        for row, text in zip(rows, texts, strict=True)
-        if text is not None and _number(text, decimal_comma=decimal_comma) is None
-    )
+def _left_out(cells: Cells, position: int, rows: Sequence[int]) -> tuple[int, int]:
+    counts = counts_of(cells, position, rows)
+    return len(rows) - counts.total(), len(counts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -61,6 +61,12 @@ def boosted_trees(train: Labelled, objective: TrainingObjective, seed: int) -> C
     return lambda rows: np.log(np.maximum(classifier.predict_proba(rows.x), 1e-15))
 
 
-def best_of(candidates: Iterator[Candidate]) -> Candidate:
-    """The candidate with the best validation score, the first of equals; a diverged one only if all diverged."""
-    return max(candidates, key=lambda c: c.validation if np.isfinite(c.validation) else -np.inf)
+def best_of(candidates: Sequence[Candidate], size: Callable[[Architecture], float]) -> Candidate:
+    """The candidate with the best validation score; the smallest of equals, the first of equally small ones.
+
+    One that diverged is taken only if all did.
+    """
+    return max(
+        candidates,
+        key=lambda c: (c.validation if np.isfinite(c.validation) else -np.inf, -size(c.architecture)),
+    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from naslab.analysis.statistics import Interval, bootstrap_interval
+from naslab.analysis.statistics import Interval, bootstrap_intervals
 from naslab.evaluators.training_objective import TrainingObjective
 
 Outputs = npt.NDArray[np.floating]
@@ -30,20 +30,20 @@ def judged(outputs: Mapping[str, Outputs], y: npt.NDArray[Any], objective: Train
         A row per name: ``test`` (an error is not negated) and ``found is better by`` (above 0 where it is), each with
         ``low`` and ``high``, 95 % bootstrap intervals.
     """
-    found, *_ = outputs.values()
     by_class = objective.metric in ("roc-auc", "balanced-accuracy")
     strata = [np.flatnonzero(y == each) for each in np.unique(y)] if by_class else [np.arange(len(y))]
+
+    every = [objective.rows(own, y) for own in outputs.values()]
+
+    def scored(drawn: npt.NDArray[np.int64]) -> list[float]:
+        """Every competitor on the same rows, then the found one's lead over each other."""
+        ours, *theirs = (objective.of_rows(*(part[drawn] for part in own)) for own in every)
+        return [ours, *theirs, *(ours - each for each in theirs)]
+
+    intervals = bootstrap_intervals(strata, np.random.default_rng(0), scored)
+    scores, leads = intervals[: len(outputs)], [Interval(np.nan, np.nan, np.nan), *intervals[len(outputs) :]]
     rows = []
-    for own in outputs.values():
-        score = _interval(lambda drawn, own=own: objective.score(own[drawn], y[drawn]), strata)  # type: ignore[misc]
-        ahead = Interval(np.nan, np.nan, np.nan)
-        if own is not found:
-            ahead = _interval(
-                lambda drawn, own=own: (  # type: ignore[misc]
-                    objective.score(found[drawn], y[drawn]) - objective.score(own[drawn], y[drawn])
-                ),
-                strata,
-            )
+    for score, ahead in zip(scores, leads, strict=True):
         low, high = sorted((objective.sign * score.low, objective.sign * score.high))
         rows.append(
             {
@@ -56,11 +56,3 @@ def judged(outputs: Mapping[str, Outputs], y: npt.NDArray[Any], objective: Train
             }
         )
     return pd.DataFrame(rows)
-
-
-def _interval(score: Callable[[npt.NDArray[np.int64]], float], strata: Sequence[npt.NDArray[np.int64]]) -> Interval:
-    def statistic(drawn: Any, axis: int) -> Any:
-        return np.apply_along_axis(lambda each: score(each.astype(np.int64)), axis, drawn)
-
-    rows = [stratum.astype(np.float64) for stratum in strata]
-    return bootstrap_interval(rows, np.random.default_rng(0), statistic=statistic)

@@ -22,8 +22,8 @@ from naslab.tabular import references
 from naslab.tabular.model import MODEL, Model, load_model, save_model
 from naslab.tabular.page import CONSTANT, FOUND, RANDOM, RANDOM_BEST, TREES, sections
 from naslab.tabular.plan import ClassWeights, Plan, plan_search
-from naslab.tabular.reading import TaskKind
 from naslab.tabular.scoring import judged
+from naslab.tabular.targets import TaskKind
 from naslab.tabular.training import Candidate, Trainings, network_outputs
 from naslab.tasks import Budget
 
@@ -38,15 +38,17 @@ class OwnResult:
         folder: Where all files are.
         frame: One row per competitor: its widths, parameters, validation and test score (errors are not negated), the
             bootstrap interval over the test rows, and by how much the found network is better (above 0 where it is
-            better, whatever the metric's direction).
+            better, whatever the metric's direction). The column ``saved`` marks the one that is :attr:`model`.
         says: What was assumed and why.
-        model: The found network.
+        model: The best of all networks that were trained, by the validation rows; of equals the smallest.
+        columns: What became of the table's columns: ``column, kind, missing, distinct, features``.
     """
 
     folder: Path
     frame: pd.DataFrame
     says: tuple[str, ...]
     model: Model
+    columns: pd.DataFrame
 
     @property
     def scores(self) -> str:
@@ -72,12 +74,16 @@ def search_csv(
     budget: str | int | float | Budget | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    drop: Iterable[str] = (),
+    types: Mapping[str, str] | None = None,
+    coerce: bool = False,
 ) -> OwnResult:
     """Find the best network under a limit for a table of one's own, train it, judge it and save it.
 
     60 % of the rows train, 20 % validate, 20 % test. The search is over shared weights. Its five best architectures,
     every feasible network of constant width and five random feasible ones are then trained from scratch in the same
-    way; the validation rows choose one of each group. The test rows are looked at once, at the end.
+    way; the validation rows choose one of each group, and the best of these is saved (of equals the smaller). The test
+    rows are looked at once, at the end.
 
     Args:
         csv: A delimited text file with a header; see :func:`naslab.tabular.reading.read_table`.
@@ -97,15 +103,20 @@ def search_csv(
         budget: Of the search: steps of shared weights, or seconds (``"60s"``); 3,000 steps by default.
         seed: Of the split, the search and every training.
         progress: Called with the steps done, the number of all steps, and what was done last.
+        drop: Columns to leave out.
+        types: What columns are, ``{"postcode": "categorical"}``, where their cells suggest something else: ``numeric``,
+            ``categorical`` or ``date``.
+        coerce: Whether a cell that does not fit its column, such as a word among numbers, counts as missing; otherwise
+            it is refused.
 
     Raises:
-        InvalidDataset: The file is no such table.
+        InvalidDataset: The file is no such table, or a cell does not fit its column.
         InvalidValue: An argument is wrong; or the limit excludes every network (names the smallest).
         OutputError: ``out`` holds something else, or can't be written.
     """
     plan = plan_search(
         csv, target, space=space, optimizer=optimizer, max=max, kind=kind, metric=metric, class_weights=class_weights,
-        depth=depth, widths=widths, budget=budget, seed=seed,
+        depth=depth, widths=widths, budget=budget, seed=seed, drop=drop, types=types, coerce=coerce,
     )  # fmt: skip
     return run_search(plan, Path(out), progress)
 
@@ -116,7 +127,9 @@ def run_search(plan: Plan, folder: Path, progress: Progress | None = None) -> Ow
         if not (folder / MODEL).is_file():
             with one_thread():
                 _run(plan, folder, progress or (lambda done, total, last: None))
-    return OwnResult(folder, pd.read_csv(folder / RESULTS, dtype={"params": "Int64"}), plan.says, load_model(folder))
+    model = load_model(folder)
+    frame = pd.read_csv(folder / RESULTS, dtype={"params": "Int64", "widths": "str"}).fillna({"saved": ""})
+    return OwnResult(folder, frame, plan.says, model, plan.columns)
 
 
 def _run(plan: Plan, folder: Path, progress: Progress) -> None:
@@ -130,20 +143,28 @@ def _run(plan: Plan, folder: Path, progress: Progress) -> None:
     proposed = references.proposals(recorded) or drawn[:1]
     trainings = Trainings(plan.scratch, plan.seed, partial(steps.add, train_steps))
     groups = {FOUND: proposed, CONSTANT: constant, RANDOM: drawn[:1], RANDOM_BEST: drawn}
-    chosen = {name: references.best_of(trainings[a] for a in group) for name, group in groups.items()}
+    size = partial(task.problem.cost, "params")
+    chosen = {name: references.best_of([trainings[a] for a in group], size) for name, group in groups.items()}
+    best = references.best_of(list(chosen.values()), size)
+    saved = next(name for name in (FOUND, CONSTANT, RANDOM_BEST) if chosen[name] is best)
     steps.finish()
     frame = _compared(plan, chosen)
+    frame.insert(1, "saved", ["yes" if name == saved else "" for name in frame["network"]])
     trained = pd.DataFrame(
         [{"group": g, **_described(plan, trainings[a])} for g in groups if g != RANDOM for a in groups[g]]
     )
     _write(plan, folder, frame, trained)
     about = {
-        **{name: value for name, value in _described(plan, chosen[FOUND]).items() if name != "validation"},
+        "group": saved,
+        **{name: value for name, value in _described(plan, best).items() if name != "validation"},
         "results": json.loads(frame.to_json(orient="records", double_precision=15)),
         "settings": dict(plan.settings),
         "versions": _versions(),
     }
-    save_model(folder, chosen[FOUND].network, plan.preprocessor, plan.target, task.training_objective, about)
+    options = {name: plan.settings[name] for name in ("depth", "widths")}
+    save_model(
+        folder, best.network, best.architecture, options, plan.preprocessor, plan.target, task.training_objective, about
+    )
 
 
 def _compared(plan: Plan, chosen: Mapping[str, Candidate]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.errors import InvalidValue
-from naslab.tabular.reading import TaskKind
+from naslab.tabular.targets import TaskKind
 
 _MOST_BINS = 10
 _FEWEST_ROWS_OF_A_BIN = 5

@@ -9,7 +9,7 @@ from toy_runs import comparison, info
 
 from naslab.analysis import tables, tradeoff
 from naslab.analysis.data import ResultsData, TaskInfo
-from naslab.analysis.formats import DASH, to_csv, to_latex, to_markdown, to_text
+from naslab.analysis.formats import DASH, defused, to_csv, to_latex, to_markdown, to_text
 from naslab.analysis.statistics import FriedmanNemenyi, holm, widening
 from naslab.errors import InvalidValue, UnknownMetric, UnknownName
 
@@ -382,3 +382,16 @@ def test_another_optimizer_changes_nobodys_numbers():
         pd.testing.assert_frame_equal(
             one.drop(columns=adjusted, errors="ignore"), two[one.columns].drop(columns=adjusted, errors="ignore")
         )
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "+", "-a"])
+def test_a_text_that_a_spreadsheet_would_run_is_defused(text):
+    frame = pd.DataFrame({text: [text, None], "n": [-1.0, 2.0], "kind": pd.Categorical([text, "a"])})
+    read = pd.read_csv(io.StringIO(to_csv(frame), newline=""), keep_default_na=False)
+    assert read.to_numpy().tolist() == [[f"'{text}", -1.0, f"'{text}"], ["", 2.0, "a"]]
+    assert read.columns[0] == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["-1", "+2.5e3", "-.5", "a=1", "", "'=1", "—"])
+def test_other_texts_are_written_as_they_are(text):
+    assert defused(text) == text

@@ -10,7 +10,9 @@ import pytest
 from own_tables import write_table
 
 from naslab.errors import InvalidDataset, InvalidValue, UnknownMetric, UnknownName, UnknownOptimizer, UnknownSearchSpace
+from naslab.running import seed_sequence
 from naslab.tabular.plan import extreme, plan_search
+from naslab.tabular.splitting import split
 from naslab.tasks import Budget
 
 
@@ -105,6 +107,50 @@ def test_columns_that_say_nothing_are_said(tmp_path):
     assert "Column 'always' was left out: it is '7' in every row." in plan_search(path, "target").says
 
 
+def test_the_plan_is_a_table(tmp_path):
+    path = write_table(tmp_path / "t.csv")
+    lines = path.read_text().splitlines()
+    path.write_text(
+        "\n".join(["always,id," + lines[0], *(f"7,u{n}," + line for n, line in enumerate(lines[1:]))]) + "\n"
+    )
+    plan = plan_search(path, "target", drop=["x"])
+    assert plan.columns.to_numpy().tolist() == [
+        ["always", "left out", 0, 1, ""],
+        ["id", "left out", 0, 120, ""],
+        ["x", "left out", 0, 120, ""],
+        ["gaps", "numeric", 17, 103, "2: gaps, gaps is missing"],
+        ["colour", "categorical", 0, 3, "3: colour = blue, colour = green, colour = red"],
+        ["target", "target, 2 classes", 0, 2, ""],
+    ]
+    assert plan.columns.columns.tolist() == ["column", "kind", "missing", "distinct", "features"]
+
+
+def test_what_held_out_rows_have_and_training_rows_do_not_is_said(table):
+    lines = table.read_text().splitlines()
+    assert not any("Of the rows to validate" in says for says in plan_search(table, "target").says)
+    parts = split(np.array([line.split(",")[3] for line in lines[1:]]), "classification", split_generator())
+    held = int(parts[2][0]) + 1
+    x, gaps, _, target = lines[held].split(",")
+    lines[held] = f"{x},{gaps},mauve,{target}"
+    table.write_text("\n".join(lines) + "\n")
+    (said,) = (says for says in plan_search(table, "target").says if "Of the rows to validate" in says)
+    assert "'colour': 1 of 48 cells (2.1 %) is of categories that training did not have ('mauve')" in said
+
+
+def split_generator() -> np.random.Generator:
+    return np.random.default_rng(seed_sequence("csv", "split", 0))
+
+
+def test_a_budget_is_in_a_unit_of_the_strategy(tmp_path):
+    path = write_table(tmp_path / "t.csv", rows=600)
+    plan = plan_search(path, "target", optimizer="darts", budget="5epochs")
+    assert plan.budget == Budget(5, "epochs")
+    assert plan.says[-1].startswith("Search: darts, 5 epochs of shared weights; then")
+    assert plan_search(path, "target", optimizer="darts").says[-1].startswith("Search: darts, 50 epochs of shared")
+    assert "300 steps of" in plan_search(path, "target", budget=300).says[-1]
+    assert "2.5 s of" in plan_search(path, "target", budget="2.5s").says[-1]
+
+
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [
@@ -127,6 +173,11 @@ def test_columns_that_say_nothing_are_said(tmp_path):
         ({"depth": 0}, InvalidValue, "depth=0"),
         ({"seed": -1}, InvalidValue, "seed -1"),
         ({"budget": "much"}, InvalidValue, "budget 'much'"),
+        ({"budget": "5epochs"}, InvalidValue, "budget 5epochs: 'tabnas' works in evaluations (100) or in seconds"),
+        ({"budget": 100, "optimizer": "darts"}, InvalidValue, "budget 100: 'darts' works in epochs (50epochs) or in"),
+        ({"drop": "x"}, InvalidValue, "drop='x', types=None: give a list of columns, and a dictionary"),
+        ({"types": "x=date"}, InvalidValue, "types='x=date': give a list of columns, and a dictionary"),
+        ({"drop": ["colours"]}, InvalidDataset, "has no column 'colours'. Did you mean 'colour'?"),
     ],
 )  # fmt: skip
 def test_bad_plans(table, options, error, said):

@@ -13,8 +13,11 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from naslab.errors import InvalidDataset
-from naslab.tabular.preprocessing import MOST_CATEGORIES, Preprocessor, TargetEncoder
-from naslab.tabular.reading import Column, RawTable, Target
+from naslab.tabular.columns import Column
+from naslab.tabular.encoders import MOST_CATEGORIES
+from naslab.tabular.preprocessing import Preprocessor, TargetEncoder
+from naslab.tabular.reading import RawTable
+from naslab.tabular.targets import Target
 
 nan = np.nan
 ALL = np.arange(4)
@@ -245,14 +248,14 @@ def test_what_was_not_stored_by_this_version_is_refused() -> None:
         (TargetEncoder, TargetEncoder.fit(LABELLED, ALL).to_json()),
     ):
         stored = json.loads(text)
-        assert stored["version"] == 1
-        with pytest.raises(InvalidDataset, match="is of version 2; this naslab reads version 1"):
-            kind.from_json(json.dumps({**stored, "version": 2}))
-        with pytest.raises(InvalidDataset, match="is of version None"):
+        assert stored["version"] == 2
+        with pytest.raises(InvalidDataset, match="is of version '1'; this naslab reads version 2"):
+            kind.from_json(json.dumps({**stored, "version": 1}))
+        with pytest.raises(InvalidDataset, match="is damaged: it is no object"):
             kind.from_json("[]")
         with pytest.raises(InvalidDataset, match="is damaged"):
             kind.from_json(text[:-3])
         with pytest.raises(InvalidDataset, match="is damaged"):
-            kind.from_json('{"version": 1}')
+            kind.from_json('{"version": 2}')
     with pytest.raises(InvalidDataset, match="is damaged"):
-        Preprocessor.from_json('{"version": 1, "columns": [{"kind": "picture", "name": "a"}]}')
+        Preprocessor.from_json('{"version": 2, "columns": [{"kind": "picture", "name": "a"}]}')

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from writing import alternating, write
 
 from naslab.errors import InvalidDataset, InvalidValue
+from naslab.tabular.columns import MISSING, Column
 from naslab.tabular.delimited import read_cells
-from naslab.tabular.reading import MISSING, Column, RawTable, Target, known_targets, read_rows, read_table
+from naslab.tabular.reading import RawTable, read_rows, read_table
+from naslab.tabular.targets import Target, known_targets
 
 NUMBERS = [row * 0.5 for row in range(60)]
 LABELS = alternating("yes", "no")
@@ -57,7 +59,7 @@ def test_types_are_inferred(file: Path, written: dict[str, str]) -> None:
         "science": alternating("1e-3", "-2.5E+2", " +7 "),
         "truth": alternating(True, False),
         "colour": alternating("red", "green", "blue"),
-        "mixed": alternating("1", "2", "many"),
+        "mixed": alternating("1", "one", "many"),
         "label": LABELS,
     }
     table = read(file, columns, written=written)
@@ -67,7 +69,7 @@ def test_types_are_inferred(file: Path, written: dict[str, str]) -> None:
         Column("science", "numeric"),
         Column("truth", "categorical", ("False", "True")),
         Column("colour", "categorical", ("blue", "green", "red")),
-        Column("mixed", "categorical", ("1", "2", "many")),
+        Column("mixed", "categorical", ("1", "many", "one")),
     )
     assert list(table.values) == [column.name for column in table.columns]
     np.testing.assert_array_equal(table.values["x"], NUMBERS)
@@ -91,9 +93,9 @@ def test_missing_values_are_recognised(file: Path, spelling: str) -> None:
     assert table.columns[2].categories == ("a", "b")
 
 
-@pytest.mark.parametrize("text", ["None", "none", "Na", "missing", "--", "1_000", "0x10", "1,5", "infinity war"])
+@pytest.mark.parametrize("text", ["none", "Na", "missing", "--", "1_000", "0x10", "1,5,6", "infinity war"])
 def test_what_only_looks_missing_or_numeric_is_a_category(file: Path, text: str) -> None:
-    for other in ("a", "7"):
+    for other in ("a", "b"):
         table = read(file, {"text": alternating(other, text), "label": LABELS})
         assert table.columns[1] == Column("text", "categorical", tuple(sorted((other, text))))
 
@@ -102,8 +104,7 @@ def test_decimal_commas_are_read_where_semicolons_separate(file: Path) -> None:
     columns = {"price": alternating("1,5", "-2", "1e1"), "both": alternating("1.000,5", "2,5"), "label": LABELS}
     table = read(file, columns, written={"delimiter": ";"})
     np.testing.assert_array_equal(table.values["price"], [1.5, -2.0, 10.0] * 20)
-    assert table.columns[2].kind == "categorical"
-    assert [column.kind for column in read(file, columns).columns] == ["numeric", "categorical", "categorical"]
+    np.testing.assert_array_equal(table.values["both"], [1000.5, 2.5] * 30)
 
 
 def test_useless_columns_are_left_out_and_said(file: Path) -> None:
@@ -143,7 +144,10 @@ def test_rows_without_a_target_are_left_out_before_anything_is_judged(file: Path
     kept = [row for row in range(60) if row not in (4, 50)]
     np.testing.assert_array_equal(table.values["x"], [NUMBERS[row] for row in kept])
     assert table.y.tolist() == [LABELS[row] for row in kept]
-    assert table.dropped[0] == "2 of 60 rows were left out: their target 'label' is missing (first in line 6)."
+    assert (
+        table.dropped[0]
+        == "2 of 60 rows were left out: their target 'label' is missing, it says '?' (first in line 6)."
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from own_tables import write_table
+from torch import nn
 
 from naslab.evaluators import Evaluation
 from naslab.optimizers import Query
 from naslab.running import Recorded, Step
 from naslab.tabular import references
 from naslab.tabular.plan import plan_search
+from naslab.tabular.training import Candidate
 
 
 def recorded(end: dict[str, object], *scores: float, infeasible: int = -1) -> Recorded:
@@ -38,6 +40,17 @@ def test_random_networks_and_constant_widths_are_feasible(tmp_path):
     assert all(problem.is_feasible(a) for a in drawn)
     assert len(set(drawn)) == len(drawn) > 1
     assert drawn == references.random_networks(problem, 0) != references.random_networks(problem, 1)
+
+
+def test_the_best_is_chosen_by_validation_and_ties_go_to_the_smaller():
+    def best(*scores: float) -> int:
+        candidates = [Candidate((i,), nn.Identity(), score) for i, score in enumerate(scores)]
+        return references.best_of(candidates, lambda architecture: 10 - architecture[0]).architecture[0]
+
+    assert best(1.0, 3.0, 2.0) == 1
+    assert best(3.0, 1.0, 3.0, 3.0) == 3  # the later ones are smaller
+    assert best(float("nan"), 1.0) == 1
+    assert best(float("nan"), float("nan")) == 1
 
 
 def test_boosted_trees_are_scikit_learns(tmp_path):

@@ -56,6 +56,34 @@ def test_from_a_table_to_predictions(table, tmp_path, capsys):
         assert row["prediction"] == ("yes" if probabilities[1] > probabilities[0] else "no")
 
 
+def test_the_plan_is_shown_before_training(table, tmp_path, capsys):
+    words = words_of(table, tmp_path / "out", *QUICK, "--drop", "x", "--types", "gaps=numeric", "--coerce")
+    assert run_command(words) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"Columns of {table}")
+    for said in ("categorical", "left out", "3: colour = blue, colour = green, colour = red", "target, 2 classes",
+                 "Column 'x' was left out, as you asked."):  # fmt: skip
+        assert said in printed[: printed.index("Networks of")]
+
+
+def test_what_training_did_not_have_is_said_once(classified, tmp_path, capsys):
+    (tmp_path / "new.csv").write_text("x,gaps,colour\n1,2,mauve\n1,2,red\n")
+    assert run_command(["predict", str(classified.folder), str(tmp_path / "new.csv")]) == 0
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 3
+    assert printed.err == (
+        "Note: Column 'colour': 1 of 2 cells (50 %) is of categories that training did not have ('mauve'); all "
+        "features of the column are 0 for them.\n"
+    )
+
+
+def test_nothing_is_written_for_rows_that_are_wrong(classified, tmp_path, capsys):
+    (tmp_path / "new.csv").write_text("x,gaps,colour,target\n1,2,red,perhaps\n")
+    words = ["predict", str(classified.folder), str(tmp_path / "new.csv"), "--out", str(tmp_path / "said.csv")]
+    assert "'perhaps' is no class of the target" in refused(capsys, words)
+    assert not (tmp_path / "said.csv").exists()
+
+
 def test_predictions_on_the_screen(classified, table, capsys):
     assert run_command(["predict", str(classified.folder), str(table)]) == 0
     printed = capsys.readouterr()
@@ -103,6 +131,10 @@ def test_bad_tables(tmp_path, capsys, text, said):
         (["--kind", "regresion"], "UnknownName: 'regresion' of 'kind'. Did you mean 'regression'?"),
         (["--metric", "auc"], "UnknownMetric: 'auc' of 'classification'. Did you mean 'roc-auc'?"),
         (["--space", "mpl"], "UnknownSearchSpace: 'mpl'. Did you mean 'mlp'?"),
+        (["--drop", "colours"], "has no column 'colours'. Did you mean 'colour'?"),
+        (["--types", "colour"], "InvalidValue: types 'colour': give COLUMN=TYPE such as postcode=categorical"),
+        (["--types", "x=numbers"], "UnknownName: 'numbers' of 'type of column x'. Did you mean 'numeric'?"),
+        (["--budget", "5epochs"], "InvalidValue: budget 5epochs: 'tabnas' works in evaluations"),
         (["--seed", "x"], "UsageError: Invalid value for '--seed'"),
         (["pocket-mlp/mnist"], "give either a TASK"),
     ],
@@ -118,6 +150,8 @@ def test_bad_options(table, tmp_path, capsys, more, said):
         ([], "give either a TASK"),
         (["--csv", "t.csv"], "which column of t.csv is to be predicted? Give --target NAME"),
         (["pocket-mlp/mnist", "--class-weights", "none"], "--class-weights is for a table, --csv; not for a TASK"),
+        (["pocket-mlp/mnist", "--drop", "x"], "--drop is for a table, --csv; not for a TASK"),
+        (["pocket-mlp/mnist", "--coerce"], "--coerce is for a table, --csv; not for a TASK"),
     ],
 )
 def test_a_task_or_a_table(tmp_path, capsys, words, said):

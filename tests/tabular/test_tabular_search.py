@@ -7,6 +7,7 @@ import json
 import shlex
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -44,33 +45,63 @@ def test_what_is_left(classified):
     assert (frame["test"] <= frame["test high"]).all()
     assert frame["found is better by"][1:].tolist() == pytest.approx((frame["test"][0] - frame["test"][1:]).tolist())
     about = json.loads((classified.folder / "model.json").read_text())
-    assert about["widths"] == frame["widths"][0]
+    saved = frame[frame["saved"] == "yes"].iloc[0]
+    assert about["widths"] == saved["widths"]
     assert about["settings"]["constraint"] == {"params": 60.0}
-    assert about["params"] == frame["params"][0]
+    assert about["params"] == saved["params"]
     page = html.unescape((classified.folder / "report" / "report.html").read_text())
     for said in (
         "The found network and its references",
         "Validation score against parameters",
         *NAMES,
         "Limit: params",
+        "Columns of the table",
+        "3: colour = blue, colour = green, colour = red",
     ):
         assert said in page
 
 
 def test_the_saved_network_has_the_test_score(classified):
-    """Its predictions of the test rows, which the table's own rows are among, give the score that is shown."""
+    """Its predictions of the test rows, which the table's own rows are among, give the score that is shown for it."""
     plan = plan_search(classified.folder.parent / "table.csv", "target", max={"params": 60}, **QUICK)
     network = classified.model.network
     for rows, shown in ((plan.task.test, "test"), (plan.task.problem.validation, "validation")):
         right = network(torch.from_numpy(rows.x)).argmax(1).numpy() == rows.y
-        assert classified.frame[shown][0] == pytest.approx(100 * right.mean())
+        (saved,) = np.flatnonzero(classified.frame["saved"] == "yes")
+        assert classified.frame[shown][saved] == pytest.approx(100 * right.mean())
+
+
+@pytest.mark.parametrize("which", ["classified", "measured"])
+def test_the_best_of_all_that_were_trained_is_saved(which, request):
+    result = request.getfixturevalue(which)
+    trained = pd.read_csv(result.folder / "report" / "tables" / "trained.csv")
+    sign = result.model.objective.sign
+    best = trained[sign * trained["validation"] == (sign * trained["validation"]).max()]
+    assert result.model.about["params"] == best["params"].min()
+    assert result.model.about["widths"] in set(best["widths"].astype(str))
+    row = result.frame.set_index("network").loc[result.model.about["group"]]
+    assert (row["saved"], row["widths"]) == ("yes", result.model.about["widths"])
+    assert (result.frame["saved"] == "yes").sum() == 1
+
+
+def test_a_reference_that_is_better_than_the_found_network_is_saved(tmp_path, monkeypatch):
+    """The search is made to propose the smallest network alone."""
+    monkeypatch.setattr("naslab.tabular.references.proposals", lambda recorded: [(0, 0)])
+    result = naslab.search_csv(
+        write_table(tmp_path / "t.csv", rows=300, kind="regression"), "target", out=tmp_path / "o",
+        widths=(1, 16), depth=2, budget=40, optimizer="random", max={"params": 900},
+    )  # fmt: skip
+    assert result.frame["widths"][0] == "1-1"
+    assert result.model.about["group"] != "found"
+    assert result.frame["validation"][result.frame["saved"] == "yes"].item() > result.frame["validation"][0]
+    network = result.model.network
+    assert sum(p.numel() for p in network.parameters()) == result.model.about["params"] > 30
 
 
 def test_a_number_is_learnt(measured):
     frame = measured.frame
     assert (frame["test"] > 0).all()  # an error is shown as it is
     assert measured.scores == "rmse (lower is better)"
-    assert measured.model.about["params"] == frame["params"][0]
     spread = measured.model.target.scale
     assert frame["test"][0] < 0.6 * spread
     assert frame["found is better by"][4] == pytest.approx(frame["test"][4] - frame["test"][0])
@@ -92,6 +123,14 @@ def test_the_command_on_the_page_is_this_search(classified, capsys):
     assert command in html.unescape((classified.folder / "report" / "report.html").read_text())
     assert run_command(shlex.split(command)[1:]) == 0
     assert "best constant width" in capsys.readouterr().out
+
+
+def test_the_command_keeps_what_was_said_of_columns(classified, tmp_path):
+    options = {"max": {"params": 60}, "drop": ["x"], "types": {"gaps": "numeric"}, "coerce": True, **QUICK}
+    plan = plan_search(classified.folder.parent / "table.csv", "target", **options)
+    words = shlex.split(plan.command(tmp_path / "o"))
+    assert [words[words.index(name) + 1] for name in ("--drop", "--types")] == ["x", "gaps=numeric"]
+    assert "--coerce" in words
 
 
 def test_a_finished_search_is_read_and_not_run(classified, monkeypatch):
