@@ -50,12 +50,13 @@ def theirs(entry: dict[str, Any], name: str) -> float:
     return float(entry.get(THEIR_NAMES[name], {}).get("score", math.nan))
 
 
-def ours(cell: Architecture) -> dict[str, float]:
-    """All scores of a cell."""
-    evaluator = ZeroCost(naslab.search_space("nasbench201"), proxies=list(THEIR_NAMES))
+def ours(cell: Architecture, seed: int = 0) -> dict[str, float]:
+    """All scores of a cell; those that they call nwot count all ReLUs, as our nwot does."""
+    proxies = ["nwot" if name == "naswot" else name for name in THEIR_NAMES]
+    evaluator = ZeroCost(naslab.search_space("nasbench201"), proxies=proxies, seed=seed)
     with one_thread():
-        found = evaluator.evaluate(cell, rng=np.random.default_rng(cell)).metrics
-    return {name: found[name] for name in THEIR_NAMES}
+        found = evaluator.evaluate(cell, rng=np.random.default_rng((seed, *cell))).metrics
+    return {name: found[proxy] for name, proxy in zip(THEIR_NAMES, proxies, strict=True)}
 
 
 def correlated(a: list[float], b: list[float]) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from naslab.errors import InvalidValue
 from naslab.evaluators.zero_cost.base import WORST
+from naslab.evaluators.zero_cost.options import options_of
 from naslab.evaluators.zero_cost.recorder import Recorder
 from naslab.evaluators.zero_cost.shared import Pass
 
@@ -21,7 +22,8 @@ def naswot(known: Pass) -> float:
     """The log-determinant of the Hamming kernel of ReLU codes (Mellor et al. 2021, "NAS without Training").
 
     The kernel counts in how many ReLU inputs two rows have the same sign. As in the authors' code, only ReLUs count
-    that a gradient reaches: dead branches are left out. If two rows have the same code, the score is the worst. The
+    that a gradient reaches: dead branches are left out. Others (NASLib, NAS-Bench-Suite-Zero) count all: :func:`nwot`.
+    If two rows have the same code, the score is the worst. The
     paper's batch has 128 rows.
     """
     pairs = zip(_agreements(known, "naswot"), known.reached, strict=True)
@@ -96,13 +98,21 @@ def swap(known: Pass) -> float:
 def meco(known: Pass) -> float:
     """The smallest eigenvalues of correlations between channels (Jiang et al. 2023, "MeCo").
 
-    Summed over the outputs of every layer, normalisation, ReLU and pooling, for one row. A correlation that is
-    undefined (a constant channel) is 0, as in the authors' code. Deviation: the authors' hooks count the output of a
-    module again for every module that it is the last part of. Their correlation study takes one image, as here.
+    Summed over the outputs of every layer, normalisation, ReLU and pooling, for one input: by default standard normal
+    noise of 64 x 64 pixels, as the authors' code feeds, whatever the size of the task's images. Correlations of 64
+    channels over fewer positions than that are singular: with 8 x 8 pixels a third of the maps of NAS-Bench-201 count
+    nothing. ``size=0`` (of :class:`~naslab.evaluators.zero_cost.options.Options`) shows the first row of the batch, as
+    the authors' correlation study does. A correlation that is undefined (a constant channel) is 0, as in their code.
+
+    Deviation: the authors' hooks count the output of a module again for every module that it is the last part of.
     """
+    size = options_of(known).size
+    x = known.x[:1]
+    if size:
+        x = x.new_empty((1, x.shape[1], size, size)).normal_(generator=known.generator("meco"))
     recorder = Recorder(maps=_smallest_eigenvalue)
     with known.values.installed(), torch.no_grad(), recorder:
-        known.network(known.x[:1])
+        known.network(x)
     return sum(recorder.maps) if known.connected else WORST
 
 

@@ -46,7 +46,7 @@ TRAINED = ("gen-nas", "early-loss", "early-accuracy")
 
 BLIND = ("params", "flops", "depth", "l2-norm", "synflow", "logsynflow", "az-complexity")
 """Those that look at no inputs, so that it does not matter which rows they get."""
-OWN_OPTIONS = {"steps": "early-loss", "epochs": "early-accuracy"}
+OWN_OPTIONS = {"steps": "early-loss", "epochs": "early-accuracy", "variances": "zen", "size": "meco"}
 """Options of :meth:`ZeroCost.for_task` for a single proxy."""
 
 

@@ -19,6 +19,7 @@ from naslab.evaluators.zero_cost.base import scores
 from naslab.evaluators.zero_cost.blocks import cut_nodes
 from naslab.evaluators.zero_cost.catalogue import OWN_OPTIONS
 from naslab.evaluators.zero_cost.catalogue import proxies as named
+from naslab.evaluators.zero_cost.options import Options
 from naslab.evaluators.zero_cost.shared import Pass
 from naslab.evaluators.zero_cost.training import Short
 from naslab.space import Architecture, SearchSpace
@@ -40,6 +41,7 @@ class ZeroCost(Evaluator):
         batch: Rows of the batch: 64 by default, as in Abdelfattah et al. 2021 and NASLib. NASWOT's paper takes 128.
         cut: Whether dead branches are cut off before anything is measured. Public code measures them, too.
         short: The training whose start ``early-loss`` and ``early-accuracy`` run.
+        options: Of single proxies; the defaults where None.
         seed: For drawing the batch.
 
     Raises:
@@ -59,9 +61,10 @@ class ZeroCost(Evaluator):
         batch: int = 64,
         cut: bool = False,
         short: Short | None = None,
+        options: Options | None = None,
         seed: int = 0,
     ) -> None:
-        self.space, self.cut, self._short = space, cut, short
+        self.space, self.cut, self._short, self._options = space, cut, short, options or Options()
         self.x, self.y = _drawn(space, rows, batch, np.random.default_rng(seed))
         if self.x.dim() == 4:
             self.x = self.x.contiguous(memory_format=torch.channels_last)
@@ -84,6 +87,8 @@ class ZeroCost(Evaluator):
         cut: bool = False,
         steps: int | None = None,
         epochs: int = 1,
+        variances: str = "running",
+        size: int = 64,
     ) -> ZeroCost:
         """Proxies on a batch of the task's training rows, or of noise where it has none.
 
@@ -93,12 +98,16 @@ class ZeroCost(Evaluator):
             proxies: See the class, also for `batch` and `cut`.
             steps: Of ``early-loss``.
             epochs: Of ``early-accuracy``.
+            variances: Of ``zen``.
+            size: Of ``meco``.
 
         Raises:
             InvalidValue: An option of a proxy that is not asked for.
         """
         listed = [proxies] if isinstance(proxies, str) else list(proxies)
+        options = Options(variances, size)
         given = {"steps": steps is not None, "epochs": epochs != 1}
+        given |= {name: getattr(options, name) != getattr(Options(), name) for name in ("variances", "size")}
         for option, proxy in OWN_OPTIONS.items():
             if given[option] and proxy not in listed:
                 raise InvalidValue(f"{option} is an option of {proxy}, which is not asked for: {', '.join(listed)}")
@@ -106,7 +115,7 @@ class ZeroCost(Evaluator):
         if rows is not None and held is not None and task.recipe is not None:
             short = Short(rows, held, task.recipe, steps, epochs)
         seed = int(rng.integers(2**62))
-        return cls(task.problem.space, rows, proxies, batch=batch, cut=cut, short=short, seed=seed)
+        return cls(task.problem.space, rows, proxies, batch=batch, cut=cut, short=short, options=options, seed=seed)
 
     def evaluate(
         self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
@@ -117,7 +126,16 @@ class ZeroCost(Evaluator):
         generator = torch_generator(rng)
         network = compile_network(self.space, architecture, generator=generator, cut=self.cut)
         network = channels_last(network)
-        known = Pass(network, self.x, self.y, generator, self._wants, blocks=self._blocks, short=self._short)
+        known = Pass(
+            network,
+            self.x,
+            self.y,
+            generator,
+            self._wants,
+            blocks=self._blocks,
+            short=self._short,
+            options=self._options,
+        )
         found = scores(self.proxies, known)
         metrics = {**found, "gaussian_inputs": float(self.inputs == "gaussian")}
         return Evaluation(found[self.proxies[0].name], time.process_time() - started, metrics)

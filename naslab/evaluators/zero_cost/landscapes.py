@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from naslab.evaluators.zero_cost.base import WORST
+from naslab.evaluators.zero_cost.options import options_of
 from naslab.evaluators.zero_cost.recorder import Recorder
 from naslab.evaluators.zero_cost.shared import Pass
 
@@ -20,15 +21,17 @@ def zen(known: Pass) -> float:
 
     Weights and inputs are standard normal; the features are what the last global pooling receives (without one, what
     the last linear layer receives). The logarithm of the mean over rows of the absolute change of the features, summed,
-    when 0.01 times another normal input is added; plus, for every batch normalisation, the logarithm of the root of the
-    batch's mean variance. Batch normalisations of a constant (no input reaches them) are left out.
+    when 0.01 times another normal input is added; plus, for every batch normalisation, the logarithm of the root of its
+    mean variance over channels. Which variance, says ``variances`` (of :class:`Options`): ``"running"``, by default, is
+    what the authors' code and AZ-NAS' copy of it read, the running variance after both passes in training mode; it
+    began with 1 and has a momentum of 0.1. ``"batch"`` is the variance of the first pass, as in the paper; a batch
+    normalisation of a constant (no input reaches it) is then left out.
 
-    Deviations: one draw of a batch instead of 32 (as NASLib); batch variances, as in the paper (the authors' code takes
-    running ones, mixed with their initial value).
+    Deviation: one draw of a batch instead of 32 (as NASLib).
     """
     x, values = known.gaussian("zen/input"), known.drawn("normal", "zen")
     changed = x + _STEP * known.gaussian("zen/change")
-    recorder, other = Recorder(norm=_mean_variance), Recorder()
+    recorder, other = Recorder(norm=_mean_variance), Recorder(norm=_mean_variance)
     with values.installed(), torch.no_grad():
         with recorder:
             known.network(x)
@@ -39,7 +42,11 @@ def zen(known: Pass) -> float:
     change = float((recorder.features - other.features).double().abs().flatten(1).sum(dim=1).mean())
     if not 0 < change < math.inf:
         return WORST
-    return math.log(change) + sum(0.5 * math.log(variance) for variance in recorder.norms if variance != 0)
+    variances = [first for first, _ in recorder.norms]
+    if options_of(known).variances == "running":
+        pairs = zip(recorder.norms, other.norms, strict=True)
+        variances = [0.9 * (0.9 + 0.1 * first) + 0.1 * second for (_, first), (_, second) in pairs]
+    return math.log(change) + sum(0.5 * math.log(variance) for variance in variances if variance != 0)
 
 
 def zico(known: Pass) -> float:
@@ -90,7 +97,8 @@ def gradsign(known: Pass) -> float:
     return float(sum(total.detach().abs().sum(dtype=torch.float64) for total in signs))
 
 
-def _mean_variance(x: Tensor) -> float:
-    """The mean of the channels' variances over the batch and all positions."""
+def _mean_variance(x: Tensor) -> tuple[float, float]:
+    """The mean of the channels' variances over the batch and all positions: as it normalises, and without bias."""
     centred = x - x.mean(dim=(0, *range(2, x.dim())), keepdim=True)  # Tensor.var takes six times as long
-    return float(centred.square().mean())
+    variance, number = float(centred.square().mean()), x.numel() // x.shape[1]
+    return variance, variance * number / max(1, number - 1)

@@ -8,10 +8,23 @@ import math
 import numpy as np
 import pytest
 import torch
-from plain_networks import CLASSES, Empty, convolutional, filled, images, known, outputs, perceptron, score, vectors
+from plain_networks import (
+    CLASSES,
+    Empty,
+    convolutional,
+    filled,
+    images,
+    known,
+    outputs,
+    perceptron,
+    score,
+    together,
+    vectors,
+)
 from torch import Tensor, nn
 
 from naslab.evaluators.zero_cost.activations import epe_nas, jacob_cov
+from naslab.evaluators.zero_cost.options import Options
 from naslab.evaluators.zero_cost.shared import agreement
 
 pytestmark = pytest.mark.usefixtures("global_randomness")
@@ -140,13 +153,31 @@ def test_swap_looks_at_sixteen_rows() -> None:
     assert score("swap", network, x) == score("swap", network, x[:16])
 
 
-def test_meco_is_the_sum_of_smallest_eigenvalues() -> None:
+@pytest.mark.parametrize("size", [0, 16, 64])
+def test_meco_is_the_sum_of_smallest_eigenvalues(size: int) -> None:
     network, x = convolutional(), images()[0]
     kinds = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU)
-    maps = [out[0].flatten(1) for out in outputs(network, x[:1], *kinds)]
+    found = known(network, x, None, options=Options(size=size))
+    shown = x[:1]
+    if size:
+        shown = x.new_empty((1, x.shape[1], size, size)).normal_(generator=found.generator("meco"))
+    maps = [out[0].flatten(1) for out in outputs(network, shown, *kinds)]
     expected = sum(float(torch.linalg.eigvalsh(torch.nan_to_num(torch.corrcoef(each)))[0]) for each in maps)
     assert expected > 0.01
-    assert score("meco", network, x) == pytest.approx(expected, rel=1e-6)
+    assert together(found, "meco")["meco"] == pytest.approx(expected, rel=1e-6)
+    if size == 64:
+        assert score("meco", network, x) == pytest.approx(expected, rel=1e-6)  # the default
+
+
+def test_meco_sees_more_channels_than_a_small_image_has_pixels() -> None:
+    """64 channels over 8 x 8 pixels: their centred correlations are singular, and such maps count nothing."""
+    generator = torch.Generator().manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 64, 3, padding=1, bias=False, device="meta"), nn.ReLU()).to_empty(device="cpu")
+    with torch.no_grad():
+        network[0].weight.normal_(generator=generator)
+    x = torch.empty(2, 1, 8, 8).normal_(generator=generator)
+    small, default = (together(known(network, x, None, options=Options(size=s)), "meco")["meco"] for s in (0, 64))
+    assert abs(small) < 1e-9 < default
 
 
 def test_meco_takes_correlations_with_a_constant_channel_as_zero() -> None:

@@ -6,25 +6,36 @@ import math
 
 import pytest
 import torch
-from plain_networks import convolutional, gradients, images, known, outputs, perceptron, score, vectors
+from plain_networks import convolutional, gradients, images, known, outputs, perceptron, score, together, vectors
 from torch import Tensor, nn
+
+from naslab.evaluators.zero_cost.options import Options
 
 pytestmark = pytest.mark.usefixtures("global_randomness")
 
 
-def test_zen_by_hand() -> None:
+@pytest.mark.parametrize("which", ["running", "batch"])
+def test_zen_by_hand(which: str) -> None:
     network, (x, y) = convolutional(), images()
-    found = known(network, x, y)
+    found = known(network, x, y, options=Options(variances=which))
     noise = found.gaussian("zen/input")
     changed = noise + 0.01 * found.gaussian("zen/change")
     with found.drawn("normal", "zen").installed():
-        received = outputs(network, noise, nn.Conv2d)  # each is followed by a normalisation
+        # Each is followed by a normalisation.
+        received = [outputs(network, each, nn.Conv2d) for each in (noise, changed)]
         before, after = outputs(network, noise, nn.ReLU)[-1], outputs(network, changed, nn.ReLU)[-1]
     expected = math.log(float((before - after).abs().sum(dim=(1, 2, 3)).mean()))
-    for each in received:
-        variances = [float(each[:, channel].var(unbiased=False)) for channel in range(each.shape[1])]
+    for first, second in zip(*received, strict=True):
+        variances = [float(first[:, channel].var(unbiased=False)) for channel in range(first.shape[1])]
+        if which == "running":  # as a normalisation of PyTorch keeps it
+            kept = nn.BatchNorm2d(first.shape[1], dtype=first.dtype)
+            kept(first), kept(second)
+            assert kept.running_var is not None
+            variances = kept.running_var.tolist()
         expected += math.log(math.sqrt(sum(variances) / len(variances)))
-    assert score("zen", network, x) == pytest.approx(expected, rel=1e-9)
+    assert together(found, "zen")["zen"] == pytest.approx(expected, rel=1e-9)
+    if which == "running":
+        assert score("zen", network, x) == pytest.approx(expected, rel=1e-9)  # the default
 
 
 class Scaled(nn.Module):
@@ -42,8 +53,9 @@ class Scaled(nn.Module):
 
 @pytest.mark.parametrize("scaled", [Scaled(inside=50.0), Scaled(outside=50.0)], ids=["inside", "outside"])
 def test_zen_grows_by_the_logarithm_of_a_scale_even_if_it_is_normalised_away(scaled: nn.Module) -> None:
-    x = images()[0]
-    assert score("zen", scaled, x) == pytest.approx(score("zen", Scaled(), x) + math.log(50), rel=1e-9)
+    x, options = images()[0], Options(variances="batch")
+    found, plain = (together(known(each, x, None, options=options), "zen")["zen"] for each in (scaled, Scaled()))
+    assert found == pytest.approx(plain + math.log(50), rel=1e-9)
 
 
 def test_zen_of_a_perceptron_looks_at_the_last_layer_s_input() -> None:

@@ -1,0 +1,36 @@
+"""What can be chosen about single proxies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from naslab.errors import InvalidValue, UnknownName
+from naslab.evaluators.zero_cost.shared import Pass
+
+VARIANCES = ("running", "batch")
+LARGEST = 1024
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of single proxies; the defaults are what the authors' code does.
+
+    Attributes:
+        variances: Of ``zen``: ``"running"`` or ``"batch"``.
+        size: Of ``meco``: height and width of the normal input that networks are shown; 0: the first row of the batch.
+    """
+
+    variances: str = "running"
+    size: int = 64
+
+    def __post_init__(self) -> None:
+        if self.variances not in VARIANCES:
+            raise UnknownName(self.variances, VARIANCES, of="variances")
+        if not 0 <= self.size <= LARGEST:
+            raise InvalidValue(f"size={self.size} of MeCo's input. Allowed: 0 (the rows' own) to {LARGEST} pixels")
+
+
+def options_of(known: Pass) -> Options:
+    """Those that a pass was made with."""
+    found = known.context.get("options")
+    return found if isinstance(found, Options) else Options()
