@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import re
-from typing import Any
+from itertools import chain
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -82,7 +84,12 @@ def to_csv(frame: pd.DataFrame) -> str:
     safe = frame.copy()
     for place in texts:
         safe.isetitem(place, frame.iloc[:, place].map(defused).to_numpy())
-    return safe.rename(columns=defused).to_csv(index=False, lineterminator="\n")
+    safe = safe.rename(columns=defused)
+    # Python's writer leaves a carriage return unquoted where lines end otherwise: it would begin a new row.
+    written = chain(safe.columns, *(safe.iloc[:, place] for place in texts))
+    returns = any("\r" in str(text) for text in written)
+    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    return safe.to_csv(index=False, lineterminator="\n", quoting=quoting)
 
 
 def defused(value: Any) -> Any:
