@@ -32,6 +32,7 @@ from naslab.ops import (
     SeparableConv,
     Zero,
 )
+from naslab.search_spaces.counts import check_count
 from naslab.space import Architecture, Choice, Rule, SearchSpace
 
 KINDS = ("normal", "reduce")
@@ -80,8 +81,9 @@ def darts(num_classes: int = 10, input_shape: Sequence[int] = (3, 32, 32), chann
         cells: Number of cells, at least 3. The next one after a third and after two thirds of them is a reduction cell.
 
     Raises:
-        InvalidValue: Too few cells.
+        InvalidValue: Too few cells, or more than 1,000.
     """
+    check_count(cells=cells)
     if cells < 3:
         raise InvalidValue(f"cells={cells!r}: at least 3, a normal cell and two reduction cells")
     graph: nx.DiGraph[Any] = nx.DiGraph()

@@ -27,6 +27,7 @@ import networkx as nx
 
 from naslab.errors import InvalidArchitecture, InvalidValue
 from naslab.ops import Classifier, NormReLU, Operation, PlainConv, UpsamplingConv, Zero
+from naslab.search_spaces.counts import check_count
 from naslab.space import Architecture, Choice, SearchSpace
 
 Place: TypeAlias = tuple[int, int]
@@ -45,8 +46,9 @@ def fabric(
         layers: At least 2, a first and a last one.
 
     Raises:
-        InvalidValue: Too few layers.
+        InvalidValue: Too few layers, or more than 1,000.
     """
+    check_count(layers=layers)
     if layers < 2:
         raise InvalidValue(f"layers={layers!r}: at least 2, a first and a last one")
     sides, scales = tuple(input_shape[1:]), 1

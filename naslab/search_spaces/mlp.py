@@ -11,6 +11,7 @@ import numpy as np
 from naslab.errors import InvalidArchitecture, InvalidValue
 from naslab.files import clipped, read_whole
 from naslab.ops import Linear, ReLU
+from naslab.search_spaces.counts import check_count
 from naslab.space import Architecture, Choice, SearchSpace
 
 WIDTHS = (8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 384, 512)
@@ -32,9 +33,10 @@ def mlp(
         widths: Widths to choose from, the same for every layer; or one sequence per layer.
 
     Raises:
-        InvalidValue: No layer, or widths that are not distinct positive integers.
+        InvalidValue: No layer, more than 1,000, or widths that are not distinct positive integers.
     """
     given: list[Any] = list(widths)
+    check_count(depth=depth)
     layers = [tuple(w) if isinstance(w, Sequence) and not isinstance(w, str) else w for w in given]
     nested = [isinstance(w, tuple) for w in layers]
     if not layers or any(nested) != all(nested):

@@ -30,6 +30,7 @@ import networkx as nx
 
 from naslab.errors import InvalidArchitecture, InvalidValue, UnknownName
 from naslab.ops import Conv, Identity, MaxPool, Operation, PooledLinear, Zero
+from naslab.search_spaces.counts import check_count
 from naslab.space import Architecture, Choice, SearchSpace
 
 PARENTS = {1: (1, 2, 2, 2, 2), 2: (1, 1, 2, 2, 3), 3: (1, 1, 1, 2, 2, 2)}
@@ -62,10 +63,11 @@ def nasbench1shot1(
         cells_per_stack: Cells in each of the three stacks.
 
     Raises:
-        InvalidValue: There is no such sub-space.
+        InvalidValue: There is no such sub-space, or more than 1,000 cells per stack.
     """
     if sub_space not in PARENTS:
         raise InvalidValue(f"sub_space={sub_space!r}; allowed: 1, 2, 3")
+    check_count(cells_per_stack=cells_per_stack)
     parents = PARENTS[sub_space]
     graph: nx.DiGraph[Any] = nx.DiGraph()
     graph.add_node("image", shape=tuple(input_shape))

@@ -16,6 +16,7 @@ import networkx as nx
 from naslab.errors import InvalidArchitecture, UnknownName
 from naslab.files import clipped
 from naslab.ops import AvgPool, Classifier, Conv, Identity, ResidualReduction, Zero
+from naslab.search_spaces.counts import check_count
 from naslab.space import Architecture, Choice, SearchSpace
 
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -46,7 +47,11 @@ def nasbench201(
         input_shape: ``(3, 32, 32)``, or ``(3, 16, 16)`` for ImageNet16-120.
         channels: Width of the first stage; the others have two and four times as many.
         cells_per_stage: Cells in each of the three stages.
+
+    Raises:
+        InvalidValue: More than 1,000 cells per stage.
     """
+    check_count(cells_per_stage=cells_per_stage)
     graph: nx.DiGraph[Any] = nx.DiGraph()
     graph.add_node("image", shape=tuple(input_shape))
     graph.add_node("stem", width=channels)
