@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from itertools import groupby
@@ -22,6 +19,7 @@ from naslab.analysis.formats import is_numeric, to_csv, to_latex, to_markdown, t
 from naslab.analysis.style import palette, render
 from naslab.analysis.svg import inline
 from naslab.errors import OutputError
+from naslab.files import written_whole
 
 # The seed of the bootstrap: the same runs give the same report, to the byte.
 SEED = 0
@@ -145,17 +143,10 @@ class _Names:
 
 
 def _write(path: Path, content: bytes) -> Path:
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        with written_whole(path, sync=path.suffix == ".html") as draft:  # the page is written last
+            draft.write_bytes(content)
     except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink(missing_ok=True)
         raise OutputError(f"can't write {path}: {error.strerror or error}. Choose another folder.") from error
     return path

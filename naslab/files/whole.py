@@ -9,22 +9,28 @@ from pathlib import Path
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Give the path of a draft; when it is written, put it in the place of the file.
 
     The draft is on the disk before it takes the file's name, and the name before this returns: a crash at any moment
     leaves the file as it was, or as it shall be. A draft that is not finished is removed, unless the process is killed.
+
+    Args:
+        path: The file.
+        sync: Whether to wait for the disk. What can be made again in a moment need not.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
         yield draft
-        with draft.open("rb+") as file:
-            os.fsync(file.fileno())
+        if sync:
+            with draft.open("rb+") as file:
+                os.fsync(file.fileno())
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if sync:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

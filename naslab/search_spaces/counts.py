@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from naslab.errors import InvalidValue
-from naslab.intake import clipped
+from naslab.files import clipped
 
 MOST = 1000
 

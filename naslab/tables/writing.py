@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from naslab.errors import InvalidTable, OutputError
+from naslab.files import sync_folder
 from naslab.tables.drafts import OLD, draft_folder
 from naslab.tables.format import HEADER, Table, file_sha256, open_table
 from naslab.tables.header import Header, TableSpec, content_hash
@@ -104,7 +105,7 @@ def _write_files(folder: Path, spec: TableSpec, arrays: Mapping[str, NDArray[Any
         stream.flush()
         os.fsync(stream.fileno())
     folder.chmod(0o755)  # mkdtemp's 0700 would hide a shared cache from its other users
-    _sync_folder(folder)
+    sync_folder(folder)
     return Header.model_validate(raw)
 
 
@@ -117,7 +118,7 @@ def _move(draft: Path, path: Path, sha256: str, replace: bool) -> None:
             if not path.exists():
                 raise
         else:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
             return
         if not (path / HEADER).is_file():
             raise InvalidTable(f"'{path}' exists and is not a table. Fix: choose another name")
@@ -135,12 +136,3 @@ def _move(draft: Path, path: Path, sha256: str, replace: bool) -> None:
             pass  # another process was quicker
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":  # other systems can't open a folder
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

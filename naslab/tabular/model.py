@@ -24,7 +24,7 @@ from torch import nn
 from naslab.compiler import compile_network
 from naslab.errors import InvalidDataset, InvalidValue, OutputError, TrainingFailed
 from naslab.evaluators.training_objective import METRICS, TrainingObjective
-from naslab.files import unreadable
+from naslab.files import unreadable, written_whole
 from naslab.search_spaces.mlp import mlp
 from naslab.space import Architecture
 from naslab.tabular.delimited import Cells, read_cells
@@ -152,9 +152,11 @@ def save_model(
             network.eval(), (example,), dynamic_shapes=({0: torch.export.Dim("rows", min=1)},)
         )
         torch.export.save(program, folder / EXPORTED)
-    write_weights(folder / WEIGHTS, network)
-    (folder / PREPROCESSING).write_text(preprocessor.to_json() + "\n", encoding="utf-8")
-    (folder / TARGET).write_text(target.to_json() + "\n", encoding="utf-8")
+    with written_whole(folder / WEIGHTS) as draft:
+        write_weights(draft, network)
+    for name, text in ((PREPROCESSING, preprocessor.to_json()), (TARGET, target.to_json())):
+        with written_whole(folder / name) as draft:
+            draft.write_text(text + "\n", encoding="utf-8")
     features, outputs = _sizes(preprocessor, target)
     described = {
         "format": FORMAT,
@@ -167,9 +169,8 @@ def save_model(
         },
         **about,
     }
-    draft = folder / f".{MODEL}"
-    draft.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-    draft.replace(folder / MODEL)
+    with written_whole(folder / MODEL) as draft:
+        draft.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
 
 
 def load_model(folder: str | Path) -> Model:
