@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from naslab.files.arrays import load_npy
+
 MOST_BYTES = 64 * 2**20
 _HEADER = 4096
 _LARGEST = sys.float_info.max
@@ -162,15 +164,10 @@ def read_weights(path: Path, network: nn.Module, shapes: Mapping[str, Any]) -> N
         raise Damaged("its tensors are not those of the network")
     check_size(path, numbers)
     try:
-        # Mapped: what the header promises is checked against the file, and nothing is copied before that.
-        flat = np.load(path, mmap_mode="r", allow_pickle=False)
+        flat = load_npy(path, mapped=True)  # what the header promises is checked before anything is copied
     except (ValueError, EOFError, SyntaxError) as error:
         raise Damaged(f"it is no array of numbers ({type(error).__name__})") from None
-    if (
-        not isinstance(flat, np.ndarray)
-        or flat.dtype != np.float32
-        or flat.shape != (sum(t.numel() for t in own.values()),)
-    ):
+    if flat.dtype != np.float32 or flat.shape != (numbers,):
         raise Damaged("it is not one row of float32 numbers, as many as the network has")
     if not np.isfinite(flat).all():
         raise Damaged("it holds numbers that are not finite")

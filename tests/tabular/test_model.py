@@ -164,7 +164,7 @@ def test_damaged_files(classified, tmp_path, name):
 
 
 @pytest.mark.parametrize("number", PASSING)
-@pytest.mark.parametrize("name", ["model.pt2", "preprocessing.json", "target.json", "model.json"])
+@pytest.mark.parametrize("name", ["weights.npy", "preprocessing.json", "target.json", "model.json"])
 def test_a_passing_error_is_no_damage(classified, name, number):
     with pytest.raises(OutputError) as error, out_of_reach(classified.folder / name, number):
         load_model(classified.folder)
