@@ -218,7 +218,7 @@ def _search_csv(csv: Path, out: Path, options: dict[str, Any]) -> None:
         if len(shown) < len(plan.columns)
         else ""
     )
-    print_frame(shown, f"Columns of {csv}{more}")
+    print_frame(shown, f"Columns of {csv.name}{more}")
     print(flush=True)
     for sentence in plan.says:
         print(sentence, flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     file = tmp_path / "0.checkpoint"
     gradient_loop._save({"w": torch.zeros(2)}, file, {"a": 1}, 3)
     before = file.read_bytes()
-    full = out_of_reach(tmp_path / "0.checkpoint.new", errno.ENOSPC)
+    full = out_of_reach(tmp_path / f".0.checkpoint.{os.getpid()}.draft", errno.ENOSPC)
     with pytest.raises(OutputError, match="every epoch before this one is kept"), full:
         gradient_loop._save({"w": torch.ones(2)}, file, {"a": 1}, 4)
     assert file.read_bytes() == before

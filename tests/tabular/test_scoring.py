@@ -81,7 +81,7 @@ def test_batches_change_nothing_and_resamples_are_scored_as_rows(metric, monkeyp
     outputs = RNG.standard_normal((40, 1 if kind == "regression" else 2))
     found = judged({"found": outputs}, y, objective)
     if metric not in ("roc-auc", "balanced-accuracy"):  # strata are drawn one after the other in every batch
-        monkeypatch.setattr("naslab.analysis.statistics.MOST_DRAWN", 100)
+        monkeypatch.setattr("naslab.analysis.intervals.MOST_DRAWN", 100)
         pd.testing.assert_frame_equal(judged({"found": outputs}, y, objective), found)
 
     def score(*rows: np.ndarray, axis: int) -> np.ndarray:

@@ -60,7 +60,7 @@ def test_the_plan_is_shown_before_training(table, tmp_path, capsys):
     words = words_of(table, tmp_path / "out", *QUICK, "--drop", "x", "--types", "gaps=numeric", "--coerce")
     assert run_command(words) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith(f"Columns of {table}")
+    assert printed.startswith(f"Columns of {table.name}")
     for said in ("categorical", "left out", "3: colour = blue, colour = green, colour = red", "target, 2 classes",
                  "Column 'x' was left out, as you asked."):  # fmt: skip
         assert said in printed[: printed.index("Networks of")]
