@@ -121,12 +121,12 @@ class PluginError(NaslabError):
 
 
 class OutputError(NaslabError):
-    """An output folder that can't be used; nothing in it was changed."""
+    """An output folder or a file in it that can't be used; what was in it is kept."""
 
 
 class TrainingFailed(NaslabError):
-    """Shared weights diverged."""
+    """A training diverged: a weight, a logit or a loss is not finite."""
 
 
 class WorkerDied(NaslabError):
-    """A worker process of a comparison ended unexpectedly; what was done is kept."""
+    """A worker process ended unexpectedly; what was done is kept."""

@@ -84,7 +84,7 @@ def entries(kind: str) -> dict[str, Entry]:
     """Everything registered under a group, by name.
 
     Args:
-        kind: ``"search_spaces"``, ``"optimizers"``, ``"evaluators"`` or ``"tasks"``.
+        kind: ``"search_spaces"``, ``"optimizers"``, ``"evaluators"``, ``"tasks"`` or ``"rewards"``.
 
     Raises:
         PluginError: Two distributions register the same name.

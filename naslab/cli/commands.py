@@ -24,7 +24,10 @@ app = typer.Typer(
 )
 app.add_typer(table_app, name="table")
 
-Budget = Annotated[str, typer.Option(help="Of every run: evaluations (100) or seconds on the task's clock (12000s).")]
+Budget = Annotated[
+    str,
+    typer.Option(help="Of every run: evaluations (100), seconds on the task's clock (12000s), or epochs (50epochs)."),
+]
 Limits = Annotated[list[str], typer.Option("--max", help="Limit on a cost, such as params=41153; may be repeated.")]
 Out = Annotated[Path, typer.Option(help="Folder for the traces and the report; repeat the command to resume.")]
 _MOST_COLUMNS = 50

@@ -133,7 +133,7 @@ def check_charge(evaluation: Evaluation, evaluator: Evaluator, architecture: Arc
 
 
 class AtFidelity(Evaluator):
-    """Another evaluator, always asked at one fidelity."""
+    """Another evaluator, asked at one fidelity where the caller gives none."""
 
     def __init__(self, inner: Evaluator, fidelity: Fidelity | None) -> None:
         self.inner, self.fidelity = inner, fidelity

@@ -22,8 +22,8 @@ _REPEATS = 5
 def calibration_seconds() -> float:
     """CPU seconds that a fixed small training takes on one core of this machine: the median of five.
 
-    The network is a pocket cell of every operation, trained for 16 batches of 32 images of noise. Tables record this
-    number. Where a comparison mixes tables and live measurements, live seconds are multiplied by recorded / measured,
+    The network is a pocket cell with every operation but zero, trained for 16 batches of 32 images of noise. Tables
+    record this number. Where a comparison mixes tables and live measurements, live seconds are multiplied by recorded / measured,
     so that all seconds are those of the machine that the table was built on.
     """
     rng = np.random.default_rng(0)

@@ -113,7 +113,7 @@ class Feasibility:
         return float(np.exp(self.log_probability([np.zeros(size) for size in self.space.sizes])))
 
     def bracket(self, logits: Logits) -> tuple[float, float]:
-        """A lower and an upper bound on log P(V); they are equal unless the back end is ``"bounds"``."""
+        """A lower and an upper bound on log P(V). Equal unless the back end is ``"bounds"``: exact, or one estimate."""
         p = _softmax(logits)
         high = self._outer.log_probability(p)
         return high if self._inner is self._outer else self._inner.log_probability(p), high
@@ -182,7 +182,7 @@ class Feasibility:
         return drawn
 
     def top(self, logits: Logits, count: int) -> list[Architecture]:
-        """The most probable feasible architectures, best first, all back ends exactly."""
+        """The most probable feasible architectures, best first: of all, or with Monte-Carlo of its draws."""
         return list(islice(self._ranked(logits), count))
 
     def most_probable(self, logits: Logits) -> Architecture:

@@ -69,8 +69,8 @@ def search(
         budget: As in :func:`naslab.compare`.
         seed: 0 or more.
         max: Limits on costs.
-        out: A folder for the trace ``<task>/<optimizer>/<seed>.jsonl``; resumed where it holds the beginning of this
-            run.
+        out: A folder for the trace ``runs/<task>/<optimizer>/<seed>.jsonl``; resumed where it holds the beginning of
+            this run.
         progress: Called after every epoch of a gradient search with the epochs made and planned, and what it found.
     """
     if not isinstance(seed, int) or seed < 0:

@@ -36,7 +36,7 @@ def data_flow(graph: nx.DiGraph[Any], order: Sequence[Any], inputs: Mapping[Any,
     """The data flow of a graph without choices (edges carry resolved ``op``).
 
     Args:
-        graph: As returned by :meth:`naslab.space.resolve`; source nodes are inputs.
+        graph: As returned by :meth:`naslab.space.SearchSpace.resolve`; source nodes are inputs.
         order: Its nodes in topological order, the output last.
         inputs: The predecessors of each node in order.
     """

@@ -18,8 +18,8 @@ class Recipe:
         batch: Rows per step; rows at the end of an epoch's order that do not fill a batch are left out.
         optimizer: ``"sgd"`` (Nesterov momentum 0.9) or ``"adamw"`` (betas 0.9 and 0.999).
         learning_rate: The learning rate at the start.
-        schedule: ``"cosine"`` falls to zero with the last step (Loshchilov & Hutter 2017, without restarts);
-            ``"constant"`` keeps the learning rate.
+        schedule: ``"cosine"`` falls towards zero, which it would reach one step after the last (Loshchilov & Hutter
+            2017, without restarts); ``"constant"`` keeps the learning rate.
         weight_decay: Applied to every parameter; decoupled with AdamW.
         augmentation: ``"none"``, or ``"shift"``: each batch of images is moved by up to one pixel in each direction.
     """

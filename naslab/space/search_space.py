@@ -2,8 +2,8 @@
 
 Edges carry an operation (``op``), nodes a ``width``; any operation, attribute of an operation or width may be a
 :class:`~naslab.space.Choice`. The source node carries the input's ``shape``. A node adds up the outputs of its
-incoming edges, or concatenates them (``combine="concat"``), in the order given by ``inputs``, by default that of the
-graph's nodes. The graph is the whole network: repeated cells share their choices by using the same choice names.
+incoming edges, or concatenates them (``combine="concat"``), in the order given by ``inputs``, by default a topological
+one. The graph is the whole network: repeated cells share their choices by using the same choice names.
 """
 
 from __future__ import annotations
@@ -382,7 +382,7 @@ def _ordered(graph: nx.DiGraph[Any]) -> tuple[list[Any], dict[Any, list[Any]]]:
 
 
 def _labels(choice: Choice) -> list[str]:
-    """How the options are written: as they print if that is short and tells them apart, else by number."""
+    """How the options are written: as they print if that tells them apart and can be read back, else by number."""
     labels = [str(option) for option in choice.options]
     plain = len(set(labels)) == len(labels) and not any(";" in label or "Choice(" in label for label in labels)
     return labels if plain else [str(i) for i in range(len(labels))]

@@ -26,7 +26,8 @@ class Task:
     Attributes:
         id: Such as ``"nasbench201/cifar10"``.
         problem: What an optimizer sees.
-        reward: Makes the evaluator that a search may query and pays for; a fresh one for every run.
+        reward: Makes the evaluator that a search may query and pays for; a fresh one for every run
+            if it has a state.
         truth: Judges the outcome. Never shown to a search.
         metric: What the truth measures, such as ``"test accuracy"``.
         unit: Its unit, such as ``"%"``.
