@@ -23,8 +23,8 @@ def calibration_seconds() -> float:
     """CPU seconds that a fixed small training takes on one core of this machine: the median of five.
 
     The network is a pocket cell with every operation but zero, trained for 16 batches of 32 images of noise. Tables
-    record this number. Where a comparison mixes tables and live measurements, live seconds are multiplied by recorded / measured,
-    so that all seconds are those of the machine that the table was built on.
+    record this number. Where a comparison mixes tables and live measurements, live seconds are multiplied by recorded
+    / measured, so that all seconds are those of the machine that the table was built on.
     """
     rng = np.random.default_rng(0)
     rows = Rows(rng.standard_normal((512, 1, 8, 8), np.float32), rng.integers(10, size=512))
