@@ -98,21 +98,32 @@ def swap(known: Pass) -> float:
 def meco(known: Pass) -> float:
     """The smallest eigenvalues of correlations between channels (Jiang et al. 2023, "MeCo").
 
-    Summed over the outputs of every layer, normalisation, ReLU and pooling, for one input: by default standard normal
-    noise of 64 x 64 pixels, as the authors' code feeds, whatever the size of the task's images. Correlations of 64
-    channels over fewer positions than that are singular: with 8 x 8 pixels a third of the maps of NAS-Bench-201 count
-    nothing. ``size=0`` (of :class:`~naslab.evaluators.zero_cost.options.Options`) shows the first row of the batch, as
-    the authors' correlation study does. A correlation that is undefined (a constant channel) is 0, as in their code.
+    Summed over the outputs of every layer, normalisation, ReLU and pooling, for one input: the first row of the batch,
+    as in the authors' correlation study. Correlations of 64 channels over 8 x 8 pixels are singular, so that a third of
+    the maps of NAS-Bench-201 count nothing; ``size=64`` (of :class:`~naslab.evaluators.zero_cost.options.Options`)
+    shows standard normal noise of 64 x 64 pixels instead, the default of the authors' code. A correlation that is
+    undefined (a constant channel) is 0, as in their code.
 
-    Deviation: the authors' hooks count the output of a module again for every module that it is the last part of.
+    Deviations: the default size, because a network of which a branch delivers zeros takes images of its own size alone;
+    the authors' hooks count the output of a module again for every module that it is the last part of.
+
+    Raises:
+        InvalidValue: The network takes no images of this size.
     """
     size = options_of(known).size
     x = known.x[:1]
     if size:
         x = x.new_empty((1, x.shape[1], size, size)).normal_(generator=known.generator("meco"))
     recorder = Recorder(maps=_smallest_eigenvalue)
-    with known.values.installed(), torch.no_grad(), recorder:
-        known.network(x)
+    try:
+        with known.values.installed(), torch.no_grad(), recorder:
+            known.network(x)
+    except RuntimeError as error:
+        if not size:
+            raise
+        raise InvalidValue(
+            f"meco[size={size}]: a network of the space takes images of its own size alone ({error}). Fix: size=0"
+        ) from None
     return sum(recorder.maps) if known.connected else WORST
 
 

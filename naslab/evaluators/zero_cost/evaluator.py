@@ -88,7 +88,7 @@ class ZeroCost(Evaluator):
         steps: int | None = None,
         epochs: int = 1,
         variances: str = "running",
-        size: int = 64,
+        size: int = 0,
     ) -> ZeroCost:
         """Proxies on a batch of the task's training rows, or of noise where it has none.
 

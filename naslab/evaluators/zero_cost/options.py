@@ -13,15 +13,16 @@ LARGEST = 1024
 
 @dataclass(frozen=True)
 class Options:
-    """Options of single proxies; the defaults are what the authors' code does.
+    """Options of single proxies.
 
     Attributes:
-        variances: Of ``zen``: ``"running"`` or ``"batch"``.
-        size: Of ``meco``: height and width of the normal input that networks are shown; 0: the first row of the batch.
+        variances: Of ``zen``: ``"running"``, as the authors' code, or ``"batch"``.
+        size: Of ``meco``: height and width of the normal input that networks are shown, 64 in the authors' code; 0 shows
+            the first row of the batch, which every network takes.
     """
 
     variances: str = "running"
-    size: int = 64
+    size: int = 0
 
     def __post_init__(self) -> None:
         if self.variances not in VARIANCES:

@@ -19,6 +19,7 @@ from naslab.datasets import Rows
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.zero_cost.blocks import cut_nodes
 from naslab.evaluators.zero_cost.catalogue import PROXIES, proxies
+from naslab.evaluators.zero_cost.options import Options
 from naslab.evaluators.zero_cost.recorder import Recorder
 from naslab.evaluators.zero_cost.training import Short
 from naslab.search_spaces.pocket_cell import pocket_cell
@@ -223,6 +224,12 @@ def test_every_connected_cell_has_finite_scores(architecture: tuple[int, ...], c
     if architecture in [(1,) * 6, (0, 0, 0, 1, 0, 0), (3, 3, 3, 1, 0, 0)]:
         infinite -= {"az-trainability"}  # the block is the identity, or a multiple of it
     assert not infinite
+
+
+def test_a_network_with_zeros_inside_takes_no_other_size() -> None:
+    network = compile_network(SPACE, (0, 0, 0, 3, 3, 3), generator=seeded())
+    with pytest.raises(InvalidValue, match=r"meco\[size=64\]: a network of the space takes .* Fix: size=0"):
+        together(known(network, *batch(16), "meco", options=Options(size=64)), "meco")
 
 
 # ---- what is refused -------------------------------------------------------------------------------------------------
