@@ -17,8 +17,8 @@ class Options:
 
     Attributes:
         variances: Of ``zen``: ``"running"``, as the authors' code, or ``"batch"``.
-        size: Of ``meco``: height and width of the normal input that networks are shown, 64 in the authors' code; 0 shows
-            the first row of the batch, which every network takes.
+        size: Of ``meco``: height and width of the normal input that networks are shown, 64 in the authors' code. With
+            0 they are shown the first row of the batch, which every network takes.
     """
 
     variances: str = "running"
