@@ -6,12 +6,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import toy_tasks
 
 # Before torch is imported, here and in processes that tests start: threads of several test processes on few cores wait
 # for each other actively, which takes ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# No test is timed: on a busy machine any example may take long.
+hypothesis.settings.register_profile("naslab", deadline=None)
+hypothesis.settings.load_profile("naslab")
 
 
 @pytest.fixture(scope="session", autouse=True)
