@@ -7,7 +7,7 @@ knows what a file is for. :mod:`naslab.files.arrays` needs NumPy and is imported
 """
 
 from naslab.files.compressed import decompress
-from naslab.files.failures import clipped, is_passing, unreadable
+from naslab.files.failures import clipped, is_passing, reason, unreadable
 from naslab.files.locking import lock
 from naslab.files.numbers import read_number, read_whole
 from naslab.files.structured import load_json, load_toml, read_json, read_toml
@@ -24,6 +24,7 @@ __all__ = [
     "read_number",
     "read_toml",
     "read_whole",
+    "reason",
     "sync_folder",
     "unreadable",
     "written_whole",

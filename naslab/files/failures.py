@@ -32,6 +32,11 @@ def is_passing(error: BaseException) -> TypeGuard[OSError | MemoryError]:
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None)
 
 
+def reason(error: OSError) -> str:
+    """What the machine says, in lower case."""
+    return (error.strerror or str(error)).lower()
+
+
 def unreadable(path: Path | str, error: OSError | MemoryError, what: str = "") -> str:
     """One line about a file that the machine could not read: why, and what helps.
 
@@ -41,11 +46,11 @@ def unreadable(path: Path | str, error: OSError | MemoryError, what: str = "") -
         what: Stands before the path: ``"the schema "``.
     """
     if isinstance(error, MemoryError):
-        reason, remedy = "there is too little memory", _REMEDIES[errno.ENOMEM]
+        why, remedy = "there is too little memory", _REMEDIES[errno.ENOMEM]
     else:
-        reason = (error.strerror or str(error)).lower()
+        why = reason(error)
         remedy = _REMEDIES.get(error.errno or 0, "try again")
-    return f"{what}'{path}' can't be read: {reason}. Fix: {remedy}"
+    return f"{what}'{path}' can't be read: {why}. Fix: {remedy}"
 
 
 def clipped(value: object) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from naslab.errors import OutputError, PluginError, TrainingFailed
 from naslab.evaluators import Evaluation
 from naslab.evaluators.threads import one_thread
-from naslab.files import is_passing, unreadable, written_whole
+from naslab.files import is_passing, reason, unreadable, written_whole
 from naslab.optimizers import GradientSearch, Query, Step
 from naslab.running.loop import second_worth
 from naslab.running.trace import Recorded, Trace, differences
@@ -125,8 +125,7 @@ def _save(state: dict[str, Any], path: Path, header: dict[str, Any], epoch: int)
         with written_whole(path) as draft:
             draft.write_bytes(content.getbuffer())
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"{path} can't be written: {reason}; every epoch before this one is kept") from None
+        raise OutputError(f"{path} can't be written: {reason(error)}; every epoch before this one is kept") from None
 
 
 def _restored(search: GradientSearch, path: Path, header: dict[str, Any], known: int) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from naslab.errors import OutputError
-from naslab.files import read_json, unreadable
+from naslab.files import read_json, reason, unreadable
 from naslab.running.trace import differences
 
 
@@ -59,7 +59,7 @@ class Kept:
             with self.path.open("ab", buffering=0) as file:
                 file.write((line if begun else json.dumps(self.header) + "\n" + line).encode())
         except OSError as error:
-            raise OutputError(f"{self.path}: {(error.strerror or str(error)).lower()}; what is in it is kept") from None
+            raise OutputError(f"{self.path}: {reason(error)}; what is in it is kept") from None
 
     def damaged(self) -> OutputError:
         """The error for a file that no run can have written."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from naslab.errors import OutputError
-from naslab.files import load_json, lock, unreadable, written_whole
+from naslab.files import load_json, lock, reason, unreadable, written_whole
 from naslab.running.trace import differences
 
 LOCK = ".lock"
@@ -101,4 +101,4 @@ def claimed_folder(
 
 def unwritable(folder: Path, error: OSError) -> OutputError:
     """What went wrong with a folder, in one line."""
-    return OutputError(f"{folder} can't be written: {(error.strerror or str(error)).lower()}")
+    return OutputError(f"{folder} can't be written: {reason(error)}")

@@ -26,7 +26,7 @@ from typing import Any
 
 from naslab.errors import OutputError
 from naslab.evaluators import Evaluation
-from naslab.files import lock, sync_folder
+from naslab.files import lock, reason, sync_folder
 from naslab.optimizers import Query
 from naslab.space import Architecture
 
@@ -85,7 +85,7 @@ class Trace:
                 self._open(header, path)
             except OSError as error:
                 self.close()
-                raise OutputError(f"{path}: {_reason(error)}") from None
+                raise OutputError(f"{path}: {reason(error)}") from None
             except BaseException:
                 self.close()
                 raise
@@ -126,7 +126,7 @@ class Trace:
                     os.fsync(descriptor)
             sync_folder(self.path.parent)
         except OSError as error:
-            raise OutputError(f"{self.path}: {_reason(error)}") from None
+            raise OutputError(f"{self.path}: {reason(error)}") from None
 
     def close(self) -> None:
         for descriptor in (self._file, self._side):
@@ -175,7 +175,7 @@ class Trace:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise OutputError(
-                f"{self.path}: {_reason(error)}; everything before this line is kept: make room and give the same "
+                f"{self.path}: {reason(error)}; everything before this line is kept: make room and give the same "
                 "command again"
             ) from None
 
@@ -296,7 +296,3 @@ def _number(value: float) -> str:
 
 def _line(entry: dict[str, Any]) -> str:
     return json.dumps(entry, separators=(",", ":")) + "\n"
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
