@@ -5,20 +5,26 @@ spaces themselves are in :mod:`naslab.search_spaces`, operations in :mod:`naslab
 tasks or data.
 """
 
-from naslab.space.choice import Architecture, Choice, choices_in, resolve, scope
+from naslab.space.choice import Architecture, Choice, Decision, Range, choices_in, resolve, scope
+from naslab.space.conditions import Conditions
 from naslab.space.cost import CostModel, Factor, rounding
-from naslab.space.recipe import Recipe
+from naslab.space.recipe import SGD, AdamW, Recipe
 from naslab.space.search_space import SearchSpace
 from naslab.space.tabulation import METRICS, Features, combinations
 from naslab.space.validity import Rule
 
 __all__ = [
     "METRICS",
+    "SGD",
+    "AdamW",
     "Architecture",
     "Choice",
+    "Conditions",
     "CostModel",
+    "Decision",
     "Factor",
     "Features",
+    "Range",
     "Recipe",
     "Rule",
     "SearchSpace",
