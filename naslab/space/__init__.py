@@ -8,22 +8,42 @@ tasks or data.
 from naslab.space.choice import Architecture, Choice, choices_in, resolve, scope
 from naslab.space.cost import CostModel, Factor, rounding
 from naslab.space.recipe import Recipe
+from naslab.space.rules import (
+    REFUSED,
+    Automaton,
+    IndexedRule,
+    Reading,
+    Rule,
+    Transition,
+    at_least,
+    at_most,
+    at_most_in_a_row,
+    exactly,
+)
 from naslab.space.search_space import SearchSpace
 from naslab.space.tabulation import METRICS, Features, combinations
-from naslab.space.validity import Rule
 
 __all__ = [
     "METRICS",
+    "REFUSED",
     "Architecture",
+    "Automaton",
     "Choice",
     "CostModel",
     "Factor",
     "Features",
+    "IndexedRule",
+    "Reading",
     "Recipe",
     "Rule",
     "SearchSpace",
+    "Transition",
+    "at_least",
+    "at_most",
+    "at_most_in_a_row",
     "choices_in",
     "combinations",
+    "exactly",
     "resolve",
     "rounding",
     "scope",

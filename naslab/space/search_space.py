@@ -25,7 +25,8 @@ from naslab.space.canonical import certificate
 from naslab.space.choice import Architecture, Choice, choices_in, resolve
 from naslab.space.cost import Cost, CostModel, build_cost_model
 from naslab.space.encoding import CellEncoder, OperationGraph
-from naslab.space.validity import Elimination, Rule, enumerate_valid
+from naslab.space.rules import Automaton, IndexedRule, Rule
+from naslab.space.validity import Elimination, enumerate_valid
 
 
 class SearchSpace:
@@ -36,7 +37,7 @@ class SearchSpace:
         name: The name of the space in messages and results.
         order: Names of the choices in the order in which an architecture lists them; by default the order of first
             appearance (node by node in topological order: its width, then its incoming edges).
-        rules: Which combinations of options are valid; by default all are.
+        rules: Which combinations of options are valid, listed or counted; by default all are.
         cells: The graphs that the network repeats, for keys and encodings; by default the whole graph.
 
     Attributes:
@@ -45,6 +46,7 @@ class SearchSpace:
         inputs: The predecessors of each node, in the order in which they are combined.
         choices: The choices, in the order in which an architecture lists their options.
         sizes: The number of options of each choice.
+        indexed_rules: The rules, by positions of choices.
 
     Raises:
         InvalidSpace: The graph has a cycle, more than one output, an edge without an operation, tensors that do not
@@ -57,7 +59,7 @@ class SearchSpace:
         *,
         name: str = "space",
         order: Sequence[str] | None = None,
-        rules: Sequence[Rule] = (),
+        rules: Sequence[Rule | Automaton] = (),
         cells: Sequence[nx.DiGraph[Any]] = (),
     ) -> None:
         self.name = name
@@ -71,7 +73,7 @@ class SearchSpace:
         self.choices: tuple[Choice, ...] = tuple(found[name] for name in (order or found))
         self.sizes: tuple[int, ...] = tuple(len(choice.options) for choice in self.choices)
         self._position = {choice.name: i for i, choice in enumerate(self.choices)}
-        self._rules = [self._checked(rule) for rule in self.rules]
+        self.indexed_rules = [IndexedRule(rule, self._position, self.sizes) for rule in self.rules]
         if not self.size:
             raise InvalidSpace(f"the rules of space {name!r} leave no valid architecture")
         _ = self.cost_model  # infers every shape, so that a graph that does not fit is refused here
@@ -92,7 +94,7 @@ class SearchSpace:
             return False
         if not all(0 <= option < size for option, size in zip(architecture, self.sizes, strict=True)):
             return False
-        return all(tuple(architecture[i] for i in scope) in allowed for scope, allowed in self._rules)
+        return all(rule.holds(architecture) for rule in self.indexed_rules)
 
     def architecture(self, options: Sequence[int]) -> Architecture:
         """Option indices (a list from JSON, say) as an architecture.
@@ -117,17 +119,13 @@ class SearchSpace:
                 raise InvalidArchitecture(
                     f"{architecture}: choice {choice.name!r} has options 0 to {len(choice.options) - 1}, not {option}"
                 )
-        broken = next(
-            r.scope
-            for r, (s, allowed) in zip(self.rules, self._rules, strict=True)
-            if tuple(architecture[i] for i in s) not in allowed
-        )
-        raise InvalidArchitecture(f"{architecture} breaks the rule of space {self.name!r} on {', '.join(broken)}")
+        broken = next(rule.words for rule in self.indexed_rules if not rule.holds(architecture))
+        raise InvalidArchitecture(f"{architecture} breaks the rule of space {self.name!r} on {broken}")
 
     def architectures(self) -> Iterator[Architecture]:
         """All valid architectures; the last choice varies fastest."""
         if self.rules:
-            return enumerate_valid(self.sizes, self._rules)
+            return enumerate_valid(self.sizes, self.indexed_rules)
         return itertools.product(*(range(size) for size in self.sizes))
 
     def sample(self, rng: np.random.Generator) -> Architecture:
@@ -270,6 +268,9 @@ class SearchSpace:
         """
         return self._resolved(self.graph, self.decisions(architecture))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_elimination"}  # large, and soon made
+
     # ---- inside --------------------------------------------------------------------------------------------------
 
     def _resolved(self, graph: nx.DiGraph[Any], decisions: dict[str, int]) -> nx.DiGraph[Any]:
@@ -288,18 +289,13 @@ class SearchSpace:
         resolved = self._resolved(graph, decisions)
         return dataflow.data_flow(resolved, list(resolved), nx.get_node_attributes(resolved, "inputs"))
 
-    @property
-    def indexed_rules(self) -> list[tuple[tuple[int, ...], frozenset[tuple[int, ...]]]]:
-        """Each rule as the positions of the choices in its scope, and the allowed combinations of options."""
-        return self._rules
-
     @cached_property
     def _options(self) -> dict[str, int]:
         return {choice.name: len(choice.options) for choice in self.choices}
 
     @cached_property
     def _elimination(self) -> Elimination:
-        return Elimination(self.sizes, self._rules)
+        return Elimination(self.sizes, self.indexed_rules)
 
     @cached_property
     def _encoder(self) -> CellEncoder:
@@ -318,7 +314,9 @@ class SearchSpace:
         return self.to_string(next(self.architectures()))
 
     def _double_moves(self, architecture: Architecture, refused: set[tuple[int, int]]) -> Iterator[Architecture]:
-        pairs = sorted({pair for scope, _ in self._rules for pair in itertools.combinations(sorted(scope), 2)})
+        moved = {i for i, _ in refused}
+        scopes = [sorted(moved.intersection(rule.scope)) for rule in self.indexed_rules]
+        pairs = sorted({pair for scope in scopes for pair in itertools.combinations(scope, 2)})
         for i, j in pairs:
             for first, second in itertools.product(range(self.sizes[i]), range(self.sizes[j])):
                 if (i, first) in refused and (j, second) in refused:
@@ -338,20 +336,6 @@ class SearchSpace:
                         f"{len(choice.options)} at node {node!r}; places that share a name share the number of options"
                     )
         return found
-
-    def _checked(self, rule: Rule) -> tuple[tuple[int, ...], frozenset[tuple[int, ...]]]:
-        for name in rule.scope:
-            if name not in self._position:
-                raise InvalidSpace(f"a rule speaks of choice {UnknownName(name, self._position)}")
-        if len(set(rule.scope)) < len(rule.scope):
-            raise InvalidSpace(f"a rule names a choice twice: {', '.join(rule.scope)}")
-        scope = tuple(self._position[name] for name in rule.scope)
-        for combination in rule.allowed:
-            if len(combination) != len(scope) or not all(
-                0 <= o < self.sizes[i] for i, o in zip(scope, combination, strict=True)
-            ):
-                raise InvalidSpace(f"a rule on {', '.join(rule.scope)} allows {combination}; give one option of each")
-        return scope, rule.allowed
 
 
 def _ordered(graph: nx.DiGraph[Any]) -> tuple[list[Any], dict[Any, list[Any]]]:
