@@ -8,7 +8,6 @@ the choices, so none of this has to be estimated: see :mod:`naslab.feasibility.d
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from itertools import islice
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
@@ -18,10 +17,10 @@ import numpy.typing as npt
 
 from naslab.errors import InvalidValue, UnknownMetric, UnknownName
 from naslab.feasibility.diagram import Diagram, Floats, Probabilities
-from naslab.feasibility.diagram_building import Additive, Table, TooLarge, build_diagram, least_sum
+from naslab.feasibility.diagram_building import Additive, Steps, TooLarge, build_diagram, least_sum
 from naslab.feasibility.enumerated import ENUMERABLE, Enumerated
 from naslab.feasibility.sampled import TRIES, Sampled
-from naslab.space import Architecture, CostModel, Factor, SearchSpace, rounding
+from naslab.space import REFUSED, Architecture, CostModel, Factor, SearchSpace, Transition, rounding
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -192,13 +191,9 @@ class Feasibility:
     def _is_member(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which rows are valid and within the limits."""
         member = self.is_feasible(rows)
-        for scope, allowed in self._rules:
-            member &= allowed[tuple(rows[:, choice] for choice in scope)]
+        for rule in self.space.indexed_rules:
+            member &= rule.hold(rows)
         return member
-
-    @cached_property
-    def _rules(self) -> list[Table]:
-        return _rules(self.space)
 
     def _ranked(self, logits: Logits) -> Iterator[Architecture]:
         for architecture, _ in self._outer.best(_softmax(logits)):
@@ -230,13 +225,13 @@ class Feasibility:
         outer = build_diagram(sizes, limits, rules, max_nodes=BOUNDS_NODES, merge="superset")
         return "bounds", inner, outer
 
-    def _tables(self) -> tuple[list[Additive], list[Table]]:
+    def _tables(self) -> tuple[list[Additive], list[Steps]]:
         """A limit on a sum stays one. A limit on a maximum becomes rules, since each of its terms must be within it."""
-        limits, rules = [], list(self._rules)
+        limits, rules = [], _rules(self.space)
         for metric, maximum in self.limits.items():
             tables = [(factor.scope, factor.table) for factor in self._model.factors[metric]]
             if metric == "peak_bytes":
-                rules += [(scope, table <= maximum) for scope, table in tables]
+                rules += [[_within(scope, table, maximum)] for scope, table in tables]
             else:
                 limits.append(Additive(tuple(tables), maximum + self._rounding(metric)))
         return limits, rules
@@ -273,15 +268,13 @@ def largest(space: SearchSpace, metric: str, factors: Sequence[Factor]) -> float
     return -least_sum(space.sizes, negated, _rules(space))
 
 
-def _rules(space: SearchSpace) -> list[Table]:
-    """The rules of a space as tables: which combinations of options are allowed."""
-    tables = []
-    for scope, allowed in space.indexed_rules:
-        table = np.zeros([space.sizes[i] for i in scope], np.bool_)
-        for combination in allowed:
-            table[combination] = True
-        tables.append((scope, table))
-    return tables
+def _rules(space: SearchSpace) -> list[Steps]:
+    return [rule.transitions for rule in space.indexed_rules]
+
+
+def _within(scope: tuple[int, ...], table: npt.NDArray[Any], maximum: float) -> Transition:
+    """A table that must not exceed a maximum, as the only step of a rule."""
+    return Transition(scope, np.where(table <= maximum, 0, REFUSED).astype(np.int32)[None], 1)
 
 
 def _softmax(logits: Logits) -> Probabilities:

@@ -9,27 +9,47 @@ from naslab.space.choice import Architecture, Choice, Decision, Range, choices_i
 from naslab.space.conditions import Conditions
 from naslab.space.cost import CostModel, Factor, rounding
 from naslab.space.recipe import SGD, AdamW, Recipe
+from naslab.space.rules import (
+    REFUSED,
+    Automaton,
+    IndexedRule,
+    Reading,
+    Rule,
+    Transition,
+    at_least,
+    at_most,
+    at_most_in_a_row,
+    exactly,
+)
 from naslab.space.search_space import SearchSpace
 from naslab.space.tabulation import METRICS, Features, combinations
-from naslab.space.validity import Rule
 
 __all__ = [
     "METRICS",
+    "REFUSED",
     "SGD",
     "AdamW",
     "Architecture",
+    "Automaton",
     "Choice",
     "Conditions",
     "CostModel",
     "Decision",
     "Factor",
     "Features",
+    "IndexedRule",
     "Range",
+    "Reading",
     "Recipe",
     "Rule",
     "SearchSpace",
+    "Transition",
+    "at_least",
+    "at_most",
+    "at_most_in_a_row",
     "choices_in",
     "combinations",
+    "exactly",
     "resolve",
     "rounding",
     "scope",

@@ -12,11 +12,10 @@ from typing import Any, TypeAlias
 
 from naslab.errors import InvalidSpace
 from naslab.space.choice import Architecture, Path
+from naslab.space.rules import REFUSED, Automaton, Reading, Rule
 
 Taken: TypeAlias = frozenset[tuple[int, int]]
 """Options, as (position of the choice, option), that are all taken."""
-IndexedRule: TypeAlias = tuple[tuple[int, ...], frozenset[tuple[int, ...]]]
-"""Positions of choices, and the combinations of options allowed there."""
 
 
 class Conditions:
@@ -24,21 +23,24 @@ class Conditions:
 
     Args:
         paths: By name of a decision, in the space's order, the options that lead to each place where it stands.
-        sizes: The number of options of each choice, in the space's order; ranges, which come after them, are left out.
+        values: The number of values of each decision, in the space's order: of a range of real numbers 1.
         idle: What an inactive entry holds, by position.
 
     Attributes:
+        names: Of the decisions.
+        values: As given.
+        idle: As given.
         when: By position, the combinations of options one of which must be taken; empty where it is always active.
 
     Raises:
         InvalidSpace: A decision stands in an option of itself, or only where two options of one choice are taken.
     """
 
-    def __init__(self, paths: Mapping[str, Sequence[Path]], sizes: Sequence[int], idle: Sequence[Any]) -> None:
+    def __init__(self, paths: Mapping[str, Sequence[Path]], values: Sequence[int], idle: Sequence[Any]) -> None:
         position = {name: i for i, name in enumerate(paths)}
-        self.idle = tuple(idle)
+        self.names, self.values, self.idle = tuple(paths), tuple(values), tuple(idle)
         self.when: tuple[tuple[Taken, ...], ...] = tuple(
-            _simplified(_checked(name, places, position), sizes) for name, places in paths.items()
+            _simplified(_checked(name, places, position), self.values) for name, places in paths.items()
         )
         self._conditional = [i for i, when in enumerate(self.when) if when]
 
@@ -59,42 +61,41 @@ class Conditions:
                 entries[i] = self.idle[i]
         return tuple(entries)
 
-    def parents(self, positions: Iterable[int]) -> tuple[int, ...]:
-        """The choices on which the activity of these entries depends, increasing."""
-        return tuple(sorted({i for p in positions for taken in self.when[p] for i, _ in taken}))
-
-    def normal_forms(self, sizes: Sequence[int]) -> list[IndexedRule]:
-        """Which combinations are normal, as rules on choices: an inactive one holds option 0."""
+    def normal_forms(self) -> list[Automaton]:
+        """Which combinations are normal, as rules: what is not active holds option 0."""
         rules = []
         for i in self._conditional:
-            if i >= len(sizes) or sizes[i] == 1:
-                continue
-            scope = (*self.parents([i]), i)
-            allowed = set()
-            for options in itertools.product(*(range(sizes[p]) for p in scope)):
-                if options[-1] == 0 or _reached(self.when[i], dict(zip(scope, options, strict=True))):
-                    allowed.add(options)
-            rules.append((scope, frozenset(allowed)))
+            places = [Reading(tuple(self.names[p] for p, _ in taken), (frozenset({tuple(o for _, o in taken)}),))
+                      for taken in map(sorted, self.when[i])]  # fmt: skip
+            others = frozenset((option,) for option in range(1, self.values[i]))
+            entry = Reading((self.names[i],), (frozenset(), others))
+            # State 1: a place is reached. Symbol 2: the entry is not at rest.
+            rules.append(Automaton((*places, entry), ((0, 1, REFUSED), (1, 1, 1)), frozenset({0, 1}), "normal form"))
         return rules
 
-    def before_normalising(self, rule: IndexedRule, sizes: Sequence[int]) -> IndexedRule:
-        """A rule on normal forms as a rule on what becomes a normal form: the choices that switch others off join in.
+    def before_normalising(self, rule: Rule | Automaton) -> Rule | Automaton:
+        """A rule on normal forms as a rule on what becomes a normal form: it reads also what switches choices off.
 
         Draws are made entry by entry and then normalised; this is the rule that they keep.
         """
-        scope, allowed = rule
-        wider = (*scope, *(p for p in self.parents(scope) if p not in scope))
-        if len(wider) == len(scope):
+        position = {name: i for i, name in enumerate(self.names)}
+        if not any(self.when[position[name]] for name in rule.scope if name in position):
             return rule
-        found = set()
-        for options in itertools.product(*(range(sizes[p]) for p in wider)):
-            taken = dict(zip(wider, options, strict=True))
-            if tuple(taken[p] if self._is_active(p, taken) else self.idle[p] for p in scope) in allowed:
-                found.add(options)
-        return wider, frozenset(found)
+        readings = tuple(self._wider(reading, position) for reading in rule.readings)
+        return Automaton(readings, rule.moves, rule.accepting, rule.words)
 
-    def _is_active(self, position: int, taken: Mapping[int, int]) -> bool:
-        return not self.when[position] or _reached(self.when[position], taken)
+    def _wider(self, reading: Reading, position: Mapping[str, int]) -> Reading:
+        read = [position[name] for name in reading.scope]
+        parents = sorted({p for i in read for taken in self.when[i] for p, _ in taken} - {*read})
+        scope = [*read, *parents]
+        symbols: list[set[tuple[int, ...]]] = [set() for _ in reading.symbols]
+        for options in itertools.product(*(range(self.values[i]) for i in scope)):
+            taken = dict(zip(scope, options, strict=True))
+            normal = tuple(taken[i] if not self.when[i] or _reached(self.when[i], taken) else 0 for i in read)
+            for found, listed in zip(symbols, reading.symbols, strict=True):
+                if normal in listed:
+                    found.add(options)
+        return Reading(tuple(self.names[i] for i in scope), tuple(map(frozenset, symbols)))
 
 
 def _reached(when: Iterable[Taken], architecture: Any) -> bool:

@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue, UnknownName
 from naslab.space.choice import Architecture, Choice, Decision, Path, Range
-from naslab.space.conditions import Conditions, IndexedRule
+from naslab.space.conditions import Conditions
 from naslab.space.moves import Moves
-from naslab.space.validity import Elimination, Rule, enumerate_valid
+from naslab.space.rules import Automaton, IndexedRule, Rule
+from naslab.space.validity import Elimination, enumerate_valid
 
 
 class DecisionSpace:
@@ -44,7 +45,11 @@ class DecisionSpace:
     """
 
     def __init__(
-        self, name: str, decisions: Sequence[Decision], paths: Mapping[str, Sequence[Path]], rules: Sequence[Rule] = ()
+        self,
+        name: str,
+        decisions: Sequence[Decision],
+        paths: Mapping[str, Sequence[Path]],
+        rules: Sequence[Rule | Automaton] = (),
     ) -> None:
         self.name, self.rules = name, tuple(rules)
         self.choices: tuple[Choice, ...] = tuple(each for each in decisions if isinstance(each, Choice))
@@ -53,19 +58,22 @@ class DecisionSpace:
         self.decisions_in_order: tuple[Decision, ...] = (*self.choices, *self.ranges)
         self._position = {each.name: i for i, each in enumerate(self.decisions_in_order)}
         idle = (*(0 for _ in self.choices), *(each.low for each in self.ranges))
-        self.conditions = Conditions({each: paths[each] for each in self._position}, self.sizes, idle)
-        self._rules = [self._checked(rule) for rule in self.rules]
+        values = (*self.sizes, *(int(each.size) if each.integer else 1 for each in self.ranges))
+        self.conditions = Conditions({each: paths[each] for each in self._position}, values, idle)
+        of_choices = {choice.name: i for i, choice in enumerate(self.choices)}
+        self._rules = [IndexedRule(rule, of_choices, self.sizes) for rule in self.rules]
+        drawn = map(self.conditions.before_normalising, self.rules)
+        self.indexed_rules = [IndexedRule(rule, of_choices, self.sizes) for rule in drawn]
         if not self.size:
             raise InvalidSpace(f"the rules of space {name!r} leave no valid architecture")
 
     @cached_property
     def size(self) -> int | float:
         """The number of architectures: ``math.inf`` where a range is not of whole numbers."""
+        endless = any(not each.integer for each in self.ranges)
         if not self.rules and not self.conditions:
-            return prod((*self.sizes, *(each.size for each in self.ranges)))
-        if any(each.size == math.inf for each in self.ranges):
-            return math.inf if self._networks.total else 0
-        return self._networks.total
+            return math.inf if endless else prod(self.conditions.values)
+        return math.inf if endless and self._networks.total else self._networks.total
 
     def is_valid(self, architecture: Architecture) -> bool:
         """Whether a tuple is an architecture of this space, in normal form."""
@@ -77,7 +85,7 @@ class DecisionSpace:
             return False
         if self.conditions and self.conditions.normal(architecture) != architecture:
             return False
-        return all(tuple(architecture[i] for i in scope) in allowed for scope, allowed in self._rules)
+        return all(rule.holds(architecture) for rule in self._rules)
 
     def architecture(self, values: Sequence[Any]) -> Architecture:
         """Option indices and numbers (a list from JSON, say) as an architecture, in Python's own numbers.
@@ -124,16 +132,17 @@ class DecisionSpace:
         """
         if any(each.size == math.inf for each in self.ranges):
             raise InvalidValue(f"the architectures of {self.name!r} can't be listed: it has ranges of real numbers")
+        listed = self._listed()
         if not self.ranges:
-            return self._chosen()
-        numbers = [range(int(each.low), int(each.high) + 1) for each in self.ranges]
-        every = ((*options, *values) for options in self._chosen() for values in itertools.product(*numbers))
-        return (a for a in every if not self.conditions or self.conditions.normal(a) == a)
+            return listed
+        lows = [int(each.low) for each in self.ranges]
+        n = len(self.sizes)
+        return ((*a[:n], *(low + step for low, step in zip(lows, a[n:], strict=True))) for a in listed)
 
     @property
     def first(self) -> Architecture:
         """The first architecture, with every range at its lower bound: an example."""
-        return (*next(self._chosen()), *(each.low for each in self.ranges))
+        return (*next(self._listed())[: len(self.sizes)], *(each.low for each in self.ranges))
 
     def sample(self, rng: np.random.Generator, *, over: Literal["decisions", "networks"] = "decisions") -> Architecture:
         """A random valid architecture.
@@ -149,9 +158,9 @@ class DecisionSpace:
         """
         if over not in ("decisions", "networks"):
             raise InvalidValue(f"over {UnknownName(over, ['decisions', 'networks'])}")
-        if over == "networks" and self.conditions:
-            options = self._networks.sample(rng)
-        elif self.rules:
+        if over == "networks" and (self.conditions or self.ranges):
+            return self._sampled_network(rng)
+        if self.rules:
             options = self._elimination.sample(rng)
         else:
             uniform = rng.random(len(self.sizes)).tolist()
@@ -161,6 +170,14 @@ class DecisionSpace:
         places = rng.random(len(self.ranges)).tolist()
         numbers = [each.from_unit(place) for each, place in zip(self.ranges, places, strict=True)]
         return self.conditions.normal((*options, *numbers))
+
+    def _sampled_network(self, rng: np.random.Generator) -> Architecture:
+        drawn, n = self._networks.sample(rng), len(self.sizes)
+        numbers = [
+            int(each.low) + step if each.integer else each.from_unit(rng.random())
+            for each, step in zip(self.ranges, drawn[n:], strict=True)
+        ]
+        return self.conditions.normal((*drawn[:n], *numbers))
 
     def neighbors(self, architecture: Architecture) -> list[Architecture]:
         """The valid architectures one move away: one active decision changed, or two choices changed together where the
@@ -186,34 +203,32 @@ class DecisionSpace:
         return np.asarray([a[:n] for a in architectures], np.int64).reshape(len(architectures), n)
 
     @cached_property
-    def indexed_rules(self) -> list[IndexedRule]:
-        """Each rule as the positions of the choices in its scope, and the combinations of options allowed there: of
-        options that need not be in normal form yet.
-        """
-        return [self.conditions.before_normalising(rule, self.sizes) for rule in self._rules]
-
-    @property
-    def tied(self) -> list[tuple[int, ...]]:
-        """The choices that rules tie together."""
-        return [scope for scope, _ in self._rules]
-
-    @cached_property
     def _elimination(self) -> Elimination:
         return Elimination(self.sizes, self.indexed_rules)
 
     @cached_property
     def _networks(self) -> Elimination:
-        """Over normal forms."""
-        return Elimination(self.sizes, [*self._rules, *self.conditions.normal_forms(self.sizes)])
+        """Over normal forms; whole numbers count as options."""
+        return Elimination(self.conditions.values, self._normal_rules)
+
+    @cached_property
+    def _normal_rules(self) -> list[IndexedRule]:
+        rules = [*self.rules, *self.conditions.normal_forms()]
+        return [IndexedRule(rule, self._position, self.conditions.values) for rule in rules]
+
+    def __getstate__(self) -> dict[str, Any]:
+        large = ("_elimination", "_networks", "_normal_rules")  # and soon made
+        return {name: value for name, value in vars(self).items() if name not in large}
 
     @cached_property
     def _moves(self) -> Moves:
         return Moves(self)
 
-    def _chosen(self) -> Iterator[tuple[int, ...]]:
-        """The options of all normal forms."""
-        rules = [*self._rules, *self.conditions.normal_forms(self.sizes)]
-        return enumerate_valid(self.sizes, rules) if rules else itertools.product(*map(range, self.sizes))
+    def _listed(self) -> Iterator[tuple[int, ...]]:
+        """All normal forms, whole numbers as steps above their lower bounds."""
+        if not self.rules and not self.conditions:
+            return itertools.product(*map(range, self.conditions.values))
+        return enumerate_valid(self.conditions.values, self._normal_rules)
 
     def _fault(self, architecture: Architecture) -> str:
         """In words, what makes a tuple no architecture."""
@@ -230,28 +245,8 @@ class DecisionSpace:
             if value != normal:
                 name = self.decisions_in_order[i].name
                 return f": {name!r} is not active there, so its entry is {normal}, not {value}; see space.normal()"
-        broken = next(
-            r.scope
-            for r, (s, allowed) in zip(self.rules, self._rules, strict=True)
-            if tuple(architecture[i] for i in s) not in allowed
-        )
-        return f" breaks the rule of space {self.name!r} on {', '.join(broken)}"
-
-    def _checked(self, rule: Rule) -> tuple[tuple[int, ...], frozenset[tuple[int, ...]]]:
-        for name in rule.scope:
-            if name not in self._position:
-                raise InvalidSpace(f"a rule speaks of choice {UnknownName(name, self._position)}")
-            if self._position[name] >= len(self.sizes):
-                raise InvalidSpace(f"a rule speaks of range {name!r}; rules are about choices")
-        if len(set(rule.scope)) < len(rule.scope):
-            raise InvalidSpace(f"a rule names a choice twice: {', '.join(rule.scope)}")
-        scope = tuple(self._position[name] for name in rule.scope)
-        for combination in rule.allowed:
-            if len(combination) != len(scope) or not all(
-                0 <= o < self.sizes[i] for i, o in zip(scope, combination, strict=True)
-            ):
-                raise InvalidSpace(f"a rule on {', '.join(rule.scope)} allows {combination}; give one option of each")
-        return scope, rule.allowed
+        broken = next(rule.words for rule in self._rules if not rule.holds(architecture))
+        return f" breaks the rule of space {self.name!r} on {broken}"
 
 
 def _within(each: Range, value: Any) -> bool:

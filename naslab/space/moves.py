@@ -10,6 +10,7 @@ import numpy as np
 
 from naslab.space.choice import Architecture, Range
 from naslab.space.conditions import Conditions
+from naslab.space.rules import IndexedRule
 
 STEPS = (-0.2, -0.05, 0.05, 0.2)
 """How far a range moves among the neighbours, on its scale from 0 to 1."""
@@ -27,7 +28,7 @@ class _Space(Protocol):
     @property
     def conditions(self) -> Conditions: ...
     @property
-    def tied(self) -> Sequence[tuple[int, ...]]: ...
+    def indexed_rules(self) -> Sequence[IndexedRule]: ...
     def is_valid(self, architecture: Architecture) -> bool: ...
 
 
@@ -40,7 +41,7 @@ class Moves:
 
     def __init__(self, space: _Space) -> None:
         self.space = space
-        self._plain = not (space.tied or space.ranges or space.conditions)
+        self._plain = not (space.indexed_rules or space.ranges or space.conditions)
         self._steps = [(i, step) for i, size in enumerate(space.sizes) for step in range(1, size)]
 
     def neighbors(self, architecture: Architecture) -> list[Architecture]:
@@ -76,7 +77,7 @@ class Moves:
             for option in range(size)
             if option != architecture[i]
         }
-        refused = {move for move, a in singles.items() if not space.is_valid(a)} if space.tied else set()
+        refused = {move for move, a in singles.items() if not space.is_valid(a)} if space.indexed_rules else set()
         found = [(i, a) for (i, option), a in singles.items() if (i, option) not in refused]
         if refused:
             found += [(i, a) for i, a in self._double_moves(architecture, active, refused) if space.is_valid(a)]
@@ -90,7 +91,9 @@ class Moves:
     def _double_moves(
         self, architecture: Architecture, active: Sequence[bool], refused: set[tuple[int, int]]
     ) -> Iterator[tuple[int, Architecture]]:
-        pairs = sorted({pair for scope in self.space.tied for pair in itertools.combinations(sorted(scope), 2)})
+        moved = {i for i, _ in refused}
+        scopes = [sorted(moved.intersection(rule.scope)) for rule in self.space.indexed_rules]
+        pairs = sorted({pair for scope in scopes for pair in itertools.combinations(scope, 2)})
         for i, j in pairs:
             for first, second in itertools.product(range(self.space.sizes[i]), range(self.space.sizes[j])):
                 if (i, first) in refused and (j, second) in refused:

@@ -30,7 +30,7 @@ from naslab.space.encoding import CellEncoder, OperationGraph, one_hot
 from naslab.space.found import cell_decisions, found_decisions
 from naslab.space.ordering import ordered
 from naslab.space.recipe import Recipe
-from naslab.space.validity import Rule
+from naslab.space.rules import Automaton, Rule
 
 
 class SearchSpace(DecisionSpace):
@@ -42,7 +42,8 @@ class SearchSpace(DecisionSpace):
         order: Names of the decisions in the order in which an architecture lists them, choices before ranges; by
             default the order of first appearance (node by node in topological order: its own, then those of its
             incoming edges; then the recipe's).
-        rules: Which combinations of options are valid; by default all are. They are about choices, in normal form.
+        rules: Which combinations of options are valid, listed or counted; by default all are. They are about choices,
+            in normal form.
         cells: The graphs that the network repeats, for keys and encodings; by default the whole graph.
         recipe: How the networks are trained, where that is part of the space: any field may hold decisions.
 
@@ -68,7 +69,7 @@ class SearchSpace(DecisionSpace):
         *,
         name: str = "space",
         order: Sequence[str] | None = None,
-        rules: Sequence[Rule] = (),
+        rules: Sequence[Rule | Automaton] = (),
         cells: Sequence[nx.DiGraph[Any]] = (),
         recipe: Recipe | None = None,
     ) -> None:

@@ -423,8 +423,8 @@ def test_spaces_that_make_no_sense_are_refused_by_name(graph, said):
         ({"rules": [Rule(("d",), frozenset({(0,)}))]}, "a rule speaks of choice 'd'. Known: c."),
         ({"rules": [Rule(("c",), frozenset())]}, "leave no valid architecture"),
         ({"rules": [Rule(("c",), frozenset({(0,)})), Rule(("c",), frozenset({(1,)}))]}, "leave no valid architecture"),
-        ({"rules": [Rule(("c",), frozenset({(2,)}))]}, "a rule on c allows (2,)"),
-        ({"rules": [Rule(("c",), frozenset({(0, 1)}))]}, "a rule on c allows (0, 1)"),
+        ({"rules": [Rule(("c",), frozenset({(2,)}))]}, "a rule on c names (2,); give one existing option"),
+        ({"rules": [Rule(("c",), frozenset({(0, 1)}))]}, "a rule on c names (0, 1)"),
         ({"rules": [Rule(("c", "c"), frozenset({(0, 0)}))]}, "names a choice twice"),
     ],
 )
