@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from torch import fx, nn
 
+from naslab.compiler.devices import resolved
 from naslab.compiler.network import compile_network
 from naslab.compiler.population import stack_networks
 from naslab.datasets import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity, TaskLike
-from naslab.evaluators.fitting import Training, fit, torch_generator
+from naslab.evaluators.fitting import Placed, Training, fit, placed, torch_generator
+from naslab.evaluators.stopwatch import Stopwatch
 from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
 from naslab.space import Architecture, Recipe, SearchSpace
 
@@ -46,6 +48,10 @@ class TrainingEvaluator(Evaluator):
         recipe: How to train.
         objective: The loss and the metric; accuracy by default, in percent.
         best_epoch: Whether a network is taken from the epoch with the best validation score; by default from the last.
+        device: Where networks are trained; rows are moved there once.
+
+    Raises:
+        InvalidValue: There is no such device.
     """
 
     clock = "measured"
@@ -59,9 +65,10 @@ class TrainingEvaluator(Evaluator):
         objective: TrainingObjective = ACCURACY,
         *,
         best_epoch: bool = False,
+        device: str = "cpu",
     ) -> None:
         self.space, self.rows, self.validation, self.recipe = space, train, validation, recipe
-        self.objective, self.best_epoch = objective, best_epoch
+        self.objective, self.best_epoch, self.device = objective, best_epoch, resolved(device)
 
     @classmethod
     def for_task(cls, task: TaskLike, rng: np.random.Generator, *, epochs: int | None = None) -> Evaluator:  # type: ignore[override]
@@ -71,7 +78,8 @@ class TrainingEvaluator(Evaluator):
             raise InvalidValue(f"training for {task.id!r}: it has no rows to train on, or no recipe is known")
         if epochs is not None and not 1 <= epochs <= task.recipe.epochs:
             raise InvalidValue(f"epochs={epochs} of a training. Allowed: 1 to the recipe's {task.recipe.epochs}")
-        made = cls(problem.space, problem.train, problem.validation, task.recipe, task.training_objective)
+        parts = (problem.space, problem.train, problem.validation, task.recipe, task.training_objective)
+        made = cls(*parts, device=problem.device)
         return AtFidelity(made, epochs)
 
     def train(self, architecture: Architecture, rng: np.random.Generator, epochs: int | None = None) -> Trained:
@@ -82,15 +90,15 @@ class TrainingEvaluator(Evaluator):
             rng: Initial weights, order of the rows, augmentation.
             epochs: Stop after this many of the recipe's epochs.
         """
-        network = compile_network(self.space, architecture, generator=torch_generator(rng))
+        network = compile_network(self.space, architecture, generator=torch_generator(rng), device=self.device)
         return Trained(network, self._fit(network, rng, epochs, "validation" if self.best_epoch else ""))
 
     def evaluate(
         self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
     ) -> Evaluation:
-        started = time.process_time()
+        watch = Stopwatch(self.device)
         curve = self.train(architecture, rng, self._epochs(fidelity)).curve
-        return self._evaluation(curve, 0, time.process_time() - started)
+        return self._evaluation(curve, 0, watch.seconds())
 
     def evaluate_many(
         self,
@@ -101,23 +109,28 @@ class TrainingEvaluator(Evaluator):
     ) -> list[Evaluation]:
         """Train several architectures in one batched computation, on the same batches.
 
-        Each is charged an equal share of the CPU seconds, which is less than it would take alone.
+        Each is charged an equal share of the seconds, which is less than it would take alone.
 
         Raises:
             InvalidSpace: An operation of the space has no stacked form: use :meth:`evaluate`.
         """
         if not architectures:
             return []
-        started, epochs = time.process_time(), self._epochs(fidelity)
+        watch, epochs = Stopwatch(self.device), self._epochs(fidelity)
         networks = [compile_network(self.space, a, generator=torch_generator(rng)) for a in architectures]
-        population = stack_networks(self.space, architectures, networks)
+        population = stack_networks(self.space, architectures, networks).to(self.device)
         curve = self._fit(population, rng, epochs)
-        seconds = (time.process_time() - started) / len(architectures)
+        seconds = watch.seconds() / len(architectures)
         return [self._evaluation(curve, member, seconds) for member in range(len(architectures))]
 
     def _fit(self, model: nn.Module, rng: np.random.Generator, epochs: int | None, keep: str = "") -> Training:
-        held = {"validation": self.validation}
-        return fit(model, self.rows, self.recipe, torch_generator(rng), held, epochs, self.objective, keep)
+        train, validation = self._placed
+        held = {"validation": validation}
+        return fit(model, train, self.recipe, torch_generator(rng), held, epochs, self.objective, keep)
+
+    @cached_property
+    def _placed(self) -> tuple[Placed, Placed]:
+        return placed(self.rows, self.device), placed(self.validation, self.device)
 
     def _epochs(self, fidelity: Fidelity | None) -> int | None:
         if fidelity is not None and not isinstance(fidelity, int):

@@ -63,7 +63,12 @@ class _Reward:
     def __call__(self) -> Evaluator:
         assert self.problem.train is not None
         assert self.problem.validation is not None
-        return self.kind(self.problem.space, self.problem.train, self.problem.validation, self.recipe, self.objective)
+        parts = (self.problem.space, self.problem.train, self.problem.validation, self.recipe, self.objective)
+        return self.kind(*parts, device=self.problem.device)
+
+    def on(self, device: str) -> _Reward:
+        """The same on a device: see :meth:`naslab.tasks.Task.on`."""
+        return dataclasses.replace(self, problem=dataclasses.replace(self.problem, device=device))
 
 
 def _trained(
