@@ -54,7 +54,8 @@ class Scores:
         if not 0 <= price < float("inf"):
             raise InvalidValue(f"score_seconds={price}: seconds that one score costs, 0 or more")
         batch_key, self._key = rng.integers(2**63, size=2).tolist()
-        self._evaluator = ZeroCost(problem.space, problem.train, [proxy], batch=batch, seed=batch_key)
+        device = problem.device
+        self._evaluator = ZeroCost(problem.space, problem.train, [proxy], batch=batch, seed=batch_key, device=device)
         self._known: dict[Architecture, float] = {}
         self._price, self._paid = price, 0
         self._defined, self._refusal = False, InvalidValue("")

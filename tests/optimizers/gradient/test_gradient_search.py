@@ -298,7 +298,7 @@ def test_the_checkpoint_of_another_run_is_refused(tmp_path):
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_checkpoint(tmp_path, monkeypatch):
     train = OneShotSearch._train
     monkeypatch.setattr(
-        OneShotSearch, "_train", lambda self, x, y: float("nan") if self.epoch == 2 else train(self, x, y)
+        OneShotSearch, "_train", lambda self, x, y: torch.tensor(torch.nan) if self.epoch == 2 else train(self, x, y)
     )
     with pytest.raises(TrainingFailed, match=r"nan in epoch 3.*last good checkpoint, of epoch 2, is .*0\.checkpoint"):
         run_search(TASK, OPTIMIZER, budget="5epochs", out=tmp_path)
