@@ -30,7 +30,7 @@ def naslab_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
-    """What was asked for of a device, by shape. On PyTorch's meta device, which has no numbers, the answers are ones."""
+    """What a device was asked for, by shape. On PyTorch's meta device, which has no numbers, the answers are ones."""
     import torch
 
     from naslab.compiler import devices

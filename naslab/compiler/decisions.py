@@ -121,8 +121,8 @@ def _checked(choice: Choice, decision: Decision) -> Decision:
             raise InvalidValue(f"choice {choice.name!r}: inactive={decision.inactive!r}; allowed: 'drop', 'scalar'")
         if decision.hard and (len(active) > 1 or decision.inactive != "scalar"):
             raise InvalidValue(
-                f"choice {choice.name!r}: hard, active={active}, inactive={decision.inactive!r}; a hard decision has one "
-                "active option, and inactive='scalar'"
+                f"choice {choice.name!r}: hard, active={active}, inactive={decision.inactive!r}; a hard decision has "
+                "one active option, and inactive='scalar'"
             )
     return decision
 

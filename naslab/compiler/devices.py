@@ -1,9 +1,9 @@
 """Where tensors live: the name of a device, and the only ways between it and the processor.
 
-A run's random numbers are drawn on the CPU, by its generator, and moved: every device sees the same draws. Numbers come
-back through :func:`fetched` alone, which waits for the device; a training step does not call it unless what it runs next
-depends on the answer. Tests on PyTorch's ``meta`` device, where tensors have shapes and no numbers, put another function
-in its place.
+A run's random numbers are drawn on the CPU, by its generator, and moved: every device sees the same draws. Numbers
+come back through :func:`fetched` alone, which waits for the device; a training step does not call it unless what it
+runs next depends on the answer. Tests on PyTorch's ``meta`` device, where tensors have shapes and no numbers, put
+another function in its place.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAMES = ("cpu", "cuda", "auto")
 
 
 def resolved(name: str) -> str:
-    """The device of this name, which is there: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``; ``"auto"`` is a GPU, else the CPU.
+    """The device of this name, checked: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; ``"auto"`` is a GPU if there is one.
 
     Any other device of PyTorch's is taken if it is there. naslab has not been tried on one.
 

@@ -170,8 +170,7 @@ def scores(model: nn.Module, x: Tensor, y: Tensor, objective: TrainingObjective)
 
 
 def losses_of(objective: TrainingObjective, device: torch.device | str = "cpu") -> Callable[[Tensor, Tensor], Tensor]:
-    """The mean loss of each member, ``(P,)``, as a function of outputs ``(B, P, classes)`` and labels ``(B,)``, both on a
-    device.
+    """The mean loss of each member, ``(P,)``, as a function of outputs ``(B, P, classes)`` and labels ``(B,)``.
 
     With class weights it is the mean of the weighted losses of the rows. It is not divided by the batch's weights: that
     would enlarge steps for the frequent class in batches without the rare one.

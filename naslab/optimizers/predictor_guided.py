@@ -83,6 +83,8 @@ class PredictorGuided(AskTell):
             have, or all candidates of a space that can't be listed.
     """
 
+    runs_networks = True
+
     def __init__(
         self,
         problem: Problem,

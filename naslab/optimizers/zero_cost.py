@@ -112,6 +112,8 @@ class NASWOT(AskTell):
         score_seconds: Price of a score where time is not measured.
     """
 
+    runs_networks = True
+
     def __init__(
         self,
         problem: Problem,
@@ -170,6 +172,8 @@ class ZeroCostEvolution(RegularizedEvolution):
         sample: As in regularized evolution: size of a tournament.
         replacement: As in regularized evolution.
     """
+
+    runs_networks = True
 
     def __init__(
         self,

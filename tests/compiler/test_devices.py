@@ -57,7 +57,7 @@ def test_a_device_that_is_not_there_is_refused_in_one_line(monkeypatch, name, co
 
 
 def test_a_device_of_another_kind_is_refused_where_it_is_not():
-    with pytest.raises(InvalidValue, match="device 'mps' can't be used: .*Allowed: cpu, cuda, auto"):
+    with pytest.raises(InvalidValue, match=r"device 'mps' can't be used: .*Allowed: cpu, cuda, auto"):
         devices.resolved("mps")
 
 

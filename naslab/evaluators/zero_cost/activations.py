@@ -168,4 +168,5 @@ def _smallest_eigenvalue(out: Tensor) -> Tensor | None:
     centred = centred - centred.mean(dim=1, keepdim=True)
     norms = centred.norm(dim=1)
     centred = torch.where(norms[:, None] > 0, centred / norms.clamp_min(1e-300)[:, None], 0.0)
-    return torch.linalg.eigvalsh(centred @ centred.T)[0]
+    smallest: Tensor = torch.linalg.eigvalsh(centred @ centred.T)[0]
+    return smallest

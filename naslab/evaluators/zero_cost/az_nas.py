@@ -96,7 +96,8 @@ def _entropy(features: Tensor) -> Tensor:
     rows = rows - rows.mean(dim=1, keepdim=True)
     values = torch.linalg.eigvalsh(rows @ rows.T / rows.shape[1]).clamp_min(0)  # rounding gives negative ones
     shares = values / values.sum()
-    return (-shares * (shares + _TINY).log()).sum()
+    entropy: Tensor = (-shares * (shares + _TINY).log()).sum()
+    return entropy
 
 
 def _norm(first: Tensor, second: Tensor, generator: torch.Generator) -> Tensor | None:
@@ -105,6 +106,7 @@ def _norm(first: Tensor, second: Tensor, generator: torch.Generator) -> Tensor |
     sent = moved(drawn, second.device)
     if first is second:
         return None
+    received: Tensor | None
     (received,) = torch.autograd.grad(second, first, sent, retain_graph=True, allow_unused=True)
     if received is None:
         return None

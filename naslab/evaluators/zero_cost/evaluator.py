@@ -50,7 +50,8 @@ class ZeroCost(Evaluator):
     Raises:
         UnknownName: There is no such proxy.
         InvalidDataset: The rows do not fit the space.
-        InvalidValue: There is no such device; a batch that a proxy is not defined for, or that is larger than the rows; missing labels.
+        InvalidValue: There is no such device; a batch that a proxy is not defined for, or that is larger than the rows;
+            missing labels.
     """
 
     clock = "measured"

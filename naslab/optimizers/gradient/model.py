@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from naslab.compiler.devices import moved, numbers
+from naslab.compiler.devices import moved, number
 from naslab.compiler.supernet import Form, Supernet
 from naslab.optimizers.gradient.relaxations import Decisions
 from naslab.space import SearchSpace, scope
@@ -77,7 +77,8 @@ class Model:
     def entropy(self) -> float:
         """Of the distribution over architectures, in nats; choices are independent."""
         with torch.no_grad():
-            return numbers([sum(-(p * p.clamp_min(1e-30).log()).sum() for p in self.probabilities())])[0]
+            terms = [-(p * p.clamp_min(1e-30).log()).sum() for p in self.probabilities()]
+            return number(sum(terms[1:], terms[0]))
 
 
 @contextmanager
