@@ -17,6 +17,7 @@ from naslab.evaluators.predictors.bonas import normed_where, weighted_norm
 from naslab.evaluators.predictors.neural import NeuralPredictor, Validation
 from naslab.evaluators.training import TrainingEvaluator
 from naslab.evaluators.training_objective import TrainingObjective
+from naslab.evaluators.zero_cost import gen_nas
 from naslab.evaluators.zero_cost.catalogue import PROXIES
 from naslab.evaluators.zero_cost.evaluator import ZeroCost
 from naslab.evaluators.zero_cost.training import Short
@@ -45,16 +46,16 @@ def rng() -> np.random.Generator:
 @pytest.mark.parametrize(
     ("options", "objective", "batch"),
     [
-        ({}, TrainingObjective(), 4),
-        ({"optimizer": "sgd", "augmentation": "shift"}, TrainingObjective(), 8),
-        ({}, TrainingObjective(class_weights=(1.0,) * 10), 8),
-        ({}, TrainingObjective(metric="log-loss"), 8),
+        ({}, TrainingObjective(), 2),
+        ({"optimizer": "sgd", "augmentation": "shift"}, TrainingObjective(), 4),
+        ({}, TrainingObjective(class_weights=(1.0,) * 10), 4),
+        ({}, TrainingObjective(metric="log-loss"), 4),
     ],
     ids=["adamw", "sgd, shifted", "weighted", "log-loss"],
 )
 def test_a_training_waits_once_an_epoch(reads, options, objective, batch):
     recipe = Recipe(2, batch, 0.01, **options)
-    evaluator = TrainingEvaluator(IMAGES, rows(), rows(), recipe, objective, device="meta")
+    evaluator = TrainingEvaluator(IMAGES, rows(count=8), rows(count=8), recipe, objective, device="meta")
     network = evaluator.train(CELL, rng()).network
     assert {each.device.type for each in network.parameters()} == {"meta"}
     each_epoch = len(reads) / recipe.epochs
@@ -90,7 +91,8 @@ def test_a_step_of_shared_weights_waits_for_its_score_and_loss(reads, space, met
 
 
 @pytest.mark.parametrize("name", PROXIES)
-def test_the_passes_of_every_proxy(reads, name):
+def test_the_passes_of_every_proxy(reads, monkeypatch, name):
+    monkeypatch.setattr(gen_nas, "ITERATIONS", 2)  # passes without numbers are slow
     short = Short(rows(), rows(), Recipe(1, 8, 0.01), steps=2)
     evaluator = ZeroCost(IMAGES, rows(), [name], batch=4, short=short, device="meta")
     found = evaluator.evaluate(CELL, rng=rng())

@@ -106,8 +106,8 @@ def _norm(first: Tensor, second: Tensor, generator: torch.Generator) -> Tensor |
     sent = moved(drawn, second.device)
     if first is second:
         return None
-    received: Tensor | None
-    (received,) = torch.autograd.grad(second, first, sent, retain_graph=True, allow_unused=True)
+    gradients: Sequence[Tensor | None] = torch.autograd.grad(second, first, sent, retain_graph=True, allow_unused=True)
+    received = gradients[0]
     if received is None:
         return None
     identity = (received == sent).all() if received.shape == sent.shape else None
