@@ -28,6 +28,23 @@ def naslab_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """What a device was asked for, by shape. On PyTorch's meta device, which has no numbers, the answers are ones."""
+    import torch
+
+    from naslab.compiler import devices
+
+    asked: list[tuple[int, ...]] = []
+
+    def fetched(tensor: torch.Tensor) -> torch.Tensor:
+        asked.append(tuple(tensor.shape))
+        return torch.ones(tensor.shape, dtype=tensor.dtype) if tensor.is_meta else tensor.detach()
+
+    monkeypatch.setattr(devices, "fetched", fetched)
+    return asked
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     folder = os.environ.get("NASLAB_SHARED_DATA")

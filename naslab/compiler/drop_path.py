@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from naslab.compiler.devices import uniform
 from naslab.errors import InvalidValue
 
 
@@ -67,5 +68,5 @@ class DropPath(nn.Module):
         if not self.training or p == 0 or (is_identity and not self.identity):
             return x
         shape = (x.shape[0], *[1] * (x.dim() - 1)) if self.per_example else (1,)
-        kept = torch.rand(shape, generator=self.generator) >= p
+        kept = uniform(shape, self.generator, x.device) >= p
         return x * (kept.to(x) / (1 - p))

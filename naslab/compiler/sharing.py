@@ -48,7 +48,7 @@ class Shared:
         for path, norm in _norms(op, shape, out, self.norm, training):
             host = self.module.get_submodule(path)
             assert isinstance(host, BatchNorm)
-            norm.momentum = host.momentum  # None while statistics are recalibrated
+            norm.momentum = host.momentum  # another one while statistics are recalibrated
         tensors = self.tensors(op, shape, out, pieces)
         result = _called(small, tensors, _slots(op, shape, out, self.norm, training), x)
         if pieces and training:

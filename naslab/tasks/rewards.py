@@ -58,7 +58,7 @@ def shared(task: Task, recipe: Recipe | None = None) -> Task:
 
 
 @dataclass(frozen=True)
-class _Reward:
+class TrainedReward:
     """Makes an evaluator for each run; none is shared."""
 
     kind: type[TrainingEvaluator] | type[OneShot]
@@ -69,7 +69,12 @@ class _Reward:
     def __call__(self) -> Evaluator:
         assert self.problem.train is not None
         assert self.problem.validation is not None
-        return self.kind(self.problem.space, self.problem.train, self.problem.validation, self.recipe, self.objective)
+        parts = (self.problem.space, self.problem.train, self.problem.validation, self.recipe, self.objective)
+        return self.kind(*parts, device=self.problem.device)
+
+    def on(self, device: str) -> TrainedReward:
+        """The same on a device: see :meth:`naslab.tasks.Task.on`."""
+        return dataclasses.replace(self, problem=dataclasses.replace(self.problem, device=device))
 
 
 def _trained(
@@ -92,6 +97,6 @@ def _trained(
         task,
         id=f"{task.id}@{mode}",
         problem=problem,
-        reward=_Reward(kind, problem, recipe, task.training_objective),
+        reward=TrainedReward(kind, problem, recipe, task.training_objective),
         source={**task.source, "reward": repr(recipe)},
     )

@@ -18,7 +18,14 @@ from naslab import Choice, Rule, SearchSpace
 from naslab.errors import InvalidArchitecture, InvalidSpace, UnknownHyperparameter, UnknownSearchSpace
 from naslab.ops import AvgPool, Conv, Identity, Linear, MBConv, ReLU, Zero
 
-SIZES = {"depth": 3, "two-choices": 6, "nested": (1 + 3 + 2) * 2, "widths": 6, "two-inputs": 4 * 12 * 24, "no-choice": 1}
+SIZES = {
+    "depth": 3,
+    "two-choices": 6,
+    "nested": (1 + 3 + 2) * 2,
+    "widths": 6,
+    "two-inputs": 4 * 12 * 24,
+    "no-choice": 1,
+}
 SPACES = {name: build() for name, build in TOYS.items()}
 SPACES["nasbench201"] = naslab.search_space("nasbench201")
 SPACES["mlp"] = naslab.search_space("mlp", widths=(8, 16, 32), depth=4)
