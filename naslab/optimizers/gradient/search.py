@@ -121,6 +121,7 @@ class OneShotSearch(SharedWeightsSearch):
         resource: str = "macs",
     ) -> None:
         super().__init__(problem, rng)
+        problem.space.require_network("a search through shared weights")
         train, held = problem.train, problem.validation
         if train is None or held is None:
             raise InvalidValue(
