@@ -7,6 +7,7 @@ tasks or data.
 
 from naslab.space.choice import Architecture, Choice, choices_in, resolve, scope
 from naslab.space.cost import CostModel, Factor, rounding
+from naslab.space.features import Features
 from naslab.space.recipe import Recipe
 from naslab.space.rules import (
     REFUSED,
@@ -21,7 +22,7 @@ from naslab.space.rules import (
     exactly,
 )
 from naslab.space.search_space import SearchSpace
-from naslab.space.tabulation import METRICS, Features, combinations
+from naslab.space.tabulation import METRICS, combinations
 
 __all__ = [
     "METRICS",

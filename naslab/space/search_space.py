@@ -23,6 +23,7 @@ from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue, Unkno
 from naslab.space import dataflow
 from naslab.space.canonical import certificate
 from naslab.space.choice import Architecture, Choice, choices_in, resolve
+from naslab.space.combination import check_combination
 from naslab.space.cost import Cost, CostModel, build_cost_model
 from naslab.space.encoding import CellEncoder, OperationGraph
 from naslab.space.rules import Automaton, IndexedRule, Rule
@@ -243,7 +244,7 @@ class SearchSpace:
     @cached_property
     def ends(self) -> tuple[tuple[int, ...], int]:
         """The shape of one input, and how many features (classes) the last node has."""
-        return tuple(self.graph.nodes[self.order[0]]["shape"]), self.cost_model.shapes[self.order[-1]].largest[0]
+        return self.cost_model.shapes[self.order[0]].largest, self.cost_model.shapes[self.order[-1]].largest[0]
 
     def cost(self, architecture: Architecture) -> Cost:
         """Parameters, MACs and memory of one architecture, dead branches included."""
@@ -326,7 +327,8 @@ class SearchSpace:
         found: dict[str, Choice] = {}
         for node in self.order:
             ops = [self.graph.edges[source, node]["op"] for source in self.inputs[node]]
-            for choice in itertools.chain(choices_in(self.graph.nodes[node].get("width")), *map(choices_in, ops)):
+            stated = [self.graph.nodes[node].get(key) for key in ("shape", "width", "combine")]
+            for choice in itertools.chain(*map(choices_in, (*stated, *ops))):
                 if "=" in choice.name or ";" in choice.name:
                     raise InvalidSpace(f"choice {choice.name!r}: a name may not contain '=' or ';'")
                 first = found.setdefault(choice.name, choice)
@@ -353,8 +355,7 @@ def _ordered(graph: nx.DiGraph[Any]) -> tuple[list[Any], dict[Any, list[Any]]]:
         stated = graph.nodes[node].get("inputs")
         if stated is not None and sorted(map(str, stated)) != sorted(map(str, sources)):
             raise InvalidSpace(f"node {node!r} states inputs {list(stated)}, but its predecessors are {sources}")
-        if graph.nodes[node].get("combine", "sum") not in ("sum", "concat"):
-            raise InvalidSpace(f"node {node!r}: combine={graph.nodes[node]['combine']!r} is neither 'sum' nor 'concat'")
+        check_combination(node, graph.nodes[node])
         inputs[node] = list(stated) if stated is not None else sources
         for source in sources:
             if "op" not in graph.edges[source, node]:
