@@ -7,6 +7,8 @@ tasks or data.
 
 from naslab.space.choice import Architecture, Choice, choices_in, resolve, scope
 from naslab.space.cost import CostModel, Factor, rounding
+from naslab.space.dataflow import reaching_output
+from naslab.space.derived import CostPerArchitecture, Derived
 from naslab.space.features import Features
 from naslab.space.recipe import Recipe
 from naslab.space.rules import (
@@ -22,7 +24,7 @@ from naslab.space.rules import (
     exactly,
 )
 from naslab.space.search_space import SearchSpace
-from naslab.space.tabulation import METRICS, combinations
+from naslab.space.tabulation import METRICS, combinations, may_concatenate
 
 __all__ = [
     "METRICS",
@@ -31,6 +33,8 @@ __all__ = [
     "Automaton",
     "Choice",
     "CostModel",
+    "CostPerArchitecture",
+    "Derived",
     "Factor",
     "Features",
     "IndexedRule",
@@ -45,6 +49,8 @@ __all__ = [
     "choices_in",
     "combinations",
     "exactly",
+    "may_concatenate",
+    "reaching_output",
     "resolve",
     "rounding",
     "scope",

@@ -118,6 +118,7 @@ def build_cost_model(
     inputs: Mapping[Any, Sequence[Any]],
     sizes: Mapping[str, int],
     counted: Collection[tuple[Any, Any]] | None = None,
+    axes: Axes | None = None,
 ) -> CostModel:
     """Infer every shape and add up the closed-form costs of all operations.
 
@@ -127,11 +128,12 @@ def build_cost_model(
         inputs: The predecessors of each node, in the order in which they are combined.
         sizes: Number of options of each choice, in the space's order.
         counted: The edges that are counted; by default all.
+        axes: The same choices, with what is known of operations already.
 
     Raises:
         InvalidSpace: Shapes that can't be summed, or that depend on choices they may not depend on.
     """
-    axes = Axes(sizes)
+    axes = axes or Axes(sizes)
     totals: dict[str, dict[tuple[str, ...], npt.NDArray[np.int64]]] = {metric: {} for metric in METRICS}
     shapes: dict[Any, Features] = {}
     delivered: dict[tuple[Any, Any], Features] = {}
@@ -160,6 +162,14 @@ def build_cost_model(
         for metric, tables in totals.items()
     }
     return CostModel(factors, shapes, delivered)
+
+
+def resolved_cost_model(
+    graph: nx.DiGraph[Any], counted: Collection[tuple[Any, Any]] | None = None, axes: Axes | None = None
+) -> CostModel:
+    """Shapes and costs of a graph without choices, as :meth:`naslab.space.SearchSpace.resolve` gives it; other arguments
+    as of :func:`build_cost_model`."""
+    return build_cost_model(graph, list(graph), nx.get_node_attributes(graph, "inputs"), {}, counted, axes)
 
 
 def _add_up(totals: dict[str, dict[tuple[str, ...], npt.NDArray[np.int64]]], costs: Costs) -> None:

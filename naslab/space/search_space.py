@@ -22,9 +22,11 @@ import numpy.typing as npt
 from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue, UnknownName
 from naslab.space import dataflow
 from naslab.space.canonical import certificate
-from naslab.space.choice import Architecture, Choice, choices_in, resolve
+from naslab.space.choice import Architecture, Choice, choices_in, resolve, scope
 from naslab.space.combination import check_combination
-from naslab.space.cost import Cost, CostModel, build_cost_model
+from naslab.space.cost import Cost, CostModel, build_cost_model, resolved_cost_model
+from naslab.space.dataflow import live_edges
+from naslab.space.derived import CostPerArchitecture, Derived, has_derived_widths
 from naslab.space.encoding import CellEncoder, OperationGraph
 from naslab.space.rules import Automaton, IndexedRule, Rule
 from naslab.space.validity import Elimination, enumerate_valid
@@ -77,7 +79,7 @@ class SearchSpace:
         self.indexed_rules = [IndexedRule(rule, self._position, self.sizes) for rule in self.rules]
         if not self.size:
             raise InvalidSpace(f"the rules of space {name!r} leave no valid architecture")
-        _ = self.cost_model  # infers every shape, so that a graph that does not fit is refused here
+        _ = self.ends  # infers every shape, so that a graph that does not fit is refused here
 
     def __repr__(self) -> str:
         return f"<SearchSpace {self.name!r}: {self.size:,} architectures, {len(self.choices)} choices>"
@@ -237,17 +239,46 @@ class SearchSpace:
     # ---- the network ---------------------------------------------------------------------------------------------
 
     @cached_property
-    def cost_model(self) -> CostModel:
-        """Costs of every architecture, as tables over the choices."""
+    def cost_model(self) -> CostModel | CostPerArchitecture:
+        """Costs of every architecture, as tables over the choices where no width is derived."""
+        if has_derived_widths(self.graph):
+            return CostPerArchitecture(self.name, self.resolve)
         return build_cost_model(self.graph, self.order, self.inputs, self._options)
+
+    def shapes(self, architecture: Architecture) -> tuple[dict[Any, Shape], dict[tuple[Any, Any], Shape]]:
+        """The shape of every node of one architecture, and of what every edge delivers, by source and node."""
+        model, decisions = self.cost_model, self.decisions(architecture)
+        if isinstance(model, CostPerArchitecture):
+            model, decisions = model.model(architecture), {}
+        nodes = {node: features.at(decisions) for node, features in model.shapes.items()}
+        return nodes, {edge: features.at(decisions) for edge, features in model.arriving.items()}
+
+    def input_shape(self, architecture: Architecture) -> Shape:
+        """The shape of one input of an architecture: its size may be a choice."""
+        return self.shapes(architecture)[0][self.order[0]]
 
     @cached_property
     def ends(self) -> tuple[tuple[int, ...], int]:
-        """The shape of one input, and how many features (classes) the last node has."""
+        """The shape of one input (of the largest, where its size is a choice), and how many features (classes) the last
+        node has."""
+        if isinstance(self.cost_model, CostPerArchitecture):  # any architecture has them
+            nodes, _ = self.shapes(self.sample(np.random.default_rng(0)))
+            return nodes[self.order[0]], nodes[self.order[-1]][0]
         return self.cost_model.shapes[self.order[0]].largest, self.cost_model.shapes[self.order[-1]].largest[0]
 
-    def cost(self, architecture: Architecture) -> Cost:
-        """Parameters, MACs and memory of one architecture, dead branches included."""
+    def cost(self, architecture: Architecture, convention: str = "published") -> Cost:
+        """Parameters, MACs and memory of one architecture.
+
+        Args:
+            architecture: An architecture of this space.
+            convention: ``"published"``: dead branches included, as published parameter counts do. ``"reachable"``: only
+                operations that an input reaches and that reach the output.
+        """
+        if convention == "reachable":
+            graph = self.resolve(architecture)
+            return resolved_cost_model(graph, live_edges(graph)).cost(())
+        if convention != "published":
+            raise InvalidValue(f"convention {UnknownName(convention, ['published', 'reachable'])}")
         try:
             return self.cost_model.cost(architecture)
         except LookupError:
@@ -279,6 +310,12 @@ class SearchSpace:
         resolved: nx.DiGraph[Any] = nx.DiGraph()
         for node in order:
             attributes = {key: resolve(value, decisions) for key, value in graph.nodes[node].items()}
+            if isinstance(attributes.get("width"), Derived):
+                taken = {
+                    choice.name: resolve(choice.options[decisions[choice.name]], decisions) for choice in self.choices
+                }
+                attributes["width"] = attributes["width"].function(taken)
+            attributes |= {"sized": True} if scope(graph.nodes[node].get("shape")) else {}
             resolved.add_node(node, **{**attributes, "inputs": tuple(inputs[node])})
         for node in order:
             for source in inputs[node]:

@@ -187,7 +187,9 @@ def _tables(
             raise InvalidSpace(f"{place}: {chosen!r} is not an operation{where({**place.taken, **decisions})}")
         shape = features.at(decisions)
         if wanted is not None and not is_size(wanted):
-            raise InvalidSpace(f"node {place.node!r}: width {wanted!r} is not a positive number{where({**place.taken, **decisions})}")
+            raise InvalidSpace(
+                f"node {place.node!r}: width {wanted!r} is not a positive number{where({**place.taken, **decisions})}"
+            )
         out = chosen.output_shape(shape, wanted)
         if wanted is not None and not chosen.is_zero and differs(out[0], wanted):
             raise InvalidSpace(
