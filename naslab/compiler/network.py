@@ -186,7 +186,8 @@ class Lowering:
     def finish(self, output: fx.Node, name: str, *, cut: bool) -> fx.GraphModule:
         self.graph.output(output)
         if cut and "product" in nx.get_node_attributes(self.source, "combine").values():
-            self.graph.eliminate_dead_code()  # a product with a zero is zero, whatever its other terms are
+            # A product with a zero is zero, whatever its other terms are.
+            self.graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
             called = {node.target for node in self.graph.nodes if node.op == "call_module"}
             self.modules = {name: module for name, module in self.modules.items() if name in called}
         self.graph.lint()

@@ -29,8 +29,8 @@ def check_combination(node: Any, attributes: Mapping[str, Any]) -> None:
             raise InvalidSpace(f"node {node!r}: combine={UnknownName(str(option), COMBINATIONS)}")
     if isinstance(how, Choice) and may_concatenate(attributes) and attributes.get("width") is not None:
         raise InvalidSpace(
-            f"node {node!r} states a width and choice {how.name!r} may concatenate: a sum's width is that of every edge, "
-            "a concatenation's their total; give the node no width"
+            f"node {node!r} states a width and choice {how.name!r} may concatenate: a sum's width is that of every "
+            "edge, a concatenation's their total; give the node no width"
         )
 
 
@@ -80,13 +80,13 @@ def _combined(
 
     def ask(decisions: Decisions) -> tuple[Any, ...]:
         shapes = [features.at(decisions) for features in arriving]
-        first = shapes[arriving.index(sized)]
+        from_first, first = sources[arriving.index(sized)], shapes[arriving.index(sized)]
         for source, shape, features in zip(sources, shapes, arriving, strict=True):
             other_size = not features.anywhere and (len(shape) != len(first) or any(map(differs, shape[1:], first[1:])))
             if other_size or (how != "concat" and differs(shape[0], shapes[0][0])):
                 raise InvalidSpace(
-                    f"node {node!r}: what arrives does not fit: {_words(first)} from {sources[arriving.index(sized)]!r}, "
-                    f"{_words(shape)} from {source!r}{where(decisions)}"
+                    f"node {node!r}: what arrives does not fit: {_words(first)} from {from_first!r}, {_words(shape)} "
+                    f"from {source!r}{where(decisions)}"
                 )
         width = sum(shape[0] for shape in shapes) if how == "concat" else shapes[0][0]
         wanted = resolved(stated, decisions)

@@ -167,8 +167,13 @@ def build_cost_model(
 def resolved_cost_model(
     graph: nx.DiGraph[Any], counted: Collection[tuple[Any, Any]] | None = None, axes: Axes | None = None
 ) -> CostModel:
-    """Shapes and costs of a graph without choices, as :meth:`naslab.space.SearchSpace.resolve` gives it; other arguments
-    as of :func:`build_cost_model`."""
+    """Shapes and costs of a graph without choices, as :meth:`naslab.space.SearchSpace.resolve` gives it.
+
+    Args:
+        graph: The graph.
+        counted: See :func:`build_cost_model`.
+        axes: No choices, with what is known of operations already.
+    """
     return build_cost_model(graph, list(graph), nx.get_node_attributes(graph, "inputs"), {}, counted, axes)
 
 

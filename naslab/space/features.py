@@ -147,8 +147,10 @@ def spread(
     fixed: Mapping[str, int],
     lead: int = 0,
 ) -> npt.NDArray[np.int64]:
-    """Values over ``scope`` with one axis for each of ``names``, of length 1 where they do not depend on it or where the
-    option is ``fixed``; the first ``lead`` axes stay as they are."""
+    """Values over ``scope`` with one axis for each of ``names``.
+
+    An axis has length 1 where they do not depend on it or where the option is ``fixed``; the first ``lead`` axes stay.
+    """
     index = [slice(None)] * lead + [
         slice(fixed[name], fixed[name] + 1) if name in fixed else slice(None) for name in scope
     ]

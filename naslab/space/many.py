@@ -130,8 +130,8 @@ def tabulated(
     """Tables over all combinations of options.
 
     Args:
-        ask: Takes a decision by choice name, an option index or a :class:`Many` of them; returns whole numbers, always as
-            many.
+        ask: Takes a decision by choice name, an option index or a :class:`Many` of them; returns whole numbers, always
+            as many.
         names: The choices; each table has one axis for each, in this order.
         sizes: Number of options of each choice.
         one_by_one: The choices whose options can't be put into an array.
@@ -196,7 +196,10 @@ def _agree(
     names: Sequence[str],
     kept: Sequence[Sequence[int]],
 ) -> bool:
-    """Whether the first and the last combination give alone what they give among all: a closed form may look at types."""
+    """Whether the first and the last combination give alone what they give among all.
+
+    They do not where a closed form looks at types.
+    """
     shape = [len(each) for each in kept if len(each) > 1]
     for corner in (0, -1):
         alone = ask({name: each[corner] for name, each in zip(names, kept, strict=True)})

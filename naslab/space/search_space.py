@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue, UnknownName
+from naslab.ops import Shape
 from naslab.space import dataflow
 from naslab.space.canonical import certificate
 from naslab.space.choice import Architecture, Choice, choices_in, resolve, scope

@@ -33,12 +33,13 @@ Costs: TypeAlias = dict[tuple[str, ...], npt.NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class _Place:
-    """An edge, and the options that lead to one of its operations."""
+    """An edge, the options that lead to one of its operations, and whether that is a part of a composite."""
 
     source: Any
     node: Any
     axes: Axes
     taken: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    inside: bool = False
 
     def __str__(self) -> str:
         return f"edge {self.source!r} -> {self.node!r}"
@@ -86,7 +87,7 @@ def _tree(op: Any, width: Any, features: Features, place: _Place) -> tuple[Featu
     if isinstance(op, Choice):
         branches = []
         for i, option in enumerate(op.options):
-            there = _Place(place.source, place.node, place.axes, {**place.taken, op.name: i})
+            there = dataclasses.replace(place, taken={**place.taken, op.name: i})
             branches.append(_tree(option, width, features, there))
         costs = _chosen(op.name, [more for _, more in branches], place.axes)
         return _branched(op.name, [out for out, _ in branches], place), costs
@@ -96,22 +97,24 @@ def _tree(op: Any, width: Any, features: Features, place: _Place) -> tuple[Featu
     out: Features = features
     costs = {}
     for part, wanted in parts:
-        out, more = _tree(part, wanted, dataclasses.replace(out, anywhere=False), place)
+        out, more = _tree(part, wanted, out, dataclasses.replace(place, inside=True))
         add(costs, more)
     if getattr(op, "keeps_shape", False) and not _same(features, out):
         raise InvalidSpace(f"{place}: {op} turns {features.largest} into {out.largest}; it has to keep the shape")
-    return dataclasses.replace(out, anywhere=False), costs
+    return out, costs
 
 
 def _parts(op: Any, width: Any, features: Features) -> list[tuple[Any, Any]] | None:
-    """The parts of a composite with the width that each is given: the destination's goes to the last that sets one. None
-    if it has no choices inside, or if which part is the last depends on choices and makes a difference."""
+    """The parts of a composite with the width that each is given: the destination's goes to the last that sets one.
+
+    None if it has no choices inside, or if which part is the last depends on choices and makes a difference.
+    """
     parts = getattr(op, "inside", None)
     if not parts or not scope(op):
         return None
     if width is None:
         return [(part, None) for part in parts]
-    sets = [{bool(option.sets_width) for option in _options(part)} for part in parts]
+    sets = [_sets_width(part) for part in parts]
     last = max((i for i, each in enumerate(sets) if True in each), default=None)
     if last is None or sets[last] == {True}:
         return [(part, width if i == last else None) for i, part in enumerate(parts)]
@@ -120,13 +123,14 @@ def _parts(op: Any, width: Any, features: Features) -> list[tuple[Any, Any]] | N
     return None
 
 
-def _options(op: Any) -> Iterator[Any]:
-    """The operations that an edge or a part may carry."""
+def _sets_width(op: Any) -> set[bool]:
+    """Whether an operation sets the width, for any of its options."""
     if isinstance(op, Choice):
-        for option in op.options:
-            yield from _options(option)
-    else:
-        yield op
+        return {each for option in op.options for each in _sets_width(option)}
+    if not (parts := getattr(op, "inside", None)):
+        return {bool(getattr(op, "sets_width", False))}
+    found = [_sets_width(part) for part in parts]
+    return {True} if {True} in found else {each for part in found for each in part}
 
 
 def _chosen(name: str, branches: Sequence[Costs], axes: Axes) -> Costs:
@@ -165,7 +169,7 @@ def _leaf(op: Any, width: Any, features: Features, place: _Place) -> tuple[Featu
     names = in_order({*(choice.name for choice in choices), *features.everything}, place.axes)
     if names:
         return _tables(op, width, features, place, names, choices)
-    key = (op, width, features.largest)
+    key = (op, width, features.largest, place.inside)
     try:
         known = place.axes.constant.get(key)
     except TypeError:  # an operation that can't be hashed
@@ -206,9 +210,9 @@ def _tables(
         if "zip()" not in str(error):
             raise
         raise InvalidSpace(f"{place}: the number of sides of {op} depends on a choice; put each into a node") from None
-    anywhere = zero == {True}
-    sides = features.sides[1:] if anywhere else [reduced(names, side) for side in tables[len(METRICS) + 1 :]]
-    return Features((reduced(names, tables[len(METRICS)]), *sides), anywhere), {names: np.stack(tables[: len(METRICS)])}
+    anywhere = zero == {True} and not place.inside  # an inner zero has the size that the parts after it see
+    sides = tuple(reduced(names, side) for side in tables[len(METRICS) :])
+    return Features(sides, anywhere), {names: np.stack(tables[: len(METRICS)])}
 
 
 def _memory(op: Any, shape: Any, out: Any) -> tuple[Any, Any]:
