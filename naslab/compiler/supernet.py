@@ -52,12 +52,14 @@ def compile_supernet(
             ``state_dict``.
 
     Raises:
+        InvalidValue: The space has ranges or a recipe with decisions.
         InvalidSpace: An operation has no builder or does not fit; or, in mixed form, a width is a choice at an
             operation for which masking does not equal slicing.
     """
     _check_form(choices)
     if not isinstance(partial_channels, int) or partial_channels < 1:
         raise InvalidValue(f"partial_channels={partial_channels!r}: K is an integer of at least 1")
+    space.require_network("a supernet")
     check_names(space.graph)
     inputs = [node for node in space.order if not space.inputs[node]]
     if len(inputs) > 1:

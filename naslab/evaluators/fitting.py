@@ -17,7 +17,7 @@ from torch.nn import functional
 from naslab.datasets import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
-from naslab.space import Recipe
+from naslab.space import AdamW, Recipe
 
 _ROWS_AT_ONCE = 64  # when scoring; with more, the activations of 16 networks no longer fit the processor's cache
 
@@ -201,7 +201,8 @@ def torch_generator(rng: np.random.Generator) -> torch.Generator:
 
 def new_optimizer(parameters: Sequence[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
     """The optimiser that a recipe names. Fused: one pass over the parameters a step instead of eight."""
-    rate, decay = recipe.learning_rate, recipe.weight_decay
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, rate, weight_decay=decay, fused=True)
-    return torch.optim.SGD(parameters, rate, momentum=0.9, nesterov=True, weight_decay=decay, fused=True)
+    rate, decay, update = recipe.learning_rate, recipe.weight_decay, recipe.update
+    if isinstance(update, AdamW):
+        return torch.optim.AdamW(parameters, rate, (update.beta1, update.beta2), weight_decay=decay, fused=True)
+    momentum, nesterov = update.momentum, update.nesterov and update.momentum > 0
+    return torch.optim.SGD(parameters, rate, momentum, nesterov=nesterov, weight_decay=decay, fused=True)

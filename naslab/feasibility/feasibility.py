@@ -262,8 +262,8 @@ class Feasibility:
         """The back end where widths are derived and a limit is on a cost that follows from them."""
         if backend in ("exact", "bounds"):
             raise InvalidValue(
-                f"backend={backend!r}: the widths of {self.space.name!r} are derived from whole architectures, so its costs "
-                "are no sum of tables. Allowed: 'enumerate', 'monte-carlo', 'auto'"
+                f"backend={backend!r}: the widths of {self.space.name!r} are derived from whole architectures, so its "
+                "costs are no sum of tables. Allowed: 'enumerate', 'monte-carlo', 'auto'"
             )
         if backend == "auto":
             return "enumerate" if prod(self.space.sizes) <= FEW else "monte-carlo"

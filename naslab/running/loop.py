@@ -143,15 +143,17 @@ def second_worth(task: Task) -> float:
 
 
 def _architecture(given: object, task: Task, optimizer: AskTell, method: str) -> Architecture:
-    """What an optimizer returned, in Python's integers (JSON can't hold NumPy's); refused if not an architecture."""
+    """What an optimizer returned, in Python's numbers (JSON can't hold NumPy's); refused if not an architecture."""
     space = task.problem.space
     if type(given) is tuple and space.is_valid(given):
+        if space.ranges:
+            return space.architecture(given)
         whole = tuple(map(int, given))
         if whole == given:
             return whole
     raise PluginError(
         f"{type(optimizer).__name__}.{method}() returned {given!r}, which is no architecture of {space.name!r}; "
-        f"example: {next(space.architectures())}"
+        f"example: {space.first}"
     )
 
 

@@ -5,12 +5,13 @@ spaces themselves are in :mod:`naslab.search_spaces`, operations in :mod:`naslab
 tasks or data.
 """
 
-from naslab.space.choice import Architecture, Choice, choices_in, resolve, scope
+from naslab.space.choice import Architecture, Choice, Decision, Range, choices_in, resolve, scope
+from naslab.space.conditions import Conditions
 from naslab.space.cost import CostModel, Factor, rounding
 from naslab.space.dataflow import reaching_output
 from naslab.space.derived import CostPerArchitecture, Derived
 from naslab.space.features import Features
-from naslab.space.recipe import Recipe
+from naslab.space.recipe import SGD, AdamW, Recipe
 from naslab.space.rules import (
     REFUSED,
     Automaton,
@@ -29,15 +30,20 @@ from naslab.space.tabulation import METRICS, combinations, may_concatenate
 __all__ = [
     "METRICS",
     "REFUSED",
+    "SGD",
+    "AdamW",
     "Architecture",
     "Automaton",
     "Choice",
+    "Conditions",
     "CostModel",
     "CostPerArchitecture",
+    "Decision",
     "Derived",
     "Factor",
     "Features",
     "IndexedRule",
+    "Range",
     "Reading",
     "Recipe",
     "Rule",

@@ -9,7 +9,7 @@ import numpy as np
 
 from naslab.errors import InvalidSpace, UnknownName
 from naslab.space.choice import Choice, scope
-from naslab.space.features import Axes, Features, Table, in_order, one_of, reduced
+from naslab.space.features import Axes, Features, in_order, one_of, reduced
 from naslab.space.many import Decisions, tabulated
 from naslab.space.tabulation import differs, is_size, may_concatenate, resolved, where
 
@@ -103,7 +103,7 @@ def _fits(one: Features, other: Features) -> bool:
     """Whether two shapes are the same, or one is zero with as many features."""
     if one.anywhere:
         return one.sides[0].equals(other.sides[0])
-    return len(one.sides) == len(other.sides) and all(map(Table.equals, one.sides, other.sides))
+    return one.equals(other)
 
 
 def _words(shape: Sequence[Any]) -> str:

@@ -99,6 +99,14 @@ class CostModel:
         combine = np.maximum if metric == "peak_bytes" else np.add
         return np.asarray(combine.reduce(shaped, axis=0) if shaped else np.zeros(len(rows), np.int64))
 
+    def same(self, other: CostModel) -> bool:
+        """Whether all costs and shapes are equal."""
+        return all(
+            [f.scope for f in mine] == [f.scope for f in other.factors[metric]]
+            and all(np.array_equal(f.table, g.table) for f, g in zip(mine, other.factors[metric], strict=True))
+            for metric, mine in self.factors.items()
+        ) and all(one.equals(two) for one, two in zip(self.arriving.values(), other.arriving.values(), strict=True))
+
     def _lookup(self, metric: str) -> list[tuple[tuple[int, ...], Any]]:
         if metric not in self._lookups:
             self._check(metric)

@@ -7,7 +7,7 @@ inferred from the graph of one architecture at a time, by the same code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from naslab.errors import InvalidSpace
-from naslab.space.choice import Architecture
+from naslab.space.choice import Architecture, Decision, resolve
 from naslab.space.cost import Cost, CostModel, resolved_cost_model
 from naslab.space.features import Axes
 
@@ -26,12 +26,17 @@ class Derived:
     """A node's width as a function of the architecture.
 
     Args:
-        function: Takes the option that each choice takes, by name (operations without choices in them), and returns the
-            width, a positive whole number. A function of a module or a frozen dataclass with ``__call__``, so that the
-            space can be pickled.
+        function: Takes the option that each choice takes, by name (operations without choices in them; of a range its
+            number), and returns the width, a positive whole number. A function of a module or a frozen dataclass with
+            ``__call__``, so that the space can be pickled.
     """
 
     function: Callable[[Mapping[str, Any]], int]
+
+
+def taken(listed: Iterable[Decision], decisions: Mapping[str, Any]) -> dict[str, Any]:
+    """The option that each choice takes and the number of each range, by name."""
+    return {each.name: resolve(each, decisions) for each in listed}
 
 
 def has_derived_widths(graph: nx.DiGraph[Any]) -> bool:

@@ -89,6 +89,10 @@ class Features:
         """The shape with every side at its largest."""
         return tuple(side.largest for side in self.sides)
 
+    def equals(self, other: Features) -> bool:
+        """Whether it is the same shape for each combination."""
+        return len(self.sides) == len(other.sides) and all(map(Table.equals, self.sides, other.sides))
+
     def at(self, decisions: Decisions) -> Shape:
         """The shape after the given decisions: option indices by choice name, or arrays of them."""
         return tuple(side.at(decisions) for side in self.sides)

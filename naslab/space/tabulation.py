@@ -21,7 +21,7 @@ import numpy.typing as npt
 from naslab.errors import InvalidSpace
 from naslab.ops import Operation
 from naslab.space.choice import Choice, choices_in, resolve, scope
-from naslab.space.features import Axes, Features, Table, in_order, one_of, reduced, spread
+from naslab.space.features import Axes, Features, in_order, one_of, reduced, spread
 from naslab.space.many import Decisions, Many, many, options, tabulated
 
 METRICS = ("params", "macs", "activation_bytes", "peak_bytes")
@@ -99,7 +99,7 @@ def _tree(op: Any, width: Any, features: Features, place: _Place) -> tuple[Featu
     for part, wanted in parts:
         out, more = _tree(part, wanted, out, dataclasses.replace(place, inside=True))
         add(costs, more)
-    if getattr(op, "keeps_shape", False) and not _same(features, out):
+    if getattr(op, "keeps_shape", False) and not features.equals(out):
         raise InvalidSpace(f"{place}: {op} turns {features.largest} into {out.largest}; it has to keep the shape")
     return out, costs
 
@@ -250,10 +250,6 @@ def _filled(value: Any, decisions: Decisions, arrays: set[str]) -> Any:
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return dataclasses.replace(value, **{n: _filled(old, decisions, arrays) for n, old in fields.items()})
     return value
-
-
-def _same(one: Features, other: Features) -> bool:
-    return len(one.sides) == len(other.sides) and all(map(Table.equals, one.sides, other.sides))
 
 
 def combinations(names: Sequence[str], sizes: Mapping[str, int]) -> Iterator[tuple[tuple[int, ...], dict[str, int]]]:

@@ -23,14 +23,19 @@ def live(task: Task, recipe: Recipe | None = None) -> Task:
 
     Args:
         task: With rows to train on.
-        recipe: How to train; the one of the task's table by default.
+        recipe: How to train; the one of the task's table by default. Where the space itself says how its networks are
+            trained, that holds, and none is given.
 
     Raises:
-        InvalidValue: The task has no rows to train on, or no recipe is known.
+        InvalidValue: The task has no rows to train on, no recipe is known, or one is given beside the space's.
     """
-    recipe = recipe or task.recipe
-    epochs = tuple(range(1, recipe.epochs + 1)) if recipe else (1,)
-    return _trained(task, recipe, "live", TrainingEvaluator, epochs, epochs[-1])
+    own = task.problem.space.recipe
+    if own is not None and recipe is not None:
+        raise InvalidValue(f"space {task.problem.space.name!r} states how its networks are trained: give no recipe")
+    recipe = own or recipe or task.recipe
+    known = recipe is not None and isinstance(recipe.epochs, int)
+    epochs = tuple(range(1, recipe.epochs + 1)) if recipe is not None and known else ()
+    return _trained(task, recipe, "live", TrainingEvaluator, epochs, epochs[-1] if epochs else None)
 
 
 def shared(task: Task, recipe: Recipe | None = None) -> Task:
@@ -44,8 +49,9 @@ def shared(task: Task, recipe: Recipe | None = None) -> Task:
             weight decay.
 
     Raises:
-        InvalidValue: The task has no rows to train on, or no recipe is known.
+        InvalidValue: The task has no rows to train on, no recipe is known, or it is part of the space.
     """
+    task.problem.space.require_network("shared weights")
     if recipe is None and task.recipe is not None:
         recipe = dataclasses.replace(task.recipe, epochs=4 * task.recipe.epochs, weight_decay=0.0)
     return _trained(task, recipe, "shared", OneShot, FIDELITIES, FIDELITIES[0])
@@ -72,7 +78,7 @@ def _trained(
     mode: str,
     kind: type[TrainingEvaluator] | type[OneShot],
     fidelities: tuple[Fidelity, ...],
-    fidelity: Fidelity,
+    fidelity: Fidelity | None,
 ) -> Task:
     problem = task.problem
     if problem.train is None or problem.validation is None:

@@ -116,7 +116,9 @@ def numbers(prefix):
             n(Conv(kernel=Choice("k", (1, 3))), AvgPool(), MBConv(kernel=Choice("k", (3, 5)), expansion=n(1, 2)))
         ),
         "zeros inside": of_edge(Chain((n(Zero(), MaxPool(stride=2)), Conv(), n(Identity(), Zero()))), 4),
-        "a width for the last that sets one": of_edge(Chain((n(Conv(), Conv(kernel=1)), n(Conv(kernel=5), Conv()), n(AvgPool(), Identity()))), n(6, 8)),
+        "a width for the last that sets one": of_edge(
+            Chain((n(Conv(), Conv(kernel=1)), n(Conv(kernel=5), Conv()), n(AvgPool(), Identity()))), n(6, 8)
+        ),
         "which is the last depends": of_edge(Chain((Conv(), n(Conv(kernel=5), AvgPool()))), n(6, 8)),
         "a grammar": of_edge(grammar(2, "g")),
     }  # fmt: skip

@@ -44,7 +44,7 @@ class GraphPredictor(NeuralPredictor):
         super().__init__(space, target=target, loss=loss, schedule=schedule, evolution=evolution)
         self.simplified = simplified
         self._wiring = Wiring(space)
-        self._tokens = len(operation_graphs(self._wiring, [next(iter(space.architectures()))]).vocabulary)
+        self._tokens = len(operation_graphs(self._wiring, [space.first]).vocabulary)
 
     def _inputs(self, architectures: Sequence[Architecture]) -> Inputs:
         graphs = operation_graphs(self._wiring, architectures, simplified=self.simplified)

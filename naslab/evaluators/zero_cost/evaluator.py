@@ -64,6 +64,7 @@ class ZeroCost(Evaluator):
         options: Options | None = None,
         seed: int = 0,
     ) -> None:
+        space.require_network("a score of the untrained network")
         self.space, self.cut, self._short, self._options = space, cut, short, options or Options()
         self.x, self.y = _drawn(space, rows, batch, np.random.default_rng(seed))
         if self.x.dim() == 4:

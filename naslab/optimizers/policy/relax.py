@@ -30,6 +30,7 @@ class Relax(TuNAS):
     their level. It is divided by the root mean square of the earlier advantages, so that one ``control_rate`` fits
     rewards of any scale. The average includes the present reward, as everywhere here: that is a constant factor. Where
     the space has rules, z has the noise of the valid draw, and the gradient is that of the policy without rules.
+    Choices that are not active keep their noise: the estimate stays unbiased, as the reward does not depend on them.
 
     Args:
         problem: The problem.
@@ -84,7 +85,7 @@ class Relax(TuNAS):
         for _ in range(TRIES):
             self._noise = self.rng.random(self.policy.logits.shape)
             z = estimators.perturbed(log_p, torch.from_numpy(self._noise))
-            architecture = tuple(z.argmax(dim=-1).tolist())
+            architecture = self.space.normal(tuple(z.argmax(dim=-1).tolist()))
             if not self.space.rules or self.space.is_valid(architecture):
                 return architecture
         raise InvalidValue(f"none of {TRIES:,} draws keeps the rules of {self.space.name!r}. Fix: reinforce, or tabnas")
