@@ -208,9 +208,10 @@ class Feasibility:
 
     def _is_member(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which rows are valid and within the limits."""
-        member = self.is_feasible(rows)
+        member = np.ones(len(rows), np.bool_)
         for rule in self.space.indexed_rules:
             member &= rule.hold(rows)
+        member[member] = self.is_feasible(rows[member])
         return member
 
     def _ranked(self, logits: Logits) -> Iterator[Architecture]:

@@ -75,7 +75,7 @@ def _combined(
         and (how != "concat" or len(arriving) == 1)
         and all(f is sized or _fits(f, sized) for f in arriving)
     ):
-        return Features(sized.sides)
+        return Features(sized.sides, sized.anywhere)
     names = in_order({*scope(stated), *(name for features in arriving for name in features.everything)}, axes)
 
     def ask(decisions: Decisions) -> tuple[Any, ...]:
@@ -96,7 +96,8 @@ def _combined(
             )
         return width, *first[1:]
 
-    return Features(tuple(reduced(names, table) for table in tabulated(ask, names, axes.sizes)))
+    sides = tuple(reduced(names, table) for table in tabulated(ask, names, axes.sizes))
+    return Features(sides, all(features.anywhere for features in arriving))
 
 
 def _fits(one: Features, other: Features) -> bool:

@@ -7,7 +7,7 @@ tables later give exact probabilities of feasibility and the expected cost of a 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from naslab.errors import InvalidSpace, UnknownMetric
+from naslab.ops import Shape
 from naslab.space.choice import Architecture
 from naslab.space.combination import combined, given
 from naslab.space.features import Axes, Features, reduced
-from naslab.space.tabulation import METRICS, Costs, edge_tables
+from naslab.space.tabulation import METRICS, Costs, counted, edge_tables
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,6 @@ def build_cost_model(
     order: Sequence[Any],
     inputs: Mapping[Any, Sequence[Any]],
     sizes: Mapping[str, int],
-    counted: Collection[tuple[Any, Any]] | None = None,
     axes: Axes | None = None,
 ) -> CostModel:
     """Infer every shape and add up the closed-form costs of all operations.
@@ -135,7 +135,6 @@ def build_cost_model(
         order: The nodes in topological order.
         inputs: The predecessors of each node, in the order in which they are combined.
         sizes: Number of options of each choice, in the space's order.
-        counted: The edges that are counted; by default all.
         axes: The same choices, with what is known of operations already.
 
     Raises:
@@ -155,8 +154,7 @@ def build_cost_model(
         for source in inputs[node]:
             features, costs = edge_tables(graph, source, node, shapes[source], axes)
             arriving.append(features)
-            if counted is None or (source, node) in counted:
-                _add_up(totals, costs)
+            _add_up(totals, costs)
         shapes[node] = combined(node, graph.nodes[node], inputs[node], arriving, axes)
         for source, features in zip(inputs[node], arriving, strict=True):
             sides = (features.sides[0], *shapes[node].sides[1:]) if features.anywhere else features.sides
@@ -172,17 +170,33 @@ def build_cost_model(
     return CostModel(factors, shapes, delivered)
 
 
-def resolved_cost_model(
-    graph: nx.DiGraph[Any], counted: Collection[tuple[Any, Any]] | None = None, axes: Axes | None = None
-) -> CostModel:
+def resolved_cost_model(graph: nx.DiGraph[Any], axes: Axes | None = None) -> CostModel:
     """Shapes and costs of a graph without choices, as :meth:`naslab.space.SearchSpace.resolve` gives it.
 
     Args:
         graph: The graph.
-        counted: See :func:`build_cost_model`.
         axes: No choices, with what is known of operations already.
     """
-    return build_cost_model(graph, list(graph), nx.get_node_attributes(graph, "inputs"), {}, counted, axes)
+    return build_cost_model(graph, list(graph), nx.get_node_attributes(graph, "inputs"), {}, axes)
+
+
+def cost_of_edges(
+    graph: nx.DiGraph[Any],
+    shapes: Mapping[Any, Shape],
+    arriving: Mapping[tuple[Any, Any], Shape],
+    edges: Iterable[tuple[Any, Any]],
+) -> Cost:
+    """What some edges of a graph without choices cost.
+
+    Args:
+        graph: The graph.
+        shapes: The shape of every node.
+        arriving: The shape of what every edge delivers.
+        edges: Those that are counted.
+    """
+    counts = [counted(graph.edges[edge]["op"], shapes[edge[0]], arriving[edge]) for edge in edges]
+    *sums, peaks = zip(*counts, strict=True) if counts else [()] * len(METRICS)
+    return Cost(*map(sum, sums), max(peaks, default=0))
 
 
 def _add_up(totals: dict[str, dict[tuple[str, ...], npt.NDArray[np.int64]]], costs: Costs) -> None:

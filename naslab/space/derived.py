@@ -59,7 +59,7 @@ class CostPerArchitecture:
 
     def model(self, architecture: Architecture) -> CostModel:
         """Shapes and costs of one architecture, as constants."""
-        return resolved_cost_model(self.resolve(architecture), axes=self._axes)
+        return resolved_cost_model(self.resolve(architecture), self._axes)
 
     def cost(self, architecture: Architecture) -> Cost:
         """All costs of one architecture."""

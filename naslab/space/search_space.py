@@ -25,7 +25,7 @@ from naslab.ops import Shape
 from naslab.space import dataflow, notation
 from naslab.space.canonical import certificate
 from naslab.space.choice import Architecture, Choice, ranges_in, resolve, scope, without_ranges
-from naslab.space.cost import Cost, CostModel, build_cost_model, resolved_cost_model
+from naslab.space.cost import Cost, CostModel, build_cost_model, cost_of_edges
 from naslab.space.dataflow import live_edges
 from naslab.space.decisions import DecisionSpace
 from naslab.space.derived import CostPerArchitecture, Derived, has_derived_widths, taken
@@ -210,7 +210,7 @@ class SearchSpace(DecisionSpace):
         """
         if convention == "reachable":
             graph = self.resolve(architecture)
-            return resolved_cost_model(graph, live_edges(graph)).cost(())
+            return cost_of_edges(graph, *self.shapes(architecture), live_edges(graph))
         if convention != "published":
             raise InvalidValue(f"convention {UnknownName(convention, ['published', 'reachable'])}")
         try:

@@ -169,7 +169,7 @@ def _leaf(op: Any, width: Any, features: Features, place: _Place) -> tuple[Featu
     names = in_order({*(choice.name for choice in choices), *features.everything}, place.axes)
     if names:
         return _tables(op, width, features, place, names, choices)
-    key = (op, width, features.largest, place.inside)
+    key = (op, width, features.largest, features.anywhere, place.inside)
     try:
         known = place.axes.constant.get(key)
     except TypeError:  # an operation that can't be hashed
@@ -200,9 +200,8 @@ def _tables(
                 f"{place}: {chosen} keeps {out[0]} features, but node {place.node!r} states width {wanted}"
                 f"{where({**place.taken, **decisions})}; give the node no width or use an operation that sets it"
             )
-        zero.add(chosen.is_zero)
-        counts = (chosen.params(shape, out), chosen.macs(shape, out), *_memory(chosen, shape, out))
-        return (*counts, out[0] if wanted is None else wanted, *out[1:])
+        zero.add(chosen.is_zero or (features.anywhere and chosen.is_identity))
+        return (*counted(chosen, shape, out), out[0] if wanted is None else wanted, *out[1:])
 
     try:
         tables = tabulated(ask, names, place.axes.sizes, structural) if names else [np.array(each) for each in ask({})]
@@ -213,6 +212,11 @@ def _tables(
     anywhere = zero == {True} and not place.inside  # an inner zero has the size that the parts after it see
     sides = tuple(reduced(names, side) for side in tables[len(METRICS) :])
     return Features(sides, anywhere), {names: np.stack(tables[: len(METRICS)])}
+
+
+def counted(op: Any, shape: Any, out: Any) -> tuple[Any, ...]:
+    """The costs of an operation without choices: a value of each metric."""
+    return op.params(shape, out), op.macs(shape, out), *_memory(op, shape, out)
 
 
 def _memory(op: Any, shape: Any, out: Any) -> tuple[Any, Any]:
