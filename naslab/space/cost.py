@@ -195,8 +195,8 @@ def cost_of_edges(
         edges: Those that are counted.
     """
     counts = [counted(graph.edges[edge]["op"], shapes[edge[0]], arriving[edge]) for edge in edges]
-    *sums, peaks = zip(*counts, strict=True) if counts else [()] * len(METRICS)
-    return Cost(*map(sum, sums), max(peaks, default=0))
+    params, macs, kept, peaks = zip(*counts, strict=True) if counts else ((), (), (), ())
+    return Cost(sum(params), sum(macs), sum(kept), max(peaks, default=0))
 
 
 def _add_up(totals: dict[str, dict[tuple[str, ...], npt.NDArray[np.int64]]], costs: Costs) -> None:

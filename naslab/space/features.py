@@ -160,7 +160,7 @@ def spread(
     ]
     part = values[tuple(index)]
     lengths = dict(zip(scope, part.shape[lead:], strict=True))
-    return part.reshape([*part.shape[:lead], *(lengths.get(name, 1) for name in names)])
+    return np.asarray(part.reshape([*part.shape[:lead], *(lengths.get(name, 1) for name in names)]))
 
 
 def one_of(name: str, tables: Sequence[Table], axes: Axes) -> Table:

@@ -33,7 +33,8 @@ class Split(Exception):
 class Many(np.ndarray[Any, np.dtype[Any]]):
     """A value for each combination of options, one axis for each choice that has several; behaves as one value."""
 
-    __hash__: Any = lambda self: hash(self._one())
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(self._one())
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         plain = (each.view(np.ndarray) if isinstance(each, Many) else each for each in inputs)
