@@ -1,9 +1,11 @@
 """Search spaces: a NetworkX graph with choices in it, and perhaps a recipe with decisions in it.
 
 Edges carry an operation (``op``), nodes a ``width``; any operation, attribute of an operation or width may be a
-:class:`~naslab.space.Choice`. The source node carries the input's ``shape``. A node adds up the outputs of its
-incoming edges, or concatenates them (``combine="concat"``), in the order given by ``inputs``, by default a topological
-one. The graph is the whole network: repeated cells share their choices by using the same choice names.
+:class:`~naslab.space.Choice`. The source node carries the input's ``shape``, whose sides may be choices. A node adds up
+the outputs of its incoming edges, or combines them by ``"concat"``, ``"product"`` or ``"mean"`` (``combine``, which may
+be a choice), in the order given by ``inputs``, by default a topological one. A width may be
+:class:`~naslab.space.Derived`. The graph is the whole network: repeated cells share their choices by using the same
+choice names.
 
 A decision that stands in an option of a choice is active only where that option is taken. Only *normal forms* are
 architectures: their inactive entries hold option 0, or the lower bound of a range.
