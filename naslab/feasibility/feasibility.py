@@ -19,6 +19,7 @@ from naslab.errors import InvalidValue, UnknownMetric, UnknownName
 from naslab.feasibility.diagram import Diagram, Floats, Probabilities
 from naslab.feasibility.diagram_building import Additive, Steps, TooLarge, build_diagram, least_sum
 from naslab.feasibility.enumerated import ENUMERABLE, Enumerated
+from naslab.feasibility.networks import best_networks
 from naslab.feasibility.sampled import TRIES, Sampled
 from naslab.space import (
     METRICS,
@@ -66,6 +67,7 @@ class Feasibility:
         backend: The back end in use.
 
     Raises:
+        InvalidValue: The space has ranges.
         UnknownMetric: A limit on a cost that is neither the cost model's nor in ``additive``.
         UnknownName: There is no such back end.
         InvalidValue: No architecture is within the limits; or the back end asked for does not fit into memory.
@@ -86,6 +88,7 @@ class Feasibility:
             raise UnknownName(backend, BACKENDS)
         if samples < 1:
             raise InvalidValue(f"samples={samples}. Allowed: 1 or more")
+        space.require_choices("the probability of feasible draws")
         self.space, self.limits = space, dict(limits)
         model = space.cost_model
         self._derived = model if isinstance(model, CostPerArchitecture) else None
@@ -177,7 +180,7 @@ class Feasibility:
     def sample(self, logits: Logits, rng: np.random.Generator, count: int = 1) -> npt.NDArray[np.int64]:
         """``(count, choices)``: independent draws from the policy given that they are feasible, exact in all back ends.
 
-        With bounds a draw from the superset that is not feasible is drawn again.
+        A choice that is not active is drawn, too, and then put at rest. With bounds a draw from the superset that is not feasible is drawn again.
 
         Raises:
             InvalidValue: None of a million draws in a row was feasible.
@@ -185,7 +188,7 @@ class Feasibility:
         p = _softmax(logits)
         drawn = self._outer.sample(p, rng, count)
         if self.backend != "bounds":
-            return drawn
+            return self._normal(drawn)
         failures, missing = 0, np.flatnonzero(~self.is_feasible(drawn))
         while len(missing):
             again = self._outer.sample(p, rng, len(missing) if failures < 100 else 4096)
@@ -196,7 +199,7 @@ class Feasibility:
                 raise InvalidValue(
                     f"none of {failures:,} draws from {self.space.name!r} has {self.description}; {self._smallest()}"
                 )
-        return drawn
+        return self._normal(drawn)
 
     def top(self, logits: Logits, count: int) -> list[Architecture]:
         """The most probable feasible architectures, best first: of all, or with Monte-Carlo of its draws."""
@@ -215,9 +218,19 @@ class Feasibility:
         return member
 
     def _ranked(self, logits: Logits) -> Iterator[Architecture]:
-        for architecture, _ in self._outer.best(_softmax(logits)):
-            if self.backend != "bounds" or self.is_feasible([architecture])[0]:
-                yield architecture
+        """The feasible architectures, the most probable first."""
+        p = _softmax(logits)
+        kept = (
+            (architecture, log_probability)
+            for architecture, log_probability in self._outer.best(p)
+            if self.backend != "bounds" or self.is_feasible([architecture])[0]
+        )
+        return best_networks(self.space.conditions, kept, p)
+
+    def _normal(self, drawn: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        if not self.space.conditions:
+            return drawn
+        return np.array([self.space.normal(tuple(row)) for row in drawn.tolist()], np.int64).reshape(drawn.shape)
 
     def _built(self, backend: Backend) -> tuple[str, Members, Members]:
         """The back end in use, a subset and a superset of the feasible architectures: the same where it is exact."""
@@ -225,7 +238,7 @@ class Feasibility:
         if backend == "enumerate":
             if prod(sizes) > ENUMERABLE:
                 raise InvalidValue(f"{prod(sizes):,} architectures are too many to enumerate. Allowed: {ENUMERABLE:,}")
-            rows = np.array(list(self.space.architectures()), np.int64)
+            rows = np.array(list(self.space.combinations()), np.int64)
             listed = Enumerated(rows[self.is_feasible(rows)])
             return backend, listed, listed
         limits, rules = self._tables()
@@ -273,9 +286,10 @@ class Feasibility:
     def _costs(self, metric: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """One cost of many architectures."""
         if metric in self._measured:
-            return np.array([self._measured[metric][tuple(row)] for row in rows.tolist()])
+            normal = self.space.normal
+            return np.array([self._measured[metric][normal(tuple(row))] for row in rows.tolist()])
         if metric not in self._model.factors and self._derived:
-            return self._derived.values(metric, rows)
+            return self._derived.values(metric, [self.space.normal(tuple(row)) for row in rows.tolist()])
         return self._model.values(metric, rows)
 
     def _smallest(self) -> str:

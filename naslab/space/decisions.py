@@ -139,6 +139,12 @@ class DecisionSpace:
         n = len(self.sizes)
         return ((*a[:n], *(low + step for low, step in zip(lows, a[n:], strict=True))) for a in listed)
 
+    def combinations(self) -> Iterator[tuple[int, ...]]:
+        """All combinations of options that a draw may give before it is normalised; the last choice varies fastest."""
+        if not self.rules:
+            return itertools.product(*map(range, self.sizes))
+        return enumerate_valid(self.sizes, self.indexed_rules)
+
     @property
     def first(self) -> Architecture:
         """The first architecture, with every range at its lower bound: an example."""

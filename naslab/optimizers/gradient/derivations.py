@@ -52,7 +52,7 @@ class Argmax(Derivation):
             weights = {name: softmax(each) for name, each in zip(names, logits, strict=True)}
             found = own({name: share * edges.get(name, 1.0) for name, share in weights.items()})
         else:
-            found = tuple(int(each.argmax()) for each in logits)
+            found = space.normal(tuple(int(each.argmax()) for each in logits))
         if space.is_valid(found) and search.problem.is_feasible(found):
             return found
         return search.feasible.most_probable(logits)
@@ -102,7 +102,7 @@ class Evolution(SampleAndRank):
 
         def add(made: Iterable[Architecture], most: int) -> None:
             """Score what is new and allowed, until there are as many."""
-            for child in made:
+            for child in map(search.space.normal, made):
                 if len(scores) >= most:
                     return
                 if child not in scores and search.space.is_valid(child) and search.problem.is_feasible(child):

@@ -129,7 +129,7 @@ class ENAS(OneShotSearch):
             drawn, log_probability, entropy = self.controller(self.DRAWS, self.generator)
             told = []
             for row, bonus in zip(drawn.tolist(), entropy.tolist(), strict=True):
-                if self.space.rules and not self.space.is_valid(tuple(row)):
+                if self.space.rules and not self.space.is_valid(self.space.normal(tuple(row))):
                     told.append(0.0)
                     continue
                 x, y = self.held_batches.next()
@@ -152,7 +152,7 @@ class ENAS(OneShotSearch):
         generator, kept = torch_generator(rng), list[Architecture]()
         for _ in range(TRIES):
             with torch.no_grad():
-                drawn = [tuple(row) for row in self.controller(count, generator)[0].tolist()]
+                drawn = [self.space.normal(tuple(row)) for row in self.controller(count, generator)[0].tolist()]
             kept += [a for a in drawn if self.space.is_valid(a) and self.problem.is_feasible(a)]
             if len(kept) >= count:
                 return kept[:count]
@@ -206,6 +206,6 @@ class Drawn(Sampled):
             with torch.no_grad():
                 rows: list[list[int]] = self.controller(count, generator)[0].tolist()
             for row in rows:
-                if not self.space.rules or self.space.is_valid(tuple(row)):
+                if not self.space.rules or self.space.is_valid(self.space.normal(tuple(row))):
                     return [row]
         raise InvalidValue(f"none of enas' draws keeps the rules of space {self.space.name!r}. Fix: another strategy")
