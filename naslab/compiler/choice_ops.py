@@ -226,7 +226,7 @@ class CategoricalOp(_SiteModule):
 
 
 def width_index(name: str, decision: Decision) -> int:
-    """The decision for a width as an index, where only one width can run."""
+    """The decision for a width (a size, a combination) as an index, where only one can run."""
     if not isinstance(decision, int):
-        raise InvalidValue(f"choice {name!r} is a width: the categorical form needs an index, the mixed form weights")
+        raise InvalidValue(f"choice {name!r} is a width, a size or a combination: the categorical form needs an index")
     return decision

@@ -21,7 +21,17 @@ from naslab.feasibility.diagram_building import Additive, Steps, TooLarge, build
 from naslab.feasibility.enumerated import ENUMERABLE, Enumerated
 from naslab.feasibility.networks import best_networks
 from naslab.feasibility.sampled import TRIES, Sampled
-from naslab.space import REFUSED, Architecture, CostModel, Factor, SearchSpace, Transition, rounding
+from naslab.space import (
+    METRICS,
+    REFUSED,
+    Architecture,
+    CostModel,
+    CostPerArchitecture,
+    Factor,
+    SearchSpace,
+    Transition,
+    rounding,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +42,8 @@ Backend: TypeAlias = Literal["auto", "exact", "bounds", "enumerate", "monte-carl
 BACKENDS = ("auto", "exact", "bounds", "enumerate", "monte-carlo")
 Members: TypeAlias = Diagram | Enumerated | Sampled
 
+FEW = 10_000
+"""Costs that have to be computed architecture by architecture are, by default, for at most so many."""
 EXACT_NODES, BOUNDS_NODES = 1 << 17, 40_000
 
 
@@ -78,12 +90,18 @@ class Feasibility:
             raise InvalidValue(f"samples={samples}. Allowed: 1 or more")
         space.require_choices("the probability of feasible draws")
         self.space, self.limits = space, dict(limits)
-        factors = {**space.cost_model.factors, **{metric: tuple(terms) for metric, terms in (additive or {}).items()}}
+        model = space.cost_model
+        self._derived = model if isinstance(model, CostPerArchitecture) else None
+        factors = {metric: tuple(terms) for metric, terms in (additive or {}).items()}
+        if not isinstance(model, CostPerArchitecture):
+            factors = {**model.factors, **factors}
         self._measured = {metric: values for metric, values in (measured or {}).items() if metric in limits}
         for metric in limits:
-            if metric not in factors and metric not in self._measured:
+            if metric not in factors and metric not in self._measured and not (self._derived and metric in METRICS):
                 raise UnknownMetric(metric, [*factors, *(measured or {})])
         self._model = CostModel(factors)
+        if self._derived and not factors.keys() | self._measured.keys() >= limits.keys():
+            backend = self._without_tables(backend)
         self.backend: str
         self._inner: Members
         self._outer: Members
@@ -194,9 +212,10 @@ class Feasibility:
 
     def _is_member(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which rows are valid and within the limits."""
-        member = self.is_feasible(rows)
+        member = np.ones(len(rows), np.bool_)
         for rule in self.space.indexed_rules:
             member &= rule.hold(rows)
+        member[member] = self.is_feasible(rows[member])
         return member
 
     def _ranked(self, logits: Logits) -> Iterator[Architecture]:
@@ -251,13 +270,27 @@ class Feasibility:
         return limits, rules
 
     def _rounding(self, metric: str) -> float:
-        return 0.0 if metric in self._measured else rounding(self._model.factors[metric])
+        exact = metric in self._measured or metric not in self._model.factors
+        return 0.0 if exact else rounding(self._model.factors[metric])
+
+    def _without_tables(self, backend: Backend) -> Backend:
+        """The back end where widths are derived and a limit is on a cost that follows from them."""
+        if backend in ("exact", "bounds"):
+            raise InvalidValue(
+                f"backend={backend!r}: the widths of {self.space.name!r} are derived from whole architectures, so its "
+                "costs are no sum of tables. Allowed: 'enumerate', 'monte-carlo', 'auto'"
+            )
+        if backend == "auto":
+            return "enumerate" if prod(self.space.sizes) <= FEW else "monte-carlo"
+        return backend
 
     def _costs(self, metric: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """One cost of many architectures."""
         if metric in self._measured:
             normal = self.space.normal
             return np.array([self._measured[metric][normal(tuple(row))] for row in rows.tolist()])
+        if metric not in self._model.factors and self._derived:
+            return self._derived.values(metric, [self.space.normal(tuple(row)) for row in rows.tolist()])
         return self._model.values(metric, rows)
 
     def _smallest(self) -> str:
@@ -266,6 +299,9 @@ class Feasibility:
         for metric in self.limits:
             if metric in self._measured:
                 low = min(self._measured[metric][a] for a in self.space.architectures())
+                least.append(f"{metric}={low:,.10g}")
+            elif metric not in self._model.factors:
+                low = self._costs(metric, np.array(list(self.space.architectures()))).min()
                 least.append(f"{metric}={low:,.10g}")
             elif metric != "peak_bytes":
                 terms = tuple((factor.scope, factor.table) for factor in self._model.factors[metric])

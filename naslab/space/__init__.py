@@ -8,6 +8,9 @@ tasks or data.
 from naslab.space.choice import Architecture, Choice, Decision, Range, choices_in, resolve, scope
 from naslab.space.conditions import Conditions
 from naslab.space.cost import CostModel, Factor, rounding
+from naslab.space.dataflow import reaching_output
+from naslab.space.derived import CostPerArchitecture, Derived
+from naslab.space.features import Features
 from naslab.space.recipe import SGD, AdamW, Recipe
 from naslab.space.rules import (
     REFUSED,
@@ -22,7 +25,7 @@ from naslab.space.rules import (
     exactly,
 )
 from naslab.space.search_space import SearchSpace
-from naslab.space.tabulation import METRICS, Features, combinations
+from naslab.space.tabulation import METRICS, combinations, may_concatenate
 
 __all__ = [
     "METRICS",
@@ -34,7 +37,9 @@ __all__ = [
     "Choice",
     "Conditions",
     "CostModel",
+    "CostPerArchitecture",
     "Decision",
+    "Derived",
     "Factor",
     "Features",
     "IndexedRule",
@@ -50,6 +55,8 @@ __all__ = [
     "choices_in",
     "combinations",
     "exactly",
+    "may_concatenate",
+    "reaching_output",
     "resolve",
     "rounding",
     "scope",

@@ -7,6 +7,7 @@ from typing import Any
 import networkx as nx
 
 from naslab.errors import InvalidSpace
+from naslab.space.combination import check_combination
 
 
 def ordered(graph: nx.DiGraph[Any]) -> tuple[list[Any], dict[Any, list[Any]]]:
@@ -24,8 +25,7 @@ def ordered(graph: nx.DiGraph[Any]) -> tuple[list[Any], dict[Any, list[Any]]]:
         stated = graph.nodes[node].get("inputs")
         if stated is not None and sorted(map(str, stated)) != sorted(map(str, sources)):
             raise InvalidSpace(f"node {node!r} states inputs {list(stated)}, but its predecessors are {sources}")
-        if graph.nodes[node].get("combine", "sum") not in ("sum", "concat"):
-            raise InvalidSpace(f"node {node!r}: combine={graph.nodes[node]['combine']!r} is neither 'sum' nor 'concat'")
+        check_combination(node, graph.nodes[node])
         inputs[node] = list(stated) if stated is not None else sources
         for source in sources:
             if "op" not in graph.edges[source, node]:

@@ -1,9 +1,11 @@
 """Search spaces: a NetworkX graph with choices in it, and perhaps a recipe with decisions in it.
 
 Edges carry an operation (``op``), nodes a ``width``; any operation, attribute of an operation or width may be a
-:class:`~naslab.space.Choice`. The source node carries the input's ``shape``. A node adds up the outputs of its
-incoming edges, or concatenates them (``combine="concat"``), in the order given by ``inputs``, by default a topological
-one. The graph is the whole network: repeated cells share their choices by using the same choice names.
+:class:`~naslab.space.Choice`. The source node carries the input's ``shape``, whose sides may be choices. A node adds up
+the outputs of its incoming edges, or combines them by ``"concat"``, ``"product"`` or ``"mean"`` (``combine``, which may
+be a choice), in the order given by ``inputs``, by default a topological one. A width may be
+:class:`~naslab.space.Derived`. The graph is the whole network: repeated cells share their choices by using the same
+choice names.
 
 A decision that stands in an option of a choice is active only where that option is taken. Only *normal forms* are
 architectures: their inactive entries hold option 0, or the lower bound of a range.
@@ -21,11 +23,14 @@ import numpy as np
 import numpy.typing as npt
 
 from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue, UnknownName
+from naslab.ops import Shape
 from naslab.space import dataflow, notation
 from naslab.space.canonical import certificate
-from naslab.space.choice import Architecture, Choice, ranges_in, resolve, without_ranges
-from naslab.space.cost import Cost, CostModel, build_cost_model
+from naslab.space.choice import Architecture, Choice, ranges_in, resolve, scope, without_ranges
+from naslab.space.cost import Cost, CostModel, build_cost_model, cost_of_edges
+from naslab.space.dataflow import live_edges
 from naslab.space.decisions import DecisionSpace
+from naslab.space.derived import CostPerArchitecture, Derived, has_derived_widths, taken
 from naslab.space.encoding import CellEncoder, OperationGraph, one_hot
 from naslab.space.found import cell_decisions, found_decisions
 from naslab.space.ordering import ordered
@@ -86,7 +91,7 @@ class SearchSpace(DecisionSpace):
         listed = [found.decisions[each] for each in (order or found.decisions)]
         super().__init__(name, listed, found.paths, rules)
         self.of_network = tuple(each.name in found.of_network for each in self.decisions_in_order)
-        _ = self.cost_model  # infers every shape, so that a graph that does not fit is refused here
+        _ = self.ends  # infers every shape, so that a graph that does not fit is refused here
 
     def __repr__(self) -> str:
         size = "no finite number of" if self.size == math.inf else f"{self.size:,}"
@@ -165,8 +170,10 @@ class SearchSpace(DecisionSpace):
         return resolve(self.recipe, self.decisions(architecture)) if self.recipe is not None else None
 
     @cached_property
-    def cost_model(self) -> CostModel:
-        """Costs of every architecture, as tables over the choices."""
+    def cost_model(self) -> CostModel | CostPerArchitecture:
+        """Costs of every architecture, as tables over the choices where no width is derived."""
+        if has_derived_widths(self.graph):
+            return CostPerArchitecture(self.name, self.resolve)
         low, high = (_at_bound(self.graph, bound) for bound in ("low", "high"))
         model = build_cost_model(low, self.order, self.inputs, self._options)
         if high is not low and not model.same(build_cost_model(high, self.order, self.inputs, self._options)):
@@ -174,13 +181,40 @@ class SearchSpace(DecisionSpace):
             raise InvalidSpace(f"costs depend on a range ({names}); a width, a kernel and the like take a Choice")
         return model
 
-    @cached_property
-    def ends(self) -> tuple[tuple[int, ...], int]:
-        """The shape of one input, and how many features (classes) the last node has."""
-        return tuple(self.graph.nodes[self.order[0]]["shape"]), self.cost_model.shapes[self.order[-1]].largest[0]
+    def shapes(self, architecture: Architecture) -> tuple[dict[Any, Shape], dict[tuple[Any, Any], Shape]]:
+        """The shape of every node of one architecture, and of what every edge delivers, by source and node."""
+        model, decisions = self.cost_model, self.decisions(architecture)
+        if isinstance(model, CostPerArchitecture):
+            model, decisions = model.model(architecture), {}
+        nodes = {node: features.at(decisions) for node, features in model.shapes.items()}
+        return nodes, {edge: features.at(decisions) for edge, features in model.arriving.items()}
 
-    def cost(self, architecture: Architecture) -> Cost:
-        """Parameters, MACs and memory of one architecture, dead branches included."""
+    def input_shape(self, architecture: Architecture) -> Shape:
+        """The shape of one input of an architecture: its size may be a choice."""
+        return self.shapes(architecture)[0][self.order[0]]
+
+    @cached_property
+    def ends(self) -> tuple[Shape, int]:
+        """The shape of one input (of the largest, where its size is a choice), and how many features (classes) the last
+        node has."""
+        model = self.cost_model
+        if isinstance(model, CostPerArchitecture):  # any architecture has them
+            model = model.model(self.sample(np.random.default_rng(0)))
+        return model.shapes[self.order[0]].largest, model.shapes[self.order[-1]].largest[0]
+
+    def cost(self, architecture: Architecture, convention: str = "published") -> Cost:
+        """Parameters, MACs and memory of one architecture.
+
+        Args:
+            architecture: An architecture of this space.
+            convention: ``"published"``: dead branches included, as published parameter counts do. ``"reachable"``: only
+                operations that an input reaches and that reach the output.
+        """
+        if convention == "reachable":
+            graph = self.resolve(architecture)
+            return cost_of_edges(graph, *self.shapes(architecture), live_edges(graph))
+        if convention != "published":
+            raise InvalidValue(f"convention {UnknownName(convention, ['published', 'reachable'])}")
         try:
             return self.cost_model.cost(architecture)
         except LookupError:
@@ -235,6 +269,9 @@ class SearchSpace(DecisionSpace):
         resolved: nx.DiGraph[Any] = nx.DiGraph()
         for node in order:
             attributes = {key: resolve(value, decisions) for key, value in graph.nodes[node].items()}
+            if isinstance(attributes.get("width"), Derived):
+                attributes["width"] = attributes["width"].function(taken(self.decisions_in_order, decisions))
+            attributes |= {"sized": True} if scope(graph.nodes[node].get("shape")) else {}
             resolved.add_node(node, **{**attributes, "inputs": tuple(inputs[node])})
         for node in order:
             for source in inputs[node]:

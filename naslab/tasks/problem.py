@@ -16,7 +16,7 @@ from naslab.errors import InvalidValue, UnknownMetric
 from naslab.evaluators import Fidelity
 from naslab.feasibility import Backend, Feasibility, FeasibleSet, largest
 from naslab.files import read_number
-from naslab.space import METRICS, Architecture, Factor, SearchSpace, rounding
+from naslab.space import METRICS, Architecture, CostPerArchitecture, Factor, SearchSpace, rounding
 
 
 class TabulatedCost(Mapping[Architecture, float]):
@@ -151,6 +151,8 @@ class Problem:
             if limit.metric in self.measured:
                 values = self.measured[limit.metric]
                 most = max(values[a] for a in self.space.architectures())
+            elif limit.metric not in self.additive and isinstance(self.space.cost_model, CostPerArchitecture):
+                continue  # not known without asking all
             else:
                 factors = {**self.space.cost_model.factors, **self.additive}[limit.metric]
                 most = largest(self.space, limit.metric, factors)

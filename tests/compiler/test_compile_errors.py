@@ -77,9 +77,11 @@ GRAPHS = {
         ),
         ["node 'y'", "width 7", "8 features"],
     ),
-    "an image size that depends on a choice": (
-        lambda: graph_of(("x", "y", Choice("c", (Conv(), Conv(stride=2)))), x=IMAGE),
-        ["'x' -> 'y'", "'c'", "only widths"],
+    "an image size that does not fit for every choice": (
+        lambda: graph_of(
+            ("x", "y", Choice("c", (Conv(), Conv(stride=2)))), ("x", "z", Conv()), ("y", "z", Conv()), x=IMAGE
+        ),
+        ["node 'z'", "'c' is option 1"],
     ),
     "two outputs": (
         lambda: graph_of(("x", "a", ReLU()), ("x", "b", ReLU()), x=VECTOR),

@@ -410,7 +410,10 @@ RELU_OR_NOT = Choice("c", (Identity(), ReLU()))
         (graph_of(("x", "a", Identity()), ("x", "b", Identity()), x=VECTOR), ["one output", "['a', 'b']"]),
         (nx.DiGraph(), ["one output"]),
         (graph_of(("x", "a", Identity())), ["node 'x'", "no shape"]),
-        (graph_of(("x", "a", Conv(stride=Choice("s", (1, 2)))), x=IMAGE), ["edge 'x' -> 'a'", "image size", "'s'"]),
+        (
+            graph_of(("x", "a", Conv(stride=Choice("s", (1, 2)))), ("x", "b", Conv()), ("a", "b", Conv()), x=IMAGE),
+            ["node 'b'", "(4, 8, 8) from 'x', (4, 4, 4) from 'a' (where 's' is option 1)"],
+        ),
         (graph_of(("x", "a", Linear()), x=VECTOR, a={"inputs": ("z",)}), ["node 'a' states inputs ['z']", "['x']"]),
         (graph_of(("x", "a", Choice("a=b", (Identity(), ReLU()))), x=VECTOR), ["choice 'a=b'", "'='"]),
     ],
