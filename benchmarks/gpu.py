@@ -6,10 +6,10 @@ On NAS-Bench-201's images (3x32x32), everything in turn in one process, seconds 
 - sampled: the same for one path of the categorical form, beside the cell's network alone;
 - training: an epoch of one cell's network by `fit`, beside a loop of plain PyTorch over the same network;
 - population: an epoch of several cells in one computation, beside the plain loop over one after the other;
-- proxies: one architecture by all proxies that train nothing, and by two of them, beside one training step of its network.
+- proxies: one architecture by all proxies that train nothing, and by two of them, beside a backward pass of its network.
 
 Each line has the median seconds, the median ratio to plain PyTorch, and the peak memory of both (of the GPU; nothing
-is measured on a CPU). Reading the table of `docs/devices.md` needs `--size full`.
+is measured on a CPU).
 
     python benchmarks/gpu.py [--device cuda] [--size full] [--repetitions 7]
     python benchmarks/gpu.py --device cpu --size tiny       # whether it runs
