@@ -6,7 +6,7 @@ On NAS-Bench-201's images (3x32x32), everything in turn in one process, seconds 
 - sampled: the same for one path of the categorical form, beside the cell's network alone;
 - training: an epoch of one cell's network by `fit`, beside a loop of plain PyTorch over the same network;
 - population: an epoch of several cells in one computation, beside the plain loop over one after the other;
-- proxies: one architecture by all proxies that train nothing, and by two of them, beside a backward pass of its network.
+- proxies: one architecture by all proxies that train nothing, and by two of them, beside a backward pass alone.
 
 Each line has the median seconds, the median ratio to plain PyTorch, and the peak memory of both (of the GPU; nothing
 is measured on a CPU).
