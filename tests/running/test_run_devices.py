@@ -99,6 +99,7 @@ def test_a_strategy_that_looks_at_networks_looks_at_them_there(reads, tmp_path):
 def test_a_correlation_is_of_one_device(reads, tmp_path):
     found = naslab.correlate(trained_task(), "naswot[batch=4],one-shot[epochs=1]", 6, out=tmp_path, device="meta")
     assert "--device meta" in found.command
+    assert "Networks ran on 'meta': seconds are wall seconds of the device, not CPU seconds." in found.notes
     assert json.loads((tmp_path / "correlation.json").read_text())["device"] == "meta"
     for scores in (tmp_path / "scores").iterdir():
         assert json.loads(scores.read_text().splitlines()[0])["device"] == "meta"
