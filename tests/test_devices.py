@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,3 +81,14 @@ def test_what_is_found(source, found):
     said = list(broken(source))
     assert len(said) == len(found)
     assert all(part in line for part, line in zip(found, said, strict=True))
+
+
+@pytest.mark.slow
+def test_the_benchmark_runs_without_a_gpu_and_says_so_where_it_needs_one():
+    words = [sys.executable, str(PACKAGE.parent / "benchmarks" / "gpu.py")]
+    tiny = ["--device", "cpu", "--size", "tiny", "--repetitions", "1"]
+    done = subprocess.run([*words, *tiny], capture_output=True, text=True, check=True)
+    assert done.stdout.count("\n| ") == 8  # a heading and seven lines
+    refused = subprocess.run([*words, "--device", "cuda:99"], capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("Nothing was measured: device 'cuda:99' is not there: PyTorch sees ")

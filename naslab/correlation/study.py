@@ -18,6 +18,7 @@ from naslab.correlation.judges import Source, inputs_of, looks_at_inputs, source
 from naslab.correlation.populations import Population, draw
 from naslab.correlation.scores import Scores, score_all, score_path
 from naslab.errors import InvalidValue
+from naslab.evaluators.stopwatch import WALL
 from naslab.files import read_whole
 from naslab.running import Progress, claimed_folder, device_entry
 from naslab.tasks import Task
@@ -203,6 +204,8 @@ def _notes(
     task: Task, wanted: Sequence[Source], judge: Source | None, kept: dict[str, Scores], missing: int, learned: int
 ) -> list[str]:
     notes = []
+    if task.problem.device != "cpu":
+        notes.append(f"Networks ran on {task.problem.device!r}: seconds are {WALL}, not CPU seconds.")
     inputs = {inputs_of(s, task) for s in wanted if looks_at_inputs(s)} - {""}
     if inputs == {"gaussian"}:
         notes.append("Untrained networks were shown Gaussian noise with random labels: the task has no rows.")

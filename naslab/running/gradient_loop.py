@@ -133,7 +133,7 @@ def _restored(search: GradientSearch, path: Path, header: dict[str, Any], known:
     import torch
 
     try:
-        kept = torch.load(io.BytesIO(path.read_bytes()), weights_only=True)
+        kept = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
         found, epoch = json.loads(kept["header"]), int(kept["epoch"])
     except Exception as error:
         if is_passing(error):

@@ -19,7 +19,8 @@ def live(task: Task, recipe: Recipe | None = None) -> Task:
     """The same problem and the same truth, but every evaluation trains a network on the task's rows.
 
     It charges measured CPU seconds, converted to seconds of the machine on which the task's table was recorded, so
-    that a live search and one on the table can be compared on one clock.
+    that a live search and one on the table can be compared on one clock. Off the CPU seconds are those of the device,
+    and are not converted.
 
     Args:
         task: With rows to train on.

@@ -74,8 +74,8 @@ def test_what_is_compiled_is_on_its_device_alone(make):
     there, here = make("meta"), make("cpu")
     assert {each.device.type for each in (*there.parameters(), *there.buffers())} == {"meta"}
     assert [tuple(p.shape) for p in there.parameters()] == [tuple(p.shape) for p in here.parameters()]
-    with pytest.raises(InvalidValue, match="PyTorch sees no GPUs"):
-        make("cuda")
+    with pytest.raises(InvalidValue, match="is not there: PyTorch sees"):
+        make("cuda:99")
 
 
 def test_draws_are_those_of_the_cpu(monkeypatch):

@@ -158,7 +158,7 @@ def test_batches_are_the_same_rows_whatever_the_device(monkeypatch):
 
 @pytest.mark.parametrize("make", [TrainingEvaluator, OneShot], ids=lambda kind: kind.__name__)
 def test_a_device_that_is_not_there_is_refused_when_an_evaluator_is_made(make):
-    with pytest.raises(InvalidValue, match="PyTorch sees no GPUs here"):
-        make(IMAGES, rows(), rows(), Recipe(1, 4, 0.01), device="cuda")
-    with pytest.raises(InvalidValue, match="PyTorch sees no GPUs here"):
-        ZeroCost(IMAGES, rows(), device="cuda")
+    with pytest.raises(InvalidValue, match="is not there: PyTorch sees"):
+        make(IMAGES, rows(), rows(), Recipe(1, 4, 0.01), device="cuda:99")
+    with pytest.raises(InvalidValue, match="is not there: PyTorch sees"):
+        ZeroCost(IMAGES, rows(), device="cuda:99")

@@ -99,6 +99,7 @@ def test_a_strategy_that_looks_at_networks_looks_at_them_there(reads, tmp_path):
 def test_a_correlation_is_of_one_device(reads, tmp_path):
     found = naslab.correlate(trained_task(), "naswot[batch=4],one-shot[epochs=1]", 6, out=tmp_path, device="meta")
     assert "--device meta" in found.command
+    assert "Networks ran on 'meta': seconds are wall seconds of the device, not CPU seconds." in found.notes
     assert json.loads((tmp_path / "correlation.json").read_text())["device"] == "meta"
     for scores in (tmp_path / "scores").iterdir():
         assert json.loads(scores.read_text().splitlines()[0])["device"] == "meta"
@@ -108,11 +109,13 @@ def test_a_correlation_is_of_one_device(reads, tmp_path):
 
 def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tmp_path):
     for run in (
-        lambda: naslab.search(toy_task(), "random", budget=1, out=tmp_path / "out", device="cuda"),
-        lambda: naslab.compare([toy_task()], ["random"], budget=1, out=tmp_path / "out", device="cuda:1"),
-        lambda: naslab.task("nasbench201/cifar10", device="cuda"),
+        lambda: naslab.search(toy_task(), "random", budget=1, out=tmp_path / "out", device="cuda:99"),
+        lambda: naslab.compare([toy_task()], ["random"], budget=1, out=tmp_path / "out", device="cuda:99"),
+        lambda: naslab.task("nasbench201/cifar10", device="cuda:99"),
     ):
-        with pytest.raises(InvalidValue, match=r"PyTorch sees no GPUs here\. There is: cpu"):
+        with pytest.raises(
+            InvalidValue, match=r"device 'cuda:99' is not there: PyTorch sees .* GPUs here\. There is: cpu"
+        ):
             run()
     assert not (tmp_path / "out").exists()
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 from naslab.compiler.devices import moved, number, one_hot, together
 from naslab.errors import UnknownName
 from naslab.optimizers.gradient.model import nothing_dropped, unmoved_statistics
+from naslab.optimizers.gradient.relaxations import drawable
 from naslab.optimizers.gradient.updates import (
     ArchitectureUpdate,
     Batch,
@@ -41,7 +42,7 @@ class Reinforce(ArchitectureUpdate):
 
     def update(self, learner: Learner, train: Batch, validation: Batch) -> Tensor | None:
         model = learner.model
-        p = together([torch.softmax(logits.detach(), 0) for logits in model.logits])
+        p = drawable([torch.softmax(logits.detach(), 0) for logits in model.logits])
         drawn = [int(torch.multinomial(each, 1, generator=learner.generator)) for each in p]
         loss, accuracy = _judged(learner, drawn, validation)
         advantage = self.baseline.advantage(accuracy)
