@@ -253,6 +253,20 @@ def remarks_on_reading(cells: Cells, column: Column, rows: Sequence[int]) -> lis
     return []
 
 
+def remarks_on_codes(cells: Cells, column: Column, rows: Sequence[int]) -> list[str]:
+    """Numbers that are probably codes, such as postcodes: reading them as numbers drops their leading zeros."""
+    position = cells.position(column.name)
+    for row in rows if column.kind == "numeric" else ():
+        cell = cells.rows[row][position]
+        if isinstance(cell, str) and cell[:1] == "0" and len(cell) > 1 and cell.isdigit():
+            instead = shlex.quote(f"{column.name}=categorical")
+            return [
+                f"Column {column.name!r}: {shown(cell)} (line {cells.lines[row]}) is read as a number, without its "
+                f"leading zeros; if these are codes: --types {instead}."
+            ]
+    return []
+
+
 def folded(text: str) -> str:
     """What all spellings of a category have in common: ``1`` and ``1.0`` are one, and so are ``TRUE`` and ``True``."""
     if text.casefold() in ("true", "false"):
