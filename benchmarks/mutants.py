@@ -228,19 +228,22 @@ class Runner:
             finally:
                 os._exit(1)  # nothing of the parent's is cleaned up here
         waited, ended, status = 0.0, 0, 0
-        while not ended and waited < 10 * limit:  # what waits for something takes no processor time
-            time.sleep(PAUSE)
-            waited += PAUSE
-            ended, status = os.waitpid(process, os.WNOHANG)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process, signal.SIGKILL)
-        if not ended:
-            os.waitpid(process, 0)
+        try:
+            while not ended and waited < 10 * limit:  # what waits for something takes no processor time
+                time.sleep(PAUSE)
+                waited += PAUSE
+                ended, status = os.waitpid(process, os.WNOHANG)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
+            if not ended:
+                os.waitpid(process, 0)
         if not ended or (os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)):
             return "time"
         return "killed" if status else "alive"
 
     def _become_tests(self, arguments: list[str], limit: int) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setsid()  # with what the tests start, so that it can be ended with them
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
         os.chdir(self.folder)
@@ -271,6 +274,7 @@ def main() -> None:
     unknown = [file for file in asked.files if file not in TESTED]
     if unknown:
         parser.error(f"no tests are known for {', '.join(unknown)}: add them to TESTED, which has {', '.join(TESTED)}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left behind
     killed = run = 0
     with tempfile.TemporaryDirectory(prefix="naslab-mutants-") as folder:
         runner = Runner(Path(folder))

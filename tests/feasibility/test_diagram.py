@@ -213,3 +213,24 @@ def test_least_sum_is_the_smallest_of_all():
     )
     every = itertools.product(*map(range, sizes))
     assert least_sum(sizes, Additive(terms, 0)) == min(sum(t[tuple(a[i] for i in s)] for s, t in terms) for a in every)
+
+
+@pytest.mark.parametrize("backend", ["exact", "bounds", "enumerate"])
+def test_a_policy_that_excludes_all_that_is_feasible(backend):
+    """Probabilities that are exactly zero: nothing can be drawn, which is said in one line."""
+    space = naslab.search_space("mlp", in_features=4, out_features=2, widths=(1, 1000), depth=2)
+    logits = [np.array([-1e4, 0.0])] * 2
+    feasible = Feasibility(space, {"params": space.cost((0, 0)).params}, backend)
+    assert feasible.log_probability(logits) == -np.inf
+    assert [each.tolist() for each in feasible.marginals(logits)] == [[0.0, 0.0]] * 2
+    assert feasible.top(logits, 3) == []
+    for asked in (feasible.most_probable, lambda logits: feasible.sample(logits, np.random.default_rng(0))):
+        with pytest.raises(InvalidValue, match="every feasible architecture has the probability 0 under this policy"):
+            asked(logits)
+
+
+def test_monte_carlo_says_that_it_drew_nothing():
+    space = naslab.search_space("mlp", in_features=4, out_features=2, widths=(1, 1000), depth=2)
+    feasible = Feasibility(space, {"params": space.cost((0, 0)).params}, "monte-carlo")
+    with pytest.raises(InvalidValue, match=r"none of the draws is feasible\. Fix: backend='exact'"):
+        feasible.most_probable([np.array([-30.0, 0.0])] * 2)
