@@ -35,7 +35,10 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-import pandas as pd  # noqa: F401  loaded once: a test's process is a copy of this one, which has never seen naslab
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as for the tests, before PyTorch is imported
+
+# Loaded once: a test's process is a copy of this one, which has never seen naslab.
+import pandas as pd  # noqa: F401
 import pytest
 import torch  # noqa: F401
 from scipy import stats
