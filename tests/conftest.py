@@ -16,6 +16,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No test is timed: on a busy machine any example may take long.
 hypothesis.settings.register_profile("naslab", deadline=None)
+# For benchmarks/mutants.py: the same examples every time, and no search for the smallest that fails.
+hypothesis.settings.register_profile(
+    "mutants", deadline=None, derandomize=True, phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate]
+)
 hypothesis.settings.load_profile("naslab")
 
 

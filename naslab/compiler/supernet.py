@@ -55,10 +55,12 @@ def compile_supernet(
         device: Where the supernet is; its weights are drawn on the CPU and moved.
 
     Raises:
-        InvalidValue: The space has ranges or a recipe with decisions.
-        InvalidSpace: An operation has no builder or does not fit; or, in mixed form, a width is a choice at an
-            operation for which masking does not equal slicing.
-        InvalidValue: There is no such device.
+        InvalidSpace: The space has more than one input; two edges have the same name, or one that PyTorch uses; an
+            operation has no builder or does not fit; a node adds tensors that are concatenated in different ways; an
+            edge does not take partial channels; or, in mixed form, a width is a choice at an operation for which
+            masking does not equal slicing, or a width has widths inside.
+        InvalidValue: The space has ranges or a recipe with decisions; there is no such form, or no such device; or
+            ``partial_channels`` is no whole number of at least 1.
     """
     _check_form(choices)
     device = resolved(device)
@@ -111,11 +113,14 @@ class Supernet(nn.Module):
             x: A batch of inputs.
             decisions: One per choice, by name or in the space's order: an option index, ``(K,)`` weights, or
                 :class:`~naslab.compiler.decisions.Sparse`. The mixed form runs indices and sparse mixtures as the
-                categorical form does: only what is active.
+                categorical form does: only what is active; but where any width has weights, indices are one-hot weights
+                with which every option runs, and no decision may be sparse. In the categorical form, and beside a
+                sparse decision, widths are indices.
             edges: Optional weights of whole edges by the name of the edge's (first) choice; 1 where absent (PC-DARTS).
 
         Raises:
-            InvalidValue: A choice lacks its decision, a decision has the wrong shape, or ``edges`` names no edge.
+            InvalidValue: A choice lacks its decision, a decision has the wrong shape or names no option, a width that
+                must be an index has weights, or ``edges`` names no edge.
         """
         found = checked(decisions, self.space.choices)
         if edges:

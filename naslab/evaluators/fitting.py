@@ -48,8 +48,9 @@ class Training:
             diverged.
         train: ``(E, P)``: how many training rows were classified rightly when their batch was drawn; 0 for a
             regression.
-        scored: By name of the rows: ``(E, P)``, how many were classified rightly after the epoch. A row whose outputs
-            are not finite counts as wrong. For a metric other than accuracy: float64, the score after the epoch.
+        scored: By name of the rows: ``(E, P)``, how many were classified rightly after the epoch. A row with a NaN, or
+            whose largest output is infinite, counts as wrong. For a metric other than accuracy: float64, the score
+            after the epoch, NaN if any output is not finite.
         seconds: ``(E,)``: CPU seconds (off the CPU: seconds of the device, see
             :class:`~naslab.evaluators.stopwatch.Stopwatch`) of training up to and including each epoch, scoring left
             out.
@@ -86,8 +87,9 @@ def fit(
             rows, the first of equals; by default as after the last.
 
     Raises:
-        InvalidValue: A batch larger than the rows, more epochs than the recipe has, or shifts of rows that are no
-            images.
+        InvalidValue: A batch larger than the rows, epochs below 1 or more than the recipe has, or shifts of rows that
+            are no images.
+        KeyError: ``keep`` names no rows of ``score``.
     """
     epochs = recipe.epochs if epochs is None else epochs
     if not 1 <= epochs <= recipe.epochs:

@@ -1,4 +1,4 @@
-"""What an optimizer is. A black-box strategy in ten lines::
+"""What an optimizer is. A black-box strategy in five lines::
 
     class Random(naslab.AskTell):
         def ask(self):

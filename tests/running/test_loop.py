@@ -510,6 +510,21 @@ def test_a_thorough_evaluation_beats_a_better_sketchy_one(stored_task: str) -> N
     assert [s.incumbent for s in result.trace.steps] == [True, True, False]
 
 
+def test_finalists_are_evaluated_uncharged_and_decide_what_is_returned(stored_task: str) -> None:
+    one = naslab.task(stored_task)
+    truth = {a: one.reward().evaluate(a, fidelity=9, rng=np.random.default_rng(0)).score for a in toy_tasks.ROWS}
+    ranked = sorted(toy_tasks.ROWS, key=truth.__getitem__)
+
+    class Finals(asking(ranked[-1])):  # type: ignore[misc]
+        def finalists(self) -> list[naslab.Query]:
+            return [naslab.Query(ranked[place], 9) for place in (0, 9, 4)]
+
+    result = naslab.search(one, Finals, budget=5)
+    assert [tuple(each["architecture"]) for each in result.trace.end["finalists"]] == [ranked[0], ranked[9], ranked[4]]
+    assert result.architecture == ranked[9]  # at the highest fidelity, which ranks above what was asked for
+    assert result.trace.end["evaluations"] == len(result.trace.steps) == 1
+
+
 @pytest.mark.parametrize("fidelity", [2, 200, "full", 0, -1])
 def test_an_unknown_fidelity_is_refused(stored_task: str, fidelity: Any) -> None:
     with pytest.raises(InvalidValue, match=f"fidelity {fidelity!r} is not recorded; allowed: 1, 3, 9"):

@@ -25,8 +25,9 @@ class Prediction(NamedTuple):
 
     Attributes:
         mean: ``(n,)``.
-        deviation: ``(n,)`` standard deviations of what would be measured (label noise included); None where the
-            predictor has none.
+        deviation: ``(n,)`` standard deviations: of what would be measured, label noise included, where the predictor
+            models it (Gaussian processes, Bayesian regression); of its members' means in an ensemble (``bananas``,
+            ``random-forest``), without any noise. None where the predictor has none.
     """
 
     mean: Floats

@@ -41,7 +41,7 @@ class TNASP(NeuralPredictor):
     Args:
         space: The search space.
         target: See :class:`~naslab.evaluators.predictors.base.Predictor`; the paper has ``"raw"``.
-        loss: ``"squared"`` (the paper), ``"hinge"``, ``"bce"`` (its supplement) or ``"absolute"``.
+        loss: ``"squared"`` (the paper), ``"hinge"``, ``"bce"`` (its supplement), ``"absolute"`` or ``"exponential"``.
         positions: ``"laplacian"``; ``"eigenvectors"`` of the symmetric normalised Laplacian, whose signs are random in
             each training batch, as in Dwivedi & Bresson 2021; ``"none"``.
         cut: Whether operations that are zero or on no path through the cell are left out instead of being tokens.

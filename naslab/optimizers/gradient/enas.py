@@ -93,8 +93,10 @@ class ENAS(OneShotSearch):
 
     Deviations: the baseline moves with every draw (the script's is constant for an epoch and absent at first); the
     controller's draws are made together, and each has a batch of its own. ``update`` and ``relaxation`` have no effect
-    here. Draws that break a limit are not returned; those that break a rule of the space are drawn again, and teach the
-    controller nothing.
+    here. A path that breaks a rule of the space trains no weights, another is drawn; among the controller's 20 draws it
+    is not replaced: its reward is left out, and it counts as zero in their mean. Draws that break a rule or a limit are
+    not returned: up to a hundred times 100 are drawn until 100 are feasible; if none is, the 100 come from the feasible
+    ones by each choice's share of options among a thousand draws.
 
     Args:
         problem: With rows to train on.
@@ -203,7 +205,7 @@ class Drawn(Sampled):
     """One path that a controller draws, and that keeps the rules of the space.
 
     Raises:
-        InvalidValue: None of a thousand draws does.
+        InvalidValue: Neither the first draw nor any of a thousand more does.
     """
 
     space: SearchSpace
