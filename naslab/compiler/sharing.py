@@ -1,9 +1,9 @@
 """Weights that several widths share: a small module runs on parts of the large module's tensors.
 
-The first features are kept, kernels are cropped to their centre. Where the input is a concatenation, the first features
-of every piece are kept. Batch statistics are those of the kept features; running statistics, biases and affine
-parameters of all other features are neither used nor changed, and they get no gradient (the optimiser's weight decay
-still shrinks them unless it skips parameters without gradients).
+Which parts is stated by the operation (:mod:`naslab.ops.slices`). Batch statistics are those of the kept features;
+running statistics, biases and affine parameters of all other features are neither used nor changed, and they get no
+gradient (the optimiser's weight decay still shrinks them unless it skips parameters without gradients). Buffers are
+expected to be changed in place.
 """
 
 from __future__ import annotations
@@ -15,27 +15,37 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from naslab.compiler.cutting import Pieces, Step, part, put_back, steps
 from naslab.compiler.primitives import BatchNorm, Norm, build
+from naslab.errors import InvalidSpace
 from naslab.ops import Shape
-
-Pieces = tuple[tuple[int, int], ...]
-"""For each tensor of a concatenation, how many features it has at its largest and how many now."""
 
 
 class Shared:
     """Runs an operation at any width on the tensors of one large module.
 
     Args:
-        host: The operation at its largest attributes (kernel, expansion).
+        host: The operation at its largest attributes (kernel, expansion, heads).
         module: Its module at the largest widths.
         shape: Largest input shape.
         out: Largest output shape.
         norm: How batch normalisations behave.
+
+    Raises:
+        InvalidSpace: The operation does not state how a tensor of its module is cut.
     """
 
     def __init__(self, host: Any, module: nn.Module, shape: Shape, out: Shape, norm: Norm) -> None:
         self.host, self.module, self.shape, self.out, self.norm = host, module, shape, out, norm
-        self._input_axes = _input_axes(host, shape, out, norm)
+        self._slices = host.slices(shape, out)
+        self._steps: dict[Any, dict[str, tuple[Step, ...]]] = {}
+        unstated = [name for name in tensors_of(module) if name not in self._slices]
+        if unstated:
+            raise InvalidSpace(
+                f"{host!r} does not state how {', '.join(map(repr, unstated))} of its module "
+                f"{'is' if len(unstated) == 1 else 'are'} cut for smaller forms of it, which share weights in a "
+                "supernet: give its class a method slices(shape, out)"
+            )
 
     def run(self, op: Any, x: Tensor, out: Shape, pieces: Pieces = ()) -> Tensor:
         """Apply ``op``, a smaller form of the host, to ``x``; the output has shape ``out``."""
@@ -51,53 +61,61 @@ class Shared:
             norm.momentum = host.momentum  # None while statistics are recalibrated
         tensors = self.tensors(op, shape, out, pieces)
         result = _called(small, tensors, _slots(op, shape, out, self.norm, training), x)
-        if pieces and training:
-            self._keep(tensors, pieces)
+        if training:
+            self._keep(op, shape, out, pieces, tensors)
         return result
 
     def widest(self, op: Any, x: Tensor) -> Tensor:
         """Apply ``op``, a smaller form of the host, at the largest width."""
         return self.run(op, x, op.output_shape(tuple(x.shape[1:]), self.out[0]))
 
-    def _keep(self, tensors: Mapping[str, Tensor], pieces: Pieces) -> None:
-        """Running statistics of the features of a concatenation were gathered in a copy: put them back."""
-        for name, buffer in self.module.named_buffers():
-            if name in tensors and 0 in self._input_axes.get(name, ()):
-                kept = torch.split(tensors[name], [now for _, now in pieces])
-                for (start, _, now), part in zip(_places(pieces), kept, strict=True):
-                    buffer.narrow(0, start, now).copy_(part)
-
     def tensors(self, op: Any, shape: Shape, out: Shape, pieces: Pieces = ()) -> dict[str, Tensor]:
-        """The parts of the large module's tensors that the small module uses, as views where possible."""
-        found = {}
+        """The parts of the large module's tensors that the small module uses, as views where possible.
+
+        Raises:
+            InvalidSpace: A tensor of the small module is no part of the large module's.
+        """
+        taken = self._cuts(op, shape, out, pieces)
+        slots = _slots(op, shape, out, self.norm, True)
+        return {slot.name: part(self._large(slot), taken[slot.name]) for slot in slots}
+
+    def _large(self, slot: _Slot) -> Tensor:
+        large = self.module.get_submodule(slot.path) if slot.path else self.module
+        tensor = (large._buffers if slot.is_buffer else large._parameters)[slot.attribute]
+        assert tensor is not None
+        return tensor
+
+    def _cuts(self, op: Any, shape: Shape, out: Shape, pieces: Pieces) -> dict[str, tuple[Step, ...]]:
+        """By tensor, what is taken of its axes; worked out once for every small form."""
+        key = (op, shape, out, pieces)
+        if key not in self._steps:
+            stated, known = op.slices(shape, out), tensors_of(self.module)
+            found = {}
+            for slot in _slots(op, shape, out, self.norm, True):
+                try:
+                    if slot.name not in known or slot.name not in stated:
+                        raise InvalidSpace("the larger form has no such tensor")
+                    large = tuple(known[slot.name].shape)
+                    found[slot.name] = steps(self._slices[slot.name], stated[slot.name], large, slot.shape, pieces)
+                except InvalidSpace as error:
+                    raise InvalidSpace(
+                        f"{op!r} can't use a part of the weights of {self.host!r}: {slot.name!r}: {error}; write a "
+                        "choice of operations, which have weights of their own"
+                    ) from None
+            self._steps[key] = found
+        return self._steps[key]
+
+    def _keep(self, op: Any, shape: Shape, out: Shape, pieces: Pieces, tensors: Mapping[str, Tensor]) -> None:
+        """Buffers of which not one range was taken were changed in a copy: put them back."""
+        taken = self._cuts(op, shape, out, pieces)
         for slot in _slots(op, shape, out, self.norm, True):
-            large = self.module.get_submodule(slot.path) if slot.path else self.module
-            tensor = (large._buffers if slot.is_buffer else large._parameters)[slot.attribute]
-            assert tensor is not None
-            found[slot.name] = cropped(tensor, slot.shape, self._input_axes.get(slot.name, ()), pieces)
-        return found
+            if slot.is_buffer and any(len(ranges) > 1 for _, ranges in taken[slot.name]):
+                put_back(self._large(slot), taken[slot.name], tensors[slot.name])
 
 
 def tensors_of(module: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers by name."""
     return {**dict(module.named_parameters()), **dict(module.named_buffers())}
-
-
-def cropped(tensor: Tensor, shape: Shape, input_axes: Sequence[int] = (), pieces: Pieces = ()) -> Tensor:
-    """The part of a tensor that a smaller one of the given shape uses."""
-    for axis, size in enumerate(shape):
-        surplus = tensor.shape[axis] - size
-        if axis in input_axes and pieces:
-            kept = [tensor.narrow(axis, start, now) for start, _, now in _places(pieces)]
-            tensor = torch.cat(kept, dim=axis)
-        elif surplus:
-            tensor = tensor.narrow(axis, surplus // 2 if axis >= 2 else 0, size)
-    return tensor
-
-
-def _places(pieces: Pieces) -> list[tuple[int, int, int]]:
-    """Where each piece starts at the largest widths, and its two widths."""
-    return [(sum(full for full, _ in pieces[:i]), *piece) for i, piece in enumerate(pieces)]
 
 
 @cache
@@ -151,16 +169,3 @@ def _called(skeleton: nn.Module, tensors: Mapping[str, Tensor], slots: Sequence[
         for slot, tensor in zip(slots, own, strict=True):
             slot.owner[slot.attribute] = tensor
     return result
-
-
-@cache
-def _input_axes(op: Any, shape: Shape, out: Shape, norm: Norm) -> dict[str, tuple[int, ...]]:
-    """By tensor, the axes that count input features: those that grow as the input does, by 1 and by 7 features."""
-    now = tensors_of(_skeleton(op, shape, out, norm))
-    grown = [(by, tensors_of(_skeleton(op, (shape[0] + by, *shape[1:]), out, norm))) for by in (1, 7)]
-    return {
-        name: tuple(
-            i for i, size in enumerate(tensor.shape) if all(wide[name].shape[i] == size + by for by, wide in grown)
-        )
-        for name, tensor in now.items()
-    }

@@ -51,6 +51,9 @@ def choices_in(value: Any) -> Iterator[Choice]:
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
             yield from choices_in(getattr(value, field.name))
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from choices_in(each)
 
 
 def scope(value: Any) -> tuple[str, ...]:
@@ -66,4 +69,6 @@ def resolve(value: Any, decisions: Mapping[str, int]) -> Any:
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         changed = {name: resolve(old, decisions) for name, old in fields.items() if scope(old)}
         return dataclasses.replace(value, **changed) if changed else value
+    if isinstance(value, tuple):
+        return tuple(resolve(each, decisions) for each in value)
     return value
