@@ -90,7 +90,7 @@ def put_back(tensor: Tensor, taken: Sequence[Step], values: Tensor) -> None:
         return
     (axis, found), *others = taken
     lengths = [length for _, length in found]
-    for (start, length), some in zip(found, values.split(lengths, dim=axis), strict=True):
+    for (start, length), some in zip(found, torch.split(values, lengths, dim=axis), strict=True):
         put_back(tensor.narrow(axis, start, length), others, some)
 
 

@@ -54,12 +54,12 @@ class Shared:
             whole: Tensor = self.module(x)
             return whole
         training = self.module.training
+        tensors = self.tensors(op, shape, out, pieces)
         small = _skeleton(op, shape, out, self.norm, training)
         for path, norm in _norms(op, shape, out, self.norm, training):
             host = self.module.get_submodule(path)
             assert isinstance(host, BatchNorm)
             norm.momentum = host.momentum  # None while statistics are recalibrated
-        tensors = self.tensors(op, shape, out, pieces)
         result = _called(small, tensors, _slots(op, shape, out, self.norm, training), x)
         if training:
             self._keep(op, shape, out, pieces, tensors)

@@ -44,4 +44,4 @@ class PositionalEmbedding(Operation):
         return prod(shape)
 
     def slices(self, shape: Shape, out: Shape) -> Slices:
-        return {"weight": ("input", *["leading"] * (len(shape) - 1))}  # type: ignore[dict-item]
+        return {"weight": ("input", *["leading"] * (len(shape) - 1))}

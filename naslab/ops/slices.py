@@ -18,10 +18,10 @@ Nothing is guessed: an operation whose tensors have to be cut without a statemen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
-Cut: TypeAlias = Literal["leading", "centred", "input"] | tuple[int | Literal["leading", "input"], ...]
-"""How one axis of a tensor is cut."""
+Cut: TypeAlias = str | tuple[int | str, ...]
+"""How one axis of a tensor is cut: one of the words above, or numbers with a word at the end."""
 Slices: TypeAlias = Mapping[str, tuple[Cut, ...]]
 """The cuts of an operation's tensors: one per axis, by the name of the parameter or buffer in its module."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from test_primitives import CASES as BLOCKS
 
 from naslab import Choice, ops
+from naslab.space import choices_in
 from naslab.testing import check_operation
 
 FEATURES, WIDTH = Choice("features", (4, 8)), Choice("width", (6, 3))
@@ -53,3 +55,11 @@ CASES = [
 @pytest.mark.parametrize(("op", "shape", "width"), CASES, ids=str)
 def test_an_operation_does_what_it_states(op, shape, width):
     check_operation(op, shape, width)
+
+
+def test_every_operation_is_checked():
+    """Here, or as one of the convolutions and blocks of test_primitives."""
+    every = {op for op in vars(ops).values() if isinstance(op, type) and issubclass(op, ops.Operation)}
+    chosen = [option for op, _, _ in CASES for choice in choices_in(op) for option in choice.options]
+    checked = {type(op) for op in [*(op for op, _, _ in (*CASES, *BLOCKS)), *chosen]}
+    assert every - checked == {ops.Operation}
