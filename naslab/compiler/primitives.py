@@ -106,9 +106,7 @@ def build(op: Any, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
         out: Shape of its output.
         norm: How batch normalisations behave.
     """
-    raise InvalidSpace(
-        f"operation {op!r} has no builder; register one: @naslab.compiler.primitives.build.register for its class"
-    )
+    raise InvalidSpace(f"operation {op!r} has no builder; register one: @naslab.compiler.build.register for its class")
 
 
 def initialised(module: nn.Module, generator: torch.Generator) -> nn.Module:
