@@ -3,7 +3,7 @@
 Groups: ``naslab.search_spaces`` (functions that build a space), ``naslab.operations`` (the dataclasses that stand on a
 space's edges), ``naslab.optimizers`` (classes), ``naslab.evaluators`` (classes), ``naslab.tasks`` (functions from a
 task's id to a :class:`naslab.tasks.Task`), ``naslab.rewards`` (functions from a task to the same task with another
-reward, asked for by ``task@name``). The description shown by ``naslab list`` stands in square brackets after the object,
+reward, asked for by ``task@name``). The description shown by ``naslab list`` stands in square brackets after it,
 ``name = package.module:Object [One line.]``, so that listing imports no plug-in; without it the distribution's summary
 is shown.
 

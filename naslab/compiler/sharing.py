@@ -8,9 +8,9 @@ expected to be changed in place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from naslab.compiler.cutting import Pieces, Step, part, put_back, steps
 from naslab.compiler.primitives import BatchNorm, Norm, build
 from naslab.errors import InvalidSpace
-from naslab.ops import Shape
+from naslab.ops import Shape, Slices
 
 
 class Shared:
@@ -38,8 +38,9 @@ class Shared:
     def __init__(self, host: Any, module: nn.Module, shape: Shape, out: Shape, norm: Norm) -> None:
         self.host, self.module, self.shape, self.out, self.norm = host, module, shape, out, norm
         self._slices = host.slices(shape, out)
-        self._steps: dict[Any, dict[str, tuple[Step, ...]]] = {}
-        unstated = [name for name in tensors_of(module) if name not in self._slices]
+        self._plans: dict[Any, _Plan] = {}
+        self._names = tuple(tensors_of(module))
+        unstated = [name for name in self._names if name not in self._slices]
         if unstated:
             raise InvalidSpace(
                 f"{host!r} does not state how {', '.join(map(repr, unstated))} of its module "
@@ -53,16 +54,14 @@ class Shared:
         if (op, shape, out) == (self.host, self.shape, self.out):
             whole: Tensor = self.module(x)
             return whole
-        training = self.module.training
-        tensors = self.tensors(op, shape, out, pieces)
-        small = _skeleton(op, shape, out, self.norm, training)
-        for path, norm in _norms(op, shape, out, self.norm, training):
-            host = self.module.get_submodule(path)
-            assert isinstance(host, BatchNorm)
-            norm.momentum = host.momentum  # None while statistics are recalibrated
-        result = _called(small, tensors, _slots(op, shape, out, self.norm, training), x)
-        if training:
-            self._keep(op, shape, out, pieces, tensors)
+        plan = self._plan(op, shape, out, pieces, self.module.training)
+        for host, small in plan.norms:
+            small.momentum = host.momentum  # None while statistics are recalibrated
+        tensors = [part(owner[slot.attribute], taken) for slot, owner, taken in plan.taken]
+        result = _called(plan.skeleton, plan.slots, tensors, x)
+        for i in plan.copied:
+            slot, owner, taken = plan.taken[i]
+            put_back(owner[slot.attribute], taken, tensors[i])
         return result
 
     def widest(self, op: Any, x: Tensor) -> Tensor:
@@ -75,42 +74,46 @@ class Shared:
         Raises:
             InvalidSpace: A tensor of the small module is no part of the large module's.
         """
-        taken = self._cuts(op, shape, out, pieces)
-        slots = _slots(op, shape, out, self.norm, True)
-        return {slot.name: part(self._large(slot), taken[slot.name]) for slot in slots}
+        plan = self._plan(op, shape, out, pieces, True)
+        return {slot.name: part(owner[slot.attribute], taken) for slot, owner, taken in plan.taken}
 
-    def _large(self, slot: _Slot) -> Tensor:
-        large = self.module.get_submodule(slot.path) if slot.path else self.module
-        tensor = (large._buffers if slot.is_buffer else large._parameters)[slot.attribute]
-        assert tensor is not None
-        return tensor
+    def _plan(self, op: Any, shape: Shape, out: Shape, pieces: Pieces, training: bool) -> _Plan:
+        """What has to be looked up to run a small form; worked out once for each."""
+        key = (op, shape, out, pieces, training)
+        if key not in self._plans:
+            slots, norms = _slots(op, shape, out, self.norm, training), _norms(op, shape, out, self.norm, training)
+            taken = tuple(self._taken(op, slot, op.slices(shape, out), pieces) for slot in slots)
+            copied = [i for i, (_, _, cuts) in enumerate(taken) if any(len(ranges) > 1 for _, ranges in cuts)]
+            self._plans[key] = _Plan(
+                _skeleton(op, shape, out, self.norm, training),
+                slots,
+                taken,
+                tuple((self._part(path), norm) for path, norm in norms),
+                tuple(i for i in copied if training and slots[i].is_buffer),
+            )
+        return self._plans[key]
 
-    def _cuts(self, op: Any, shape: Shape, out: Shape, pieces: Pieces) -> dict[str, tuple[Step, ...]]:
-        """By tensor, what is taken of its axes; worked out once for every small form."""
-        key = (op, shape, out, pieces)
-        if key not in self._steps:
-            stated, known = op.slices(shape, out), tensors_of(self.module)
-            found = {}
-            for slot in _slots(op, shape, out, self.norm, True):
-                try:
-                    if slot.name not in known or slot.name not in stated:
-                        raise InvalidSpace("the larger form has no such tensor")
-                    large = tuple(known[slot.name].shape)
-                    found[slot.name] = steps(self._slices[slot.name], stated[slot.name], large, slot.shape, pieces)
-                except InvalidSpace as error:
-                    raise InvalidSpace(
-                        f"{op!r} can't use a part of the weights of {self.host!r}: {slot.name!r}: {error}; write a "
-                        "choice of operations, which have weights of their own"
-                    ) from None
-            self._steps[key] = found
-        return self._steps[key]
+    def _taken(self, op: Any, slot: _Slot, stated: Slices, pieces: Pieces) -> _Taken:
+        """Where a tensor of the large module is, and what a small form takes of it."""
+        try:
+            if slot.name not in self._names or slot.name not in stated:
+                raise InvalidSpace("the larger form has no such tensor")
+            large = self._part(slot.path)
+            owner = large._buffers if slot.is_buffer else large._parameters
+            tensor = owner[slot.attribute]
+            assert tensor is not None
+            return slot, owner, steps(self._slices[slot.name], stated[slot.name], tensor.shape, slot.shape, pieces)
+        except InvalidSpace as error:
+            raise InvalidSpace(
+                f"{op!r} can't use a part of the weights of {self.host!r}: {slot.name!r}: {error}; write a choice of "
+                "operations, which have weights of their own"
+            ) from None
 
-    def _keep(self, op: Any, shape: Shape, out: Shape, pieces: Pieces, tensors: Mapping[str, Tensor]) -> None:
-        """Buffers of which not one range was taken were changed in a copy: put them back."""
-        taken = self._cuts(op, shape, out, pieces)
-        for slot in _slots(op, shape, out, self.norm, True):
-            if slot.is_buffer and any(len(ranges) > 1 for _, ranges in taken[slot.name]):
-                put_back(self._large(slot), taken[slot.name], tensors[slot.name])
+    def _part(self, path: str) -> Any:
+        return self.module.get_submodule(path) if path else self.module
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_plans": {}}  # they hold what belongs to this module, and can be made again
 
 
 def tensors_of(module: nn.Module) -> dict[str, Tensor]:
@@ -145,6 +148,22 @@ class _Slot(NamedTuple):
     owner: dict[str, Any]
 
 
+_Taken: TypeAlias = tuple[_Slot, dict[str, Any], tuple[Step, ...]]
+"""A tensor of a skeleton, where its large form is found (by ``slot.attribute``), and what is taken of that."""
+
+
+class _Plan(NamedTuple):
+    """How a small form runs: its skeleton with the places of its tensors, what they are parts of, the normalisations
+    of large and small module, and which tensors are copies of buffers that have to be written back.
+    """
+
+    skeleton: nn.Module
+    slots: tuple[_Slot, ...]
+    taken: tuple[_Taken, ...]
+    norms: tuple[tuple[Any, BatchNorm], ...]
+    copied: tuple[int, ...]
+
+
 @cache
 def _slots(op: Any, shape: Shape, out: Shape, norm: Norm, training: bool) -> tuple[_Slot, ...]:
     """The places of a skeleton's tensors."""
@@ -158,12 +177,12 @@ def _slots(op: Any, shape: Shape, out: Shape, norm: Norm, training: bool) -> tup
     return tuple(found)
 
 
-def _called(skeleton: nn.Module, tensors: Mapping[str, Tensor], slots: Sequence[_Slot], x: Tensor) -> Tensor:
+def _called(skeleton: nn.Module, slots: Sequence[_Slot], tensors: Sequence[Tensor], x: Tensor) -> Tensor:
     """Call the skeleton with these tensors, not its own: ``torch.func.functional_call`` at a fifth of its cost."""
     own = [slot.owner[slot.attribute] for slot in slots]
     try:
-        for slot in slots:
-            slot.owner[slot.attribute] = tensors[slot.name]
+        for slot, tensor in zip(slots, tensors, strict=True):
+            slot.owner[slot.attribute] = tensor
         result: Tensor = skeleton(x)
     finally:
         for slot, tensor in zip(slots, own, strict=True):
