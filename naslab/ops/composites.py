@@ -52,10 +52,14 @@ class Composite(Operation):
         return shape
 
     def params(self, shape: Shape, out: Shape) -> Count:
-        return sum(part.params(arriving, leaving) for part, arriving, leaving in self.between(shape, out))
+        return sum(part.params(arriving, leaving) for part, arriving, leaving in self._built(shape, out))
 
     def macs(self, shape: Shape, out: Shape) -> Count:
-        return sum(part.macs(arriving, leaving) for part, arriving, leaving in self.between(shape, out))
+        return sum(part.macs(arriving, leaving) for part, arriving, leaving in self._built(shape, out))
+
+    def _built(self, shape: Shape, out: Shape) -> Iterator[tuple[Operation, Shape, Shape]]:
+        """The parts that are built: none where nothing gets through, or all of it."""
+        return iter(()) if self.is_zero or self.is_identity else self.between(shape, out)
 
     def slices(self, shape: Shape, out: Shape) -> Slices:
         found: dict[str, Any] = {}

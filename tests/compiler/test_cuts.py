@@ -220,7 +220,7 @@ MASKED = ("attention", "heads of a size", "convolution", "dropout", "parts")
 X = batch(3, 5)
 
 
-def some(space: SearchSpace, n: int = 6) -> list[tuple[int, ...]]:
+def some(space: SearchSpace, n: int = 3) -> list[tuple[int, ...]]:
     rng = np.random.default_rng(1)
     return [space.sample(rng) for _ in range(n)]
 
@@ -255,6 +255,27 @@ def test_mixed_heads_are_mixtures_of_networks():
     space = SearchSpace(graph_of(("x", "y", op), x={"shape": (3, 5)}))
     net, w = shaken(supernet_of(space)), torch.tensor([0.5, -1.0, 2.0], dtype=torch.float64)
     close(net(X, [w]), sum(w[k] * net.extract((k,))(X) for k in range(3)))
+
+
+def test_a_grammar_written_as_options():
+    """Costs are those of the networks; what nothing gets through is zero, what adds nothing an identity."""
+    leaf = Choice("leaf", (ops.Conv(), ops.Zero(), ops.Identity()))
+    branch = Choice("branch", (ops.Residual(leaf), ops.Sequence((leaf, ops.BatchNorm(), leaf)), leaf))
+    graph = graph_of(("x", "a", ops.Sequence((branch, ops.ReLU()))), ("x", "a2", ops.Conv()), x={"shape": (4, 5, 5)})
+    graph.add_edge("a", "y", op=ops.Identity())
+    graph.add_edge("a2", "y", op=ops.Identity())
+    space, x = SearchSpace(graph), batch(4, 5, 5)
+    net = shaken(supernet_of(space, "categorical", affine=True))
+    for a in space.architectures():
+        network = net.extract(a)
+        whole = compile_network(space, a, cut=False)
+        assert sum(p.numel() for p in whole.parameters()) == space.cost(a).params
+        close(network(x), net(x, a))
+        close(net.view("mixed")(x, one_hot(space, a)), net(x, a))
+    names = [choice.name for choice in space.choices]
+    resolved = {a: space.resolve(a).edges["x", "a"]["op"] for a in space.architectures()}
+    zero = [a for a, op in resolved.items() if op.is_zero]
+    assert {tuple(a[names.index(n)] for n in ("branch", "leaf")) for a in zero} == {(1, 1), (2, 1)}
 
 
 def test_the_heads_of_fused_projections_are_kept_whole():

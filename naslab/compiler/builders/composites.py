@@ -27,7 +27,8 @@ def _(op: ops.Sequence, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
 
 @build.register
 def _(op: ops.Residual, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return Skip(*_parts(op, shape, out, norm))
+    # Inside another operation it may add nothing to what arrives.
+    return nn.Identity() if op.is_identity else Skip(*_parts(op, shape, out, norm))
 
 
 def _parts(op: Composite, shape: Shape, out: Shape, norm: Norm) -> list[nn.Module]:
