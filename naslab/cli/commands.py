@@ -47,10 +47,10 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 @app.command("list")
 def list_names(
     kind: Annotated[
-        str, typer.Argument(help="spaces, optimizers, evaluators, tasks or experiments; all by default.")
+        str, typer.Argument(help="spaces, operations, optimizers, evaluators, tasks or experiments; all by default.")
     ] = "",
     name: Annotated[
-        str, typer.Argument(help="A space, optimizer or evaluator: show what it is, and its options.")
+        str, typer.Argument(help="A space, operation, optimizer or evaluator: show what it is, and its options.")
     ] = "",
 ) -> None:
     """List names to use, one line each; or show what one of them is, and its options."""

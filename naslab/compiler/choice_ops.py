@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from naslab.compiler.cutting import Pieces
 from naslab.compiler.decisions import Decision, hard_option, terms
 from naslab.compiler.drop_path import DropPath
-from naslab.compiler.sharing import Pieces, Shared
+from naslab.compiler.sharing import Shared
 from naslab.errors import InvalidValue
 from naslab.space import Features, resolve
 

@@ -298,6 +298,11 @@ class _Writer:
                     f"edge {site.name!r}: its widths depend on {', '.join(map(repr, site.widths))}, and masked "
                     f"features change the result of {option.op}: use choices='categorical'"
                 )
+            if site.leaving.scope and option.op.sets_width and site.width is None:
+                raise InvalidSpace(
+                    f"edge {site.name!r}: nothing masks what {option.op} makes of its input's width, which depends on "
+                    f"{', '.join(map(repr, site.widths))}: give its node a width, or use choices='categorical'"
+                )
 
     def _weight(self, choice: str, k: int) -> fx.Node:
         if (choice,) not in self._weights:

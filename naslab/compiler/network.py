@@ -215,7 +215,7 @@ def made(op: Any, shape: Shape, out: Shape, norm: Norm, generator: torch.Generat
                 module = build(op, shape, out, norm)
     except InvalidSpace as error:
         raise InvalidSpace(f"edge {name!r}: {error}") from None
-    except (RuntimeError, ValueError, TypeError) as error:
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise InvalidSpace(f"edge {name!r}: the module of {op!r} refuses an input of shape {shape}: {error}") from None
     if delivered != out:
         raise InvalidSpace(f"edge {name!r}: the module of {op!r} delivers {delivered}, the operation states {out}")

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from naslab.compiler.primitives import ImageClassifier, ResidualBlock
+from naslab.compiler.builders.blocks import ResidualBlock
+from naslab.compiler.builders.dense import ImageClassifier
 from naslab.errors import InvalidSpace
 
 

@@ -122,10 +122,10 @@ def test_bad_searches(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["list", "tasks", "x"], "naslab list tasks x: options are shown of spaces, optimizers, evaluators"),
+        (["list", "tasks", "x"], "naslab list tasks x: options are shown of spaces, operations, optimizers"),
         (["list", "optimizers", "gdsa"], "UnknownOptimizer: 'gdsa'. Did you mean 'gdas'? See: naslab list optimizers"),
         (["list", "evaluators", "synflo"], "UnknownEvaluator: 'synflo'. Did you mean 'synflow'?"),
-        (["list", "foo"], "UnknownName: 'foo'. Known: evaluators, experiments, optimizers, spaces, tasks."),
+        (["list", "foo"], "UnknownName: 'foo'. Known: evaluators, experiments, operations, optimizers, spaces, tasks."),
         (["list", "optimisers"], "UnknownName: 'optimisers'. Did you mean 'optimizers'?"),
         (["compar"], "UsageError: No such command 'compar'. Did you mean 'compare'?"),
         (["--no-such"], "UsageError: No such option: --no-such"),
@@ -305,6 +305,7 @@ def test_a_search(stored_task: str, tmp_path: Path, capsys: pytest.CaptureFixtur
         (["optimizers", "regularized-evolution"], "Real et al.", "  population=10"),
         (["optimizers", "gdas"], "GDAS (Dong & Yang 2019)", "  weights=hard-gumbel"),
         (["spaces", "mlp"], "Raises:", "  depth=3"),
+        (["operations", "mbconv"], "Inverted bottleneck", "  activation=relu"),
         (["evaluators", "path-kernel"], "naslab", "  trees=true"),
         (["evaluators", "zero-cost/naswot"], "Mellor", "  batch=64"),
         (["evaluators", "early-loss"], "loss", "  steps=none"),
