@@ -98,16 +98,16 @@ class DecisionSpace:
                 entry that is not at rest, or a combination that a rule forbids.
         """
         try:
-            values = tuple(values)
-            options = tuple(operator.index(option) for option in values[: len(self.sizes)])
+            listed = tuple(values)
+            options = tuple(operator.index(option) for option in listed[: len(self.sizes)])
             numbers = tuple(
-                r.clamped(v) if _within(r, v) else v for r, v in zip(self.ranges, values[len(options) :], strict=False)
+                r.clamped(v) if _within(r, v) else v for r, v in zip(self.ranges, listed[len(options) :], strict=False)
             )
         except TypeError:
             kind = "option numbers" if not self.ranges else "option numbers and values of ranges"
             wanted = f"{len(self.decisions_in_order)} {kind}, one per choice of space {self.name!r}"
             raise InvalidArchitecture(f"{values!r} is not a list of {wanted}") from None
-        architecture = (*options, *numbers, *values[len(options) + len(numbers) :])
+        architecture = (*options, *numbers, *listed[len(options) + len(numbers) :])
         if self.is_valid(architecture):
             return architecture
         raise InvalidArchitecture(f"{architecture}{self._fault(architecture)}")
