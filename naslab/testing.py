@@ -29,12 +29,12 @@ import networkx as nx
 import numpy as np
 
 from naslab.datasets import Rows
-from naslab.errors import NaslabError
+from naslab.errors import InvalidValue, NaslabError
 from naslab.evaluators import Evaluation, Evaluator, Fidelity
-from naslab.ops import Conv, Identity, Linear, ReLU, Zero
+from naslab.ops import AvgPool, Conv, Identity, Linear, ReLU, Zero
 from naslab.optimizers import Optimizer, optimizer_spec
 from naslab.running import search, trace_path
-from naslab.space import Architecture, Choice, Rule, SearchSpace
+from naslab.space import SGD, Architecture, Choice, Range, Recipe, Rule, SearchSpace
 from naslab.tasks import Budget, Constraint, Problem, Task
 
 EVALUATIONS, EPOCHS = 40, 3
@@ -65,7 +65,8 @@ def toy_tasks() -> dict[str, Task]:
     """Small tasks of every kind that an optimizer may meet; they need no data.
 
     ``plain``: mixed operations and widths. ``rules``: few combinations are valid. ``constrained``: a limit on
-    parameters. ``fidelities``: 1, 3 or 9 epochs. ``broken``: scores that are often not finite.
+    parameters. ``fidelities``: 1, 3 or 9 epochs. ``broken``: scores that are often not finite. ``joint``: options
+    that contain choices, and a recipe with ranges.
     """
     layers, cell = _layers(), _cell()
     truth = ToyReward()
@@ -78,6 +79,7 @@ def toy_tasks() -> dict[str, Task]:
         ),
         "fidelities": Task("toy/fidelities", Problem(layers, fidelities=(1, 3, 9), fidelity=9), ToyReward, truth),
         "broken": Task("toy/broken", Problem(layers), lambda: ToyReward(broken=True), truth),
+        "joint": Task("toy/joint", Problem(_joint()), ToyReward, truth),
     }
 
 
@@ -101,7 +103,8 @@ def check_optimizer(optimizer: str | type[Optimizer]) -> None:
 
     It must ask for valid architectures only, keep within the budget, survive scores that are not finite, give the same
     trace for the same seed (in a fresh process with another hash seed, too), resume to the same trace, return a
-    feasible architecture, and leave the problem and the global random states alone.
+    feasible architecture, and leave the problem and the global random states alone. A space with ranges and a recipe it
+    may also refuse, in one line, when it is built.
 
     Args:
         optimizer: A name as on the command line (``module:Class``, ``./file.py:Class``), or a class at module level.
@@ -111,7 +114,7 @@ def check_optimizer(optimizer: str | type[Optimizer]) -> None:
     """
     label = optimizer_spec(optimizer).label
     with tempfile.TemporaryDirectory() as folder:
-        traces = {name: _checked_trace(optimizer, task, Path(folder)) for name, task in _tasks(label).items()}
+        traces = {name: _checked_trace(optimizer, task, Path(folder)) for name, task in _accepted(label).items()}
     for name, content in _traces_elsewhere(label).items():
         _expect(traces[name].decode() == content, f"{label} on toy/{name}: a fresh process gave another trace")
 
@@ -119,7 +122,8 @@ def check_optimizer(optimizer: str | type[Optimizer]) -> None:
 def check_search_space(space: SearchSpace, *, samples: int = 50) -> None:
     """Check that a search space is consistent with itself.
 
-    Samples and neighbours must be valid, neighbourhoods symmetric, mutations neighbours; strings, JSON and pickles must
+    Samples and neighbours must be valid, neighbourhoods symmetric and mutations neighbours (unless decisions are
+    conditional, or ranges); strings, JSON and pickles must
     come back as the same architecture; keys and costs must not depend on how the space was made; nothing may touch the
     global random states.
 
@@ -131,6 +135,7 @@ def check_search_space(space: SearchSpace, *, samples: int = 50) -> None:
         ConformanceError: A check fails.
     """
     rng = np.random.default_rng(SEED)
+    symmetric = not space.conditions and not space.ranges
     twin: SearchSpace = pickle.loads(pickle.dumps(space))
     with _global_randomness_untouched():
         for _ in range(samples):
@@ -147,11 +152,14 @@ def check_search_space(space: SearchSpace, *, samples: int = 50) -> None:
             _expect(a not in neighbors, f"neighbors({a}) lists the architecture itself")
             for b in neighbors[:20]:
                 _expect(space.is_valid(b), f"neighbors({a}) lists {b}, which is_valid() refuses")
-                _expect(a in space.neighbors(b), f"{b} is a neighbour of {a}, but not the other way round")
+                if symmetric:
+                    _expect(a in space.neighbors(b), f"{b} is a neighbour of {a}, but not the other way round")
             child = space.mutate(a, rng)
-            _expect(child in neighbors or (not neighbors and child == a), f"mutate({a}) gave {child}: no neighbour")
-            code = space.encode(a, "one-hot")
-            _expect(int(code.sum()) == len(space.choices), f"the one-hot code of {a} marks {int(code.sum())} options")
+            _expect(space.is_valid(child), f"mutate({a}) gave {child}, which is_valid() refuses")
+            if not space.ranges:
+                _expect(child in neighbors or (not neighbors and child == a), f"mutate({a}) gave {child}: no neighbour")
+            marked, chosen = int(space.encode(a, "one-hot")[: sum(space.sizes)].sum()), space.conditions.active(a)
+            _expect(marked == sum(chosen[: len(space.choices)]), f"the one-hot code of {a} marks {marked} options")
 
 
 def check_evaluator(evaluator: Evaluator, space: SearchSpace, *, samples: int = 10) -> None:
@@ -254,6 +262,18 @@ def _tasks(label: str) -> dict[str, Task]:
     return toy_trainings() if optimizer_spec(label).unit == "epochs" else toy_tasks()
 
 
+def _accepted(label: str) -> dict[str, Task]:
+    """The toy tasks without those that the optimizer refuses, which may be a joint search alone."""
+    tasks = _tasks(label)
+    if "joint" in tasks:
+        try:
+            optimizer_spec(label).build(tasks["joint"].problem, np.random.default_rng(SEED))
+        except InvalidValue as error:
+            _expect("\n" not in str(error), f"{label} refuses toy/joint in more than one line: {error}")
+            del tasks["joint"]
+    return tasks
+
+
 def _budget(label: str) -> str:
     return f"{EPOCHS}epochs" if optimizer_spec(label).unit == "epochs" else f"{EVALUATIONS}"
 
@@ -271,7 +291,7 @@ def _traces_elsewhere(label: str) -> dict[str, str]:
 
 def _print_traces(label: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        traces = {name: _trace(label, task, Path(folder)).decode() for name, task in _tasks(label).items()}
+        traces = {name: _trace(label, task, Path(folder)).decode() for name, task in _accepted(label).items()}
     print(json.dumps(traces))
 
 
@@ -298,6 +318,23 @@ def _cell() -> SearchSpace:
             graph.add_edge(u or "x", v, op=Choice(f"{u}->{v}", options))
     exactly_two = [c for c in np.ndindex(4, 4, 4) if sum(o > 0 for o in c) == 2]
     return SearchSpace(graph, name="toy-cell", rules=[Rule(("0->3", "1->3", "2->3"), frozenset(exactly_two))])
+
+
+def _joint() -> SearchSpace:
+    graph: nx.DiGraph[Any] = nx.DiGraph()
+    graph.add_node("x", shape=(4, 8, 8))
+    graph.add_node("y", width=4)
+    conv = Conv(kernel=Choice("kernel", (1, 3, 5)))
+    graph.add_edge("x", "h", op=Choice("op", (Identity(), conv, AvgPool())))
+    graph.add_edge("h", "y", op=Choice("last", (Conv(), conv)))
+    momentum = Range("momentum", 0.1, 0.99)
+    recipe = Recipe(
+        epochs=2,
+        batch=Choice("batch", (8, 16, 32)),
+        learning_rate=Range("learning_rate", 1e-4, 1e-1, log=True),
+        optimizer=Choice("optimizer", ("adamw", SGD(momentum=momentum))),
+    )
+    return SearchSpace(graph, name="toy-joint", recipe=recipe)
 
 
 def _fingerprint(problem: Problem) -> str:

@@ -46,8 +46,8 @@ class Site:
         pieces: The shapes of the tensors that are concatenated in the input; empty if it is no concatenation.
         widths: The choices that input and output widths depend on.
         partial: Only one in this many channels passes through the mixture.
-        depth: Where the destination stands in the network: 0 is the input, 1 the output.
-        paths: The number of options that lead to the destination.
+        depth: Where the destination stands in the order of the network's nodes: 0 is the input, 1 the output.
+        paths: The number of options other than zero that lead to the destination, on this edge and all others.
     """
 
     name: str
@@ -227,7 +227,7 @@ class CategoricalOp(_SiteModule):
 
 
 def width_index(name: str, decision: Decision) -> int:
-    """The decision for a width as an index, where only one width can run."""
+    """The decision for a width (a size, a combination) as an index, where only one can run."""
     if not isinstance(decision, int):
-        raise InvalidValue(f"choice {name!r} is a width: the categorical form needs an index, the mixed form weights")
+        raise InvalidValue(f"choice {name!r} is a width, a size or a combination: the categorical form needs an index")
     return decision

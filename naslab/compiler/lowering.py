@@ -10,7 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, fx, nn
 
-from naslab.compiler.choice_ops import Option, Site, bypass
+from naslab.compiler.choice_ops import Option, Site, bypass, width_index
+from naslab.compiler.devices import moved
 from naslab.compiler.network import edge_name, identifier
 from naslab.compiler.parts import Parts
 from naslab.compiler.passes import optimise
@@ -59,14 +60,17 @@ def lower(
 class WidthMask(nn.Module):
     """Masks features for a mixture of widths: the mask is the weighted sum of the masks of the widths."""
 
+    reaches: Tensor
+
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
-        reaches = torch.arange(max(widths)) < torch.tensor(widths)[:, None]
+        reaches = torch.arange(max(widths), device="cpu") < torch.tensor(widths, device="cpu")[:, None]
         self.register_buffer("reaches", reaches.float(), persistent=False)
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
-        reaches: Tensor = self.reaches  # type: ignore[assignment]
-        mask = weights @ reaches.to(weights)
+        if self.reaches.device != weights.device:  # a graph is no part of the supernet, which was moved without it
+            self.reaches = moved(self.reaches, weights.device)
+        mask = weights @ self.reaches.to(weights)
         return x * mask.reshape(1, -1, *[1] * (x.dim() - 2))
 
 
@@ -87,15 +91,38 @@ def _first_channels(x: Tensor, partial: int) -> Tensor:
 
 
 class WidthTotal(nn.Module):
-    """:func:`total` at a node whose width depends on decisions."""
+    """:func:`total` at a node whose width or size depends on decisions."""
 
     def __init__(self, features: Features) -> None:
         super().__init__()
         self.features = features
 
     def forward(self, x: Tensor, decisions: Mapping[str, Any], *terms: Tensor | None) -> Tensor:
-        needs_shape = not any(term is not None and term.dim() for term in terms)
-        return total(x, self.features.at(decisions) if needs_shape else (), *terms)
+        if any(term is not None and term.dim() for term in terms):
+            return total(x, (), *terms)
+        chosen = {name: width_index(name, decisions[name]) for name in self.features.everything}
+        return total(x, self.features.at(chosen), *terms)
+
+
+class Combination(nn.Module):
+    """What a node makes of what arrives, where that depends on a decision."""
+
+    def __init__(self, how: Choice) -> None:
+        super().__init__()
+        self.how = how
+
+    def forward(self, decisions: Mapping[str, Any], *arriving: Tensor) -> Tensor:
+        return combined(self.how.options[width_index(self.how.name, decisions[self.how.name])], *arriving)
+
+
+def combined(how: str, *arriving: Tensor) -> Tensor:
+    """What a node makes of what arrives: ``"sum"``, ``"concat"``, ``"product"`` or ``"mean"``."""
+    if how == "concat":
+        return torch.cat(arriving, 1)
+    result = arriving[0]
+    for term in arriving[1:]:
+        result = result * term if how == "product" else result + term
+    return result / len(arriving) if how == "mean" else result
 
 
 def total(x: Tensor, shape: Shape, *terms: Tensor | None) -> Tensor:
@@ -186,16 +213,27 @@ class _Writer:
         return [self._edge_weighted(self.sites[name], called, optional=True)]
 
     def combined(self, node: Any, arriving: Sequence[list[fx.Node]], *, masked: bool) -> fx.Node:
-        """Sum or concatenation, and the mask of a width that is a choice."""
+        """What a node makes of what arrives, and the mask of a width that is a choice."""
         attributes = self.space.graph.nodes[node]
         shape = self.space.cost_model.shapes[node]
-        if attributes.get("combine", "sum") == "concat":
+        how = attributes.get("combine", "sum")
+        if masked and (shape.resolution or isinstance(how, Choice)):
+            what = f"is combined by choice {how.name!r}" if isinstance(how, Choice) else "has a size that is a choice"
+            raise InvalidSpace(f"node {node!r} {what}, which has no mixed form; use choices='categorical'")
+        if how == "sum":
+            value = self._sum([term for terms in arriving for term in terms], shape, str(node))
+        else:
             parts = [
                 self._sum(terms, self.space.cost_model.arriving[source, node], f"{source}/{node}")
                 for source, terms in zip(self.space.inputs[node], arriving, strict=True)
             ]
-            return self._named(self.graph.call_function(torch.cat, (parts, 1)), str(node))
-        value = self._sum([term for terms in arriving for term in terms], shape, str(node))
+            if how == "concat":
+                return self._named(self.graph.call_function(torch.cat, (parts, 1)), str(node))
+            if isinstance(how, Choice):
+                path = f"{node}/combination".replace(".", "_")
+                self.extra[path] = Combination(how)
+                return self._named(self.graph.call_module(path, (self.decisions, *parts)), path)
+            value = self._named(self.graph.call_function(combined, (how, *parts)), str(node))
         width = attributes.get("width")
         if not masked or not isinstance(width, Choice):
             return value
@@ -210,7 +248,7 @@ class _Writer:
         plain = [t for t in terms if t.meta.get("always", True)]
         if len(plain) == len(terms) and terms:
             return self._folded(torch.add, terms)
-        if shape.scope and self.form == "categorical":
+        if shape.everything and self.form == "categorical":
             path = f"{name}/total".replace(".", "_")
             self.extra[path] = WidthTotal(shape)
             return self._named(self.graph.call_module(path, (self.x, self.decisions, *terms)), name)

@@ -11,10 +11,11 @@ import networkx as nx
 import torch
 from torch import Tensor, fx, nn
 
+from naslab.compiler.devices import resolved
 from naslab.compiler.primitives import Norm, build, initialised, is_built_in, twin
 from naslab.errors import InvalidSpace
 from naslab.ops import Shape
-from naslab.space import Architecture, SearchSpace
+from naslab.space import Architecture, SearchSpace, reaching_output
 
 NODES = "naslab/nodes"
 """The key in an fx node's ``meta`` for the nodes of the search space whose tensor it computes."""
@@ -28,6 +29,7 @@ def compile_network(
     affine: bool = True,
     track_running_stats: bool = True,
     cut: bool = True,
+    device: str = "cpu",
 ) -> fx.GraphModule:
     """The network of one architecture, built at its actual widths.
 
@@ -44,14 +46,16 @@ def compile_network(
         affine: Whether batch normalisations have a weight and a bias.
         track_running_stats: Whether they keep running statistics for evaluation.
         cut: Whether dead branches are cut. Published parameter counts include them.
+        device: Where the network is; its parameters are drawn on the CPU and moved.
 
     Raises:
         InvalidArchitecture: The architecture is not of this space.
         InvalidSpace: An operation has no builder, or its module does not fit the shapes it states.
+        InvalidValue: There is no such device.
     """
-    graph, decisions, model = space.resolve(architecture), space.decisions(architecture), space.cost_model
-    order, shapes = list(graph), {node: features.at(decisions) for node, features in model.shapes.items()}
-    arriving = {edge: features.at(decisions) for edge, features in model.arriving.items()}
+    device = resolved(device)
+    graph, (shapes, arriving) = space.resolve(architecture), space.shapes(architecture)
+    order = list(graph)
     check_names(graph)
     norm = Norm(affine, track_running_stats)
     lowering = Lowering(graph, shapes, arriving, generator or torch.Generator(), norm)
@@ -69,7 +73,8 @@ def compile_network(
     output = values[order[-1]]
     if output is None:
         output = lowering.zeros(shapes[order[-1]])
-    return lowering.finish(output, identifier(space.name))
+    network = lowering.finish(output, identifier(space.name), cut=cut)
+    return network if device == "cpu" else network.to(device)
 
 
 def edge_name(graph: nx.DiGraph[Any], source: Any, node: Any) -> str:
@@ -114,7 +119,7 @@ def maps_zero_to_zero(op: Any, shape: Shape, out: Shape, norm: Norm) -> bool:
         module = build(op, shape, out, norm)
     if any(not name.endswith("weight") for name, _ in (*module.named_parameters(), *module.named_buffers())):
         return False
-    delivered: Tensor = initialised(module, torch.Generator()).eval()(torch.zeros(2, *shape))
+    delivered: Tensor = initialised(module, torch.Generator()).eval()(torch.zeros(2, *shape, device="cpu"))
     return not delivered.any()
 
 
@@ -152,8 +157,9 @@ class Lowering:
         return self.named(self.graph.call_module(name, (value,)), name)
 
     def combined(self, node: Any, terms: Sequence[fx.Node | None]) -> fx.Node | None:
-        """The sum or the concatenation of what arrives."""
-        if self.source.nodes[node].get("combine", "sum") == "concat":
+        """What a node makes of what arrives."""
+        how = self.source.nodes[node].get("combine", "sum")
+        if how == "concat":
             if not any(term is not None for term in terms):
                 return None
             sources = self.source.nodes[node]["inputs"]
@@ -163,11 +169,14 @@ class Lowering:
             ]
             return self.named(self.graph.call_function(torch.cat, (parts, 1)), str(node))
         present = [term for term in terms if term is not None]
-        if not present:
+        if not present or (how == "product" and len(present) < len(terms)):
             return None
+        function = torch.mul if how == "product" else torch.add
         total = present[0]
         for term in present[1:]:
-            total = self.named(self.graph.call_function(torch.add, (total, term)), str(node))
+            total = self.named(self.graph.call_function(function, (total, term)), str(node))
+        if how == "mean" and len(terms) > 1:
+            total = self.named(self.graph.call_function(torch.div, (total, len(terms))), str(node))
         return total
 
     def zeros(self, shape: Shape) -> fx.Node:
@@ -180,8 +189,13 @@ class Lowering:
         node._rename(identifier(name))
         return node
 
-    def finish(self, output: fx.Node, name: str) -> fx.GraphModule:
+    def finish(self, output: fx.Node, name: str, *, cut: bool) -> fx.GraphModule:
         self.graph.output(output)
+        if cut and "product" in nx.get_node_attributes(self.source, "combine").values():
+            # A product with a zero is zero, whatever its other terms are.
+            self.graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
+            called = {node.target for node in self.graph.nodes if node.op == "call_module"}
+            self.modules = {name: module for name, module in self.modules.items() if name in called}
         self.graph.lint()
         return fx.GraphModule(self.modules, self.graph, name)
 
@@ -213,15 +227,5 @@ def _prototype(op: Any, shape: Shape, out: Shape, norm: Norm) -> tuple[nn.Module
     """The module of an operation and the shape that it delivers, worked out on the meta device once per kind."""
     with torch.device("meta"):
         module = build(op, shape, out, norm)
-        delivered = tuple(module.eval()(torch.empty(2, *shape)).shape[1:])
+        delivered = tuple(module.eval()(torch.empty(2, *shape, device="meta")).shape[1:])
     return module.train(), delivered
-
-
-def reaching_output(graph: nx.DiGraph[Any]) -> set[Any]:
-    """Nodes from which data flows to the output."""
-    output = list(graph)[-1]
-    reached = {output}
-    for node in reversed(list(graph)):
-        if node in reached:
-            reached |= {s for s in graph.nodes[node]["inputs"] if not graph.edges[s, node]["op"].is_zero}
-    return reached

@@ -16,7 +16,7 @@ from naslab.compiler.network import edge_name, made
 from naslab.compiler.primitives import Norm
 from naslab.compiler.sharing import Shared
 from naslab.errors import InvalidSpace
-from naslab.space import Choice, Features, SearchSpace, combinations, resolve, scope
+from naslab.space import Choice, Features, SearchSpace, combinations, may_concatenate, resolve, scope
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class _Builder:
         self.shared: dict[str, dict[str, Shared]] = {}
         pieces: dict[Any, tuple[Features, ...]] = {}
         for node in space.order:
-            concatenates = space.graph.nodes[node].get("combine", "sum") == "concat"
+            concatenates = may_concatenate(space.graph.nodes[node])
             sources = space.inputs[node]
             for source in sources:
                 self._edge(source, node, None if concatenates else space.graph.nodes[node].get("width"), pieces[source])
@@ -139,7 +139,15 @@ class _Builder:
     def _pieces(self, node: Any, passed: Sequence[tuple[Features, ...]]) -> tuple[Features, ...]:
         """The shapes of the tensors that a node concatenates; empty where its features are a single piece."""
         sources = self.space.inputs[node]
-        if self.space.graph.nodes[node].get("combine", "sum") == "concat":
+        how = self.space.graph.nodes[node].get("combine", "sum")
+        if isinstance(how, Choice) and may_concatenate(self.space.graph.nodes[node]):
+            if any(self.space.cost_model.arriving[source, node].scope for source in sources):
+                raise InvalidSpace(
+                    f"node {node!r} chooses whether to concatenate tensors whose widths depend on choices: which "
+                    "features belong together is not defined"
+                )
+            return ()
+        if how == "concat":
             arriving = [self.space.cost_model.arriving[source, node] for source in sources]
             return tuple(piece for whole, parts in zip(arriving, passed, strict=True) for piece in parts or (whole,))
         layouts = {tuple(map(id, parts)) for parts in passed}  # by identity: the same tensors in the same places
@@ -154,6 +162,8 @@ class _Builder:
         """K for an edge with partial channels (a choice between operations on images that keep the width), else 1."""
         if self.partial == 1 or not arriving.space or not leaving.space:
             return 1
+        if arriving.resolution or leaving.resolution:
+            raise InvalidSpace(f"edge {name!r}: partial channels need sizes that depend on no choice")
         if arriving.scope or leaving.scope or int(arriving.widths) != int(leaving.widths):
             raise InvalidSpace(f"edge {name!r}: partial channels need one width, the same before and after it")
         if int(arriving.widths) % self.partial:

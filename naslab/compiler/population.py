@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, fx, nn
 
-from naslab.compiler.network import edge_name, reaching_output
+from naslab.compiler.devices import indices, moved
+from naslab.compiler.network import edge_name
 from naslab.compiler.stacking import stack
 from naslab.errors import InvalidSpace
 from naslab.ops import Shape
-from naslab.space import Architecture, SearchSpace, resolve
+from naslab.space import Architecture, SearchSpace, reaching_output, resolve
 
 
 def stack_networks(
@@ -54,14 +55,18 @@ class Population(nn.Module):
         wanted = [reaching_output(space.resolve(a)) for a in architectures]
         parts = [dict(network.named_children()) for network in networks]
         shapes = space.cost_model.shapes
+        for node in space.order:
+            if shapes[node].resolution:
+                raise InvalidSpace(f"node {node!r} has a size that is a choice: train its networks one by one")
         uneven = {node for node in space.order if len({shapes[node].at(d) for d in decisions}) > 1}
         present: dict[Any, list[int]] = {}  # by node: the members for which it is not zero, in order
         for number, node in enumerate(space.order):
             if not space.inputs[node]:
                 present[node] = list(range(self.size))
                 continue
-            if space.graph.nodes[node].get("combine", "sum") == "concat":
-                raise InvalidSpace(f"node {node!r} concatenates: train its networks one by one")
+            if (how := space.graph.nodes[node].get("combine", "sum")) != "sum":
+                what = "concatenates" if how == "concat" else f"combines by {how!r}"
+                raise InvalidSpace(f"node {node!r} {what}: train its networks one by one")
             terms = []
             for source in space.inputs[node]:
                 name, op = edge_name(space.graph, source, node), space.graph.edges[source, node]["op"]
@@ -238,7 +243,7 @@ class _Selection:
     def __init__(self, wanted: Sequence[int], available: Sequence[int]) -> None:
         place = {member: i for i, member in enumerate(available)}
         self.available = len(place)
-        self.index = torch.tensor([place.get(member, self.available) for member in wanted])
+        self.index = indices([place.get(member, self.available) for member in wanted], "cpu")
         self.pads = any(member not in place for member in wanted)
         self.plain = list(wanted) == list(available)
 
@@ -247,6 +252,8 @@ class _Selection:
             return rows
         if self.pads:
             rows = torch.cat([rows, rows.new_zeros(len(rows), 1, rows.shape[2])], dim=1)
+        if self.index.device != rows.device:
+            self.index = moved(self.index, rows.device)  # once: it stays there
         return rows.index_select(1, self.index)
 
 

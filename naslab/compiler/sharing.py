@@ -56,7 +56,7 @@ class Shared:
             return whole
         plan = self._plan(op, shape, out, pieces, self.module.training)
         for host, small in plan.norms:
-            small.momentum = host.momentum  # None while statistics are recalibrated
+            small.momentum = host.momentum  # another one while statistics are recalibrated
         tensors = [part(owner[slot.attribute], taken) for slot, owner, taken in plan.taken]
         result = _called(plan.skeleton, plan.slots, tensors, x)
         for i in plan.copied:

@@ -109,16 +109,16 @@ def _(first: nn.Linear, modules: Sequence[Any], shared: bool) -> nn.Module:
 def _(first: nn.BatchNorm2d, modules: Sequence[Any], shared: bool) -> nn.Module:
     if shared:
         raise InvalidSpace("a normalisation of the input has no stacked form: train its networks one by one")
-    norm = nn.BatchNorm2d(
-        len(modules) * first.num_features, first.eps, first.momentum, first.affine, first.track_running_stats
-    )
     state = {
         name: torch.cat([module.state_dict()[name] for module in modules])
         for name in first.state_dict()
         if name != "num_batches_tracked"
     }
+    norm = nn.BatchNorm2d(
+        len(modules) * first.num_features, first.eps, first.momentum, first.affine, first.track_running_stats
+    )
     if state:
-        norm.to(next(iter(state.values())).dtype).load_state_dict(state, strict=False)
+        norm.to(next(iter(state.values()))).load_state_dict(state, strict=False)
     return norm
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from torch import fx, nn
 
+from naslab.compiler.devices import resolved
 from naslab.compiler.network import compile_network
 from naslab.compiler.population import stack_networks
 from naslab.datasets import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity, TaskLike
-from naslab.evaluators.fitting import Training, fit, torch_generator
+from naslab.evaluators.fitting import Placed, Training, fit, placed, torch_generator
+from naslab.evaluators.stopwatch import Stopwatch
 from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
 from naslab.space import Architecture, Recipe, SearchSpace
 
@@ -39,13 +41,19 @@ class TrainingEvaluator(Evaluator):
     (any other score is NaN), and ``metrics["diverged"]`` is 1. Further metrics are the score after each epoch,
     ``accuracy/epoch1``... A fidelity is a number of epochs: the beginning of the recipe's training, with its schedule.
 
+    Where the space has a recipe of its own, each architecture is trained by what it decides there.
+
     Args:
         space: The search space.
         train: Rows to train on.
         validation: Rows to score by.
-        recipe: How to train.
+        recipe: How to train: the space's own where it has one.
         objective: The loss and the metric; accuracy by default, in percent.
         best_epoch: Whether a network is taken from the epoch with the best validation score; by default from the last.
+        device: Where networks are trained; rows are moved there once.
+
+    Raises:
+        InvalidValue: The space has another recipe, or there is no such device.
     """
 
     clock = "measured"
@@ -59,20 +67,22 @@ class TrainingEvaluator(Evaluator):
         objective: TrainingObjective = ACCURACY,
         *,
         best_epoch: bool = False,
+        device: str = "cpu",
     ) -> None:
+        if space.recipe is not None and recipe != space.recipe:
+            raise InvalidValue(f"space {space.name!r} states how its networks are trained: give no other recipe")
         self.space, self.rows, self.validation, self.recipe = space, train, validation, recipe
-        self.objective, self.best_epoch = objective, best_epoch
+        self.objective, self.best_epoch, self.device = objective, best_epoch, resolved(device)
 
     @classmethod
     def for_task(cls, task: TaskLike, rng: np.random.Generator, *, epochs: int | None = None) -> Evaluator:  # type: ignore[override]
         """Trains on the task's rows by its table's recipe, or by the first epochs of it."""
-        problem = task.problem
-        if problem.train is None or problem.validation is None or task.recipe is None:
+        problem, recipe = task.problem, task.problem.space.recipe or task.recipe
+        if problem.train is None or problem.validation is None or recipe is None:
             raise InvalidValue(f"training for {task.id!r}: it has no rows to train on, or no recipe is known")
-        if epochs is not None and not 1 <= epochs <= task.recipe.epochs:
-            raise InvalidValue(f"epochs={epochs} of a training. Allowed: 1 to the recipe's {task.recipe.epochs}")
-        made = cls(problem.space, problem.train, problem.validation, task.recipe, task.training_objective)
-        return AtFidelity(made, epochs)
+        parts = (problem.space, problem.train, problem.validation, recipe, task.training_objective)
+        made = cls(*parts, device=problem.device)
+        return AtFidelity(made, made.check_fidelity(epochs))
 
     def train(self, architecture: Architecture, rng: np.random.Generator, epochs: int | None = None) -> Trained:
         """Train one architecture and return its network and learning curve.
@@ -82,15 +92,20 @@ class TrainingEvaluator(Evaluator):
             rng: Initial weights, order of the rows, augmentation.
             epochs: Stop after this many of the recipe's epochs.
         """
-        network = compile_network(self.space, architecture, generator=torch_generator(rng))
-        return Trained(network, self._fit(network, rng, epochs, "validation" if self.best_epoch else ""))
+        network = compile_network(self.space, architecture, generator=torch_generator(rng), device=self.device)
+        keep = "validation" if self.best_epoch else ""
+        return Trained(network, self._fit(network, self.recipe_of(architecture), rng, epochs, keep))
+
+    def recipe_of(self, architecture: Architecture) -> Recipe:
+        """How one architecture is trained."""
+        return self.space.recipe_of(architecture) or self.recipe
 
     def evaluate(
         self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
     ) -> Evaluation:
-        started = time.process_time()
-        curve = self.train(architecture, rng, self._epochs(fidelity)).curve
-        return self._evaluation(curve, 0, time.process_time() - started)
+        watch = Stopwatch(self.device)
+        curve = self.train(architecture, rng, self.check_fidelity(fidelity)).curve
+        return self._evaluation(curve, 0, watch.seconds())
 
     def evaluate_many(
         self,
@@ -101,27 +116,57 @@ class TrainingEvaluator(Evaluator):
     ) -> list[Evaluation]:
         """Train several architectures in one batched computation, on the same batches.
 
-        Each is charged an equal share of the CPU seconds, which is less than it would take alone.
+        Each is charged an equal share of the seconds, which is less than it would take alone. Where the space's recipe
+        has decisions, those that decide alike are trained together.
 
         Raises:
             InvalidSpace: An operation of the space has no stacked form: use :meth:`evaluate`.
         """
-        if not architectures:
-            return []
-        started, epochs = time.process_time(), self._epochs(fidelity)
+        epochs = self.check_fidelity(fidelity)
+        alike: dict[Recipe, list[int]] = {}
+        for i, architecture in enumerate(architectures):
+            alike.setdefault(self.recipe_of(architecture), []).append(i)
+        found: dict[int, Evaluation] = {}
+        for recipe, members in alike.items():
+            told = self._many([architectures[i] for i in members], recipe, epochs, rng)
+            found |= dict(zip(members, told, strict=True))
+        return [found[i] for i in range(len(architectures))]
+
+    def _many(
+        self, architectures: Sequence[Architecture], recipe: Recipe, epochs: int | None, rng: np.random.Generator
+    ) -> list[Evaluation]:
+        """Several architectures by one recipe."""
+        watch = Stopwatch(self.device)
         networks = [compile_network(self.space, a, generator=torch_generator(rng)) for a in architectures]
-        population = stack_networks(self.space, architectures, networks)
-        curve = self._fit(population, rng, epochs)
-        seconds = (time.process_time() - started) / len(architectures)
+        population = stack_networks(self.space, architectures, networks).to(self.device)
+        curve = self._fit(population, recipe, rng, epochs)
+        seconds = watch.seconds() / len(architectures)
         return [self._evaluation(curve, member, seconds) for member in range(len(architectures))]
 
-    def _fit(self, model: nn.Module, rng: np.random.Generator, epochs: int | None, keep: str = "") -> Training:
-        held = {"validation": self.validation}
-        return fit(model, self.rows, self.recipe, torch_generator(rng), held, epochs, self.objective, keep)
+    def _fit(
+        self, model: nn.Module, recipe: Recipe, rng: np.random.Generator, epochs: int | None, keep: str = ""
+    ) -> Training:
+        train, validation = self._placed
+        held = {"validation": validation}
+        return fit(model, train, recipe, torch_generator(rng), held, epochs, self.objective, keep)
 
-    def _epochs(self, fidelity: Fidelity | None) -> int | None:
-        if fidelity is not None and not isinstance(fidelity, int):
-            raise InvalidValue(f"fidelity {fidelity!r}. Allowed: 1 to {self.recipe.epochs} epochs")
+    @cached_property
+    def _placed(self) -> tuple[Placed, Placed]:
+        return placed(self.rows, self.device), placed(self.validation, self.device)
+
+    def check_fidelity(self, fidelity: Fidelity | None) -> int | None:
+        """A fidelity as a number of epochs.
+
+        Raises:
+            InvalidValue: It is none of the recipe's numbers of epochs, or the architecture decides on the epochs.
+        """
+        if fidelity is None:
+            return None
+        most = self.recipe.epochs
+        if not isinstance(most, int):
+            raise InvalidValue(f"fidelity {fidelity!r}: the epochs of {self.space.name!r} are a decision; ask for none")
+        if not isinstance(fidelity, int) or not 1 <= fidelity <= most:
+            raise InvalidValue(f"fidelity {fidelity!r}. Allowed: 1 to {most} epochs")
         return fidelity
 
     def _evaluation(self, curve: Training, member: int, seconds: float) -> Evaluation:

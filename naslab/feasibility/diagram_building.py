@@ -1,11 +1,11 @@
 """Building decision diagrams from cost factors: see :mod:`naslab.feasibility.diagram`.
 
-A node stands for the earlier decisions that still matter: the options that later tables depend on, and how much of
-each limit is left. Two remaining amounts share a node if the same completions fit into both (the interval construction
-of Abio et al. 2012, "A new look at BDDs for pseudo-Boolean constraints"), so that five layers of 20 widths, 3.2 million
-networks, take some 2,000 nodes. Where there would be too many nodes, nodes of similar cost are merged: the group takes
-their smallest cost for a superset of the feasible architectures, their largest for a subset (relaxed and restricted
-diagrams; Bergman et al. 2016, "Decision Diagrams for Optimization", chapters 4 and 6).
+A node stands for the earlier decisions that still matter: the options that later tables depend on, the states of rules
+that count, and how much of each limit is left. Two remaining amounts share a node if the same completions fit into
+both (the interval construction of Abio et al. 2012, "A new look at BDDs for pseudo-Boolean constraints"), so that five
+layers of 20 widths, 3.2 million networks, take some 2,000 nodes. Where there would be too many nodes, nodes of similar
+cost are merged: the group takes their smallest cost for a superset of the feasible architectures, their largest for a
+subset (relaxed and restricted diagrams; Bergman et al. 2016, "Decision Diagrams for Optimization", chapters 4 and 6).
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from naslab.feasibility.diagram import Diagram, Layer
+from naslab.space import REFUSED, Transition
 
 Table: TypeAlias = tuple[tuple[int, ...], npt.NDArray[Any]]
 """Positions of the choices that a table depends on, and a value for each combination of their options."""
+
+Steps: TypeAlias = Sequence[Transition]
+"""The steps of a rule: see :class:`naslab.space.IndexedRule`."""
 
 _Listed: TypeAlias = list[list[npt.NDArray[Any]]]
 """Sorted costs of completions, by limit and key."""
@@ -49,7 +53,7 @@ class TooLarge(Exception):
 def build_diagram(
     sizes: Sequence[int],
     limits: Sequence[Additive],
-    rules: Sequence[Table] = (),
+    rules: Sequence[Steps] = (),
     *,
     max_nodes: int = 1 << 18,
     merge: Literal["never", "superset", "subset"] = "never",
@@ -59,7 +63,7 @@ def build_diagram(
     Args:
         sizes: Number of options of each choice.
         limits: Limits on sums of tables; costs are integers (exact) or floats.
-        rules: Tables of booleans: which combinations are allowed.
+        rules: The steps of each rule.
         max_nodes: Largest number of nodes of one layer.
         merge: What happens above it: ``"never"`` refuses; ``"superset"`` and ``"subset"`` merge nodes so that the
             diagram holds at least, or at most, the feasible architectures.
@@ -92,7 +96,7 @@ def build_diagram(
     return Diagram(tuple(layers))
 
 
-def least_sum(sizes: Sequence[int], limit: Additive, rules: Sequence[Table] = ()) -> float:
+def least_sum(sizes: Sequence[int], limit: Additive, rules: Sequence[Steps] = ()) -> float:
     """The smallest sum of a limit's terms over the architectures that keep the rules; ``limit.maximum`` is ignored."""
     steps = _steps(sizes, [limit], rules)
     after = _Rest(steps, [limit]).least[0][steps[0].next_key]
@@ -109,13 +113,40 @@ class _Step:
     allowed: npt.NDArray[np.bool_]  # (keys, options)
 
 
-def _steps(sizes: Sequence[int], limits: Sequence[Additive], rules: Sequence[Table]) -> list[_Step]:
-    scopes = [set(scope) for limit in limits for scope, _ in limit.terms] + [set(scope) for scope, _ in rules]
-    order = _order(sizes, scopes)
+@dataclass(frozen=True)
+class _Read:
+    """One step of a rule: where the state after it is a variable, that follows from the choices that are read and from
+    the state before."""
+
+    scope: tuple[int, ...]
+    table: npt.NDArray[np.int32]
+    after: int | None
+
+
+def _reads(sizes: Sequence[int], rules: Sequence[Steps]) -> tuple[list[int], list[_Read]]:
+    """The sizes of choices and, behind them, of the states of rules; and the steps of all rules over both."""
+    sizes, reads = list(sizes), []
+    for rule in rules:
+        before: tuple[int, ...] = ()
+        for step in rule:
+            after = len(sizes) if step.after > 1 else None
+            sizes += [step.after] * (after is not None)
+            reads.append(_Read((*before, *step.scope), step.table if before else step.table[0], after))
+            before = () if after is None else (after,)
+    return sizes, reads
+
+
+def _steps(sizes: Sequence[int], limits: Sequence[Additive], rules: Sequence[Steps]) -> list[_Step]:
+    choices = len(sizes)
+    sizes, reads = _reads(sizes, rules)
+    scopes = [set(scope) for limit in limits for scope, _ in limit.terms]
+    scopes += [{*read.scope, *(() if read.after is None else (read.after,))} for read in reads]
+    order = _order(sizes, choices, scopes, reads)
     steps = []
-    known: list[int] = []  # decided choices that later tables depend on
+    known: list[int] = []  # decided choices, and states, that later tables depend on
+    later = set(range(len(sizes)))
     for number, choice in enumerate(order):
-        here, later = [*known, choice], set(order[number + 1 :])
+        here = [*known, choice]
         decided = dict(zip(here, np.indices([sizes[c] for c in here]).reshape(len(here), -1), strict=True))
         rows = len(decided[choice])
         cost = np.zeros((rows, len(limits)), _cost_type(limits))
@@ -124,10 +155,18 @@ def _steps(sizes: Sequence[int], limits: Sequence[Additive], rules: Sequence[Tab
                 if _is_due(scope, choice, here, number):
                     cost[:, i] += values[tuple(decided[c] for c in scope)]
         allowed = np.ones(rows, np.bool_)
-        for scope, values in rules:
-            if _is_due(scope, choice, here, number):
-                allowed &= values[tuple(decided[c] for c in scope)]
-        known = [c for c in here if any(c in scope and scope & later for scope in scopes)]
+        waiting = []
+        for read in reads:
+            if not decided.keys() >= set(read.scope):
+                waiting.append(read)
+                continue
+            state = read.table[tuple(decided[c] for c in read.scope)]
+            allowed &= state != REFUSED
+            if read.after is not None:
+                decided[read.after] = np.where(state == REFUSED, 0, state)
+        reads = waiting
+        later -= decided.keys()
+        known = [c for c in decided if any(c in scope and scope & later for scope in scopes)]
         key = np.zeros(rows, np.int64)
         for c in known:
             key = key * sizes[c] + decided[c]
@@ -141,22 +180,37 @@ def _is_due(scope: tuple[int, ...], choice: int, here: Sequence[int], number: in
     return (choice in scope and set(scope) <= set(here)) if scope else number == 0
 
 
-def _order(sizes: Sequence[int], scopes: Sequence[set[int]]) -> list[int]:
-    """An order in which later tables depend on few decided choices: greedy from every first choice, the best kept."""
+def _order(sizes: Sequence[int], choices: int, scopes: Sequence[set[int]], reads: Sequence[_Read]) -> list[int]:
+    """An order in which later tables depend on few decided choices: greedy from every first choice, the best kept.
 
-    def open_options(decided: set[int]) -> int:
-        return prod(sizes[c] for c in decided if any(c in scope and scope - decided for scope in scopes))
+    Sets of choices and states are written as bits of a number.
+    """
+    tables = [sum(1 << v for v in scope) for scope in scopes]
+    states = [(sum(1 << v for v in read.scope), 1 << read.after) for read in reads if read.after is not None]
+
+    def open_options(decided: int) -> int:
+        for read, state in states:  # they follow from what is decided
+            if read & ~decided == 0:
+                decided |= state
+        needed = 0
+        for table in tables:
+            if table & decided and table & ~decided:
+                needed |= table
+        needed &= decided
+        return prod(size for v, size in enumerate(sizes) if needed >> v & 1)
 
     def greedy(first: int) -> tuple[int, list[int]]:
-        order, widest = [first], open_options({first})
-        while len(order) < len(sizes):
-            left = [c for c in range(len(sizes)) if c not in order]
-            width, best = min((open_options({*order, c}), c) for c in left)
+        order, decided = [first], 1 << first
+        widest = open_options(decided)
+        while len(order) < choices:
+            left = [c for c in range(choices) if not decided >> c & 1]
+            width, best = min((open_options(decided | 1 << c), c) for c in left)
             order.append(best)
+            decided |= 1 << best
             widest = max(widest, width)
         return widest, order
 
-    return min(greedy(first) for first in range(len(sizes)))[1]
+    return min(greedy(first) for first in range(choices))[1]
 
 
 class _Rest:

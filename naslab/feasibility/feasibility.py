@@ -8,7 +8,6 @@ the choices, so none of this has to be estimated: see :mod:`naslab.feasibility.d
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from itertools import islice
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
@@ -17,11 +16,22 @@ import numpy as np
 import numpy.typing as npt
 
 from naslab.errors import InvalidValue, UnknownMetric, UnknownName
-from naslab.feasibility.diagram import Diagram, Floats, Probabilities
-from naslab.feasibility.diagram_building import Additive, Table, TooLarge, build_diagram, least_sum
+from naslab.feasibility.diagram import EXCLUDED, Diagram, Floats, Probabilities
+from naslab.feasibility.diagram_building import Additive, Steps, TooLarge, build_diagram, least_sum
 from naslab.feasibility.enumerated import ENUMERABLE, Enumerated
+from naslab.feasibility.networks import best_networks
 from naslab.feasibility.sampled import TRIES, Sampled
-from naslab.space import Architecture, CostModel, Factor, SearchSpace, rounding
+from naslab.space import (
+    METRICS,
+    REFUSED,
+    Architecture,
+    CostModel,
+    CostPerArchitecture,
+    Factor,
+    SearchSpace,
+    Transition,
+    rounding,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +42,8 @@ Backend: TypeAlias = Literal["auto", "exact", "bounds", "enumerate", "monte-carl
 BACKENDS = ("auto", "exact", "bounds", "enumerate", "monte-carlo")
 Members: TypeAlias = Diagram | Enumerated | Sampled
 
+FEW = 10_000
+"""Costs that have to be computed architecture by architecture are, by default, for at most so many."""
 EXACT_NODES, BOUNDS_NODES = 1 << 17, 40_000
 
 
@@ -55,6 +67,7 @@ class Feasibility:
         backend: The back end in use.
 
     Raises:
+        InvalidValue: The space has ranges.
         UnknownMetric: A limit on a cost that is neither the cost model's nor in ``additive``.
         UnknownName: There is no such back end.
         InvalidValue: No architecture is within the limits; or the back end asked for does not fit into memory.
@@ -75,13 +88,20 @@ class Feasibility:
             raise UnknownName(backend, BACKENDS)
         if samples < 1:
             raise InvalidValue(f"samples={samples}. Allowed: 1 or more")
+        space.require_choices("the probability of feasible draws")
         self.space, self.limits = space, dict(limits)
-        factors = {**space.cost_model.factors, **{metric: tuple(terms) for metric, terms in (additive or {}).items()}}
+        model = space.cost_model
+        self._derived = model if isinstance(model, CostPerArchitecture) else None
+        factors = {metric: tuple(terms) for metric, terms in (additive or {}).items()}
+        if not isinstance(model, CostPerArchitecture):
+            factors = {**model.factors, **factors}
         self._measured = {metric: values for metric, values in (measured or {}).items() if metric in limits}
         for metric in limits:
-            if metric not in factors and metric not in self._measured:
+            if metric not in factors and metric not in self._measured and not (self._derived and metric in METRICS):
                 raise UnknownMetric(metric, [*factors, *(measured or {})])
         self._model = CostModel(factors)
+        if self._derived and not factors.keys() | self._measured.keys() >= limits.keys():
+            backend = self._without_tables(backend)
         self.backend: str
         self._inner: Members
         self._outer: Members
@@ -160,15 +180,17 @@ class Feasibility:
     def sample(self, logits: Logits, rng: np.random.Generator, count: int = 1) -> npt.NDArray[np.int64]:
         """``(count, choices)``: independent draws from the policy given that they are feasible, exact in all back ends.
 
-        With bounds a draw from the superset that is not feasible is drawn again.
+        A choice that is not active is drawn, too, and then put at rest. With bounds a draw from the superset that is
+        not feasible is drawn again.
 
         Raises:
-            InvalidValue: None of a million draws in a row was feasible.
+            InvalidValue: None of a million draws in a row was feasible, or the policy gives all that are the
+                probability 0.
         """
         p = _softmax(logits)
         drawn = self._outer.sample(p, rng, count)
         if self.backend != "bounds":
-            return drawn
+            return self._normal(drawn)
         failures, missing = 0, np.flatnonzero(~self.is_feasible(drawn))
         while len(missing):
             again = self._outer.sample(p, rng, len(missing) if failures < 100 else 4096)
@@ -179,31 +201,45 @@ class Feasibility:
                 raise InvalidValue(
                     f"none of {failures:,} draws from {self.space.name!r} has {self.description}; {self._smallest()}"
                 )
-        return drawn
+        return self._normal(drawn)
 
     def top(self, logits: Logits, count: int) -> list[Architecture]:
         """The most probable feasible architectures, best first: of all, or with Monte-Carlo of its draws."""
         return list(islice(self._ranked(logits), count))
 
     def most_probable(self, logits: Logits) -> Architecture:
-        """The most probable feasible architecture."""
-        return self.top(logits, 1)[0]
+        """The most probable feasible architecture.
+
+        Raises:
+            InvalidValue: The policy gives all of them the probability 0; or, with Monte-Carlo, none was drawn.
+        """
+        for architecture in self._ranked(logits):
+            return architecture
+        none_drawn = "none of the draws is feasible. Fix: backend='exact'"
+        raise InvalidValue(none_drawn if self.backend == "monte-carlo" else EXCLUDED)
 
     def _is_member(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which rows are valid and within the limits."""
-        member = self.is_feasible(rows)
-        for scope, allowed in self._rules:
-            member &= allowed[tuple(rows[:, choice] for choice in scope)]
+        member = np.ones(len(rows), np.bool_)
+        for rule in self.space.indexed_rules:
+            member &= rule.hold(rows)
+        member[member] = self.is_feasible(rows[member])
         return member
 
-    @cached_property
-    def _rules(self) -> list[Table]:
-        return _rules(self.space)
-
     def _ranked(self, logits: Logits) -> Iterator[Architecture]:
-        for architecture, _ in self._outer.best(_softmax(logits)):
-            if self.backend != "bounds" or self.is_feasible([architecture])[0]:
-                yield architecture
+        """The feasible architectures, the most probable first."""
+        p = _softmax(logits)
+        kept = (
+            (architecture, log_probability)
+            for architecture, log_probability in self._outer.best(p)
+            if self.backend != "bounds" or self.is_feasible([architecture])[0]
+        )
+        return best_networks(self.space.conditions, kept, p)
+
+    def _normal(self, drawn: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        if not self.space.conditions:
+            return drawn
+        return np.array([self.space.normal(tuple(row)) for row in drawn.tolist()], np.int64).reshape(drawn.shape)
 
     def _built(self, backend: Backend) -> tuple[str, Members, Members]:
         """The back end in use, a subset and a superset of the feasible architectures: the same where it is exact."""
@@ -211,7 +247,7 @@ class Feasibility:
         if backend == "enumerate":
             if prod(sizes) > ENUMERABLE:
                 raise InvalidValue(f"{prod(sizes):,} architectures are too many to enumerate. Allowed: {ENUMERABLE:,}")
-            rows = np.array(list(self.space.architectures()), np.int64)
+            rows = np.array(list(self.space.combinations()), np.int64)
             listed = Enumerated(rows[self.is_feasible(rows)])
             return backend, listed, listed
         limits, rules = self._tables()
@@ -230,24 +266,39 @@ class Feasibility:
         outer = build_diagram(sizes, limits, rules, max_nodes=BOUNDS_NODES, merge="superset")
         return "bounds", inner, outer
 
-    def _tables(self) -> tuple[list[Additive], list[Table]]:
+    def _tables(self) -> tuple[list[Additive], list[Steps]]:
         """A limit on a sum stays one. A limit on a maximum becomes rules, since each of its terms must be within it."""
-        limits, rules = [], list(self._rules)
+        limits, rules = [], _rules(self.space)
         for metric, maximum in self.limits.items():
             tables = [(factor.scope, factor.table) for factor in self._model.factors[metric]]
             if metric == "peak_bytes":
-                rules += [(scope, table <= maximum) for scope, table in tables]
+                rules += [[_within(scope, table, maximum)] for scope, table in tables]
             else:
                 limits.append(Additive(tuple(tables), maximum + self._rounding(metric)))
         return limits, rules
 
     def _rounding(self, metric: str) -> float:
-        return 0.0 if metric in self._measured else rounding(self._model.factors[metric])
+        exact = metric in self._measured or metric not in self._model.factors
+        return 0.0 if exact else rounding(self._model.factors[metric])
+
+    def _without_tables(self, backend: Backend) -> Backend:
+        """The back end where widths are derived and a limit is on a cost that follows from them."""
+        if backend in ("exact", "bounds"):
+            raise InvalidValue(
+                f"backend={backend!r}: the widths of {self.space.name!r} are derived from whole architectures, so its "
+                "costs are no sum of tables. Allowed: 'enumerate', 'monte-carlo', 'auto'"
+            )
+        if backend == "auto":
+            return "enumerate" if prod(self.space.sizes) <= FEW else "monte-carlo"
+        return backend
 
     def _costs(self, metric: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """One cost of many architectures."""
         if metric in self._measured:
-            return np.array([self._measured[metric][tuple(row)] for row in rows.tolist()])
+            normal = self.space.normal
+            return np.array([self._measured[metric][normal(tuple(row))] for row in rows.tolist()])
+        if metric not in self._model.factors and self._derived:
+            return self._derived.values(metric, [self.space.normal(tuple(row)) for row in rows.tolist()])
         return self._model.values(metric, rows)
 
     def _smallest(self) -> str:
@@ -256,6 +307,9 @@ class Feasibility:
         for metric in self.limits:
             if metric in self._measured:
                 low = min(self._measured[metric][a] for a in self.space.architectures())
+                least.append(f"{metric}={low:,.10g}")
+            elif metric not in self._model.factors:
+                low = self._costs(metric, np.array(list(self.space.architectures()))).min()
                 least.append(f"{metric}={low:,.10g}")
             elif metric != "peak_bytes":
                 terms = tuple((factor.scope, factor.table) for factor in self._model.factors[metric])
@@ -273,15 +327,13 @@ def largest(space: SearchSpace, metric: str, factors: Sequence[Factor]) -> float
     return -least_sum(space.sizes, negated, _rules(space))
 
 
-def _rules(space: SearchSpace) -> list[Table]:
-    """The rules of a space as tables: which combinations of options are allowed."""
-    tables = []
-    for scope, allowed in space.indexed_rules:
-        table = np.zeros([space.sizes[i] for i in scope], np.bool_)
-        for combination in allowed:
-            table[combination] = True
-        tables.append((scope, table))
-    return tables
+def _rules(space: SearchSpace) -> list[Steps]:
+    return [rule.transitions for rule in space.indexed_rules]
+
+
+def _within(scope: tuple[int, ...], table: npt.NDArray[Any], maximum: float) -> Transition:
+    """A table that must not exceed a maximum, as the only step of a rule."""
+    return Transition(scope, np.where(table <= maximum, 0, REFUSED).astype(np.int32)[None], 1)
 
 
 def _softmax(logits: Logits) -> Probabilities:

@@ -27,12 +27,13 @@ class FeasibleSet:
         self.space, self.is_feasible, self.description = space, is_feasible, description
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """A uniformly random feasible architecture.
+        """A random feasible architecture: uniform over the feasible, or over decisions where some are conditional, as
+        :meth:`naslab.space.SearchSpace.sample`.
 
         Raises:
             InvalidValue: There is none, or none among 20,000 draws from a space too large to enumerate.
         """
-        if self.space.size <= ENUMERABLE:
+        if self.space.size <= ENUMERABLE and not self.space.conditions and not self.space.ranges:
             return self._all[int(rng.random() * len(self._all))]
         for _ in range(TRIES):
             architecture = self.space.sample(rng)

@@ -22,9 +22,9 @@ class Operation:
 
     Subclasses override what differs: an operation keeps its input's shape and costs nothing by default.
 
-    A cost model asks for many options at once: shapes and numeric attributes may then be arrays of integers that
-    broadcast against each other. Closed forms in ``+ - * // ** < !=`` take them as they are; an operation that does not
-    (``int``, ``max``, ``if``) is asked option by option, which gives the same numbers and takes longer.
+    A cost model asks for many options at once: shapes and attributes may then be arrays that broadcast against each
+    other. Closed forms in ``+ - * // ** < !=`` take them as they are; where one value is needed (``int``, ``max``,
+    ``if``, a look-up) the options are split by it and asked again, which gives the same numbers and takes longer.
     """
 
     is_zero: ClassVar[bool] = False

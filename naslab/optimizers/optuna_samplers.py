@@ -9,26 +9,29 @@ from typing import Any, Literal
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
 from optuna.trial import Trial, TrialState
 
 from naslab.errors import InvalidValue, UnknownMetric
 from naslab.evaluators import Evaluation
 from naslab.optimizers.base import AskTell
-from naslab.space import Architecture, Choice
+from naslab.space import Architecture, Decision, Range
 from naslab.tasks import Problem
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)  # else every run of a comparison announces its study
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # else every run announces its study, and what is not installed
 VALID_TRIES = 10
+_UNDECIDED = object()
 
 
 class OptunaOptimizer(AskTell):
     """A strategy of Optuna's on a search space.
 
-    A choice among increasing numbers (a width) is an integer for Optuna, any other choice is categorical. Limits
-    reach the sampler as Optuna's constraints: how far each is exceeded, relative to the limit. Combinations that the
-    space forbids are reported as failed, and Optuna is asked again. Repeated architectures are evaluated and charged
+    A choice among increasing numbers (a width) is an integer for Optuna, any other choice is categorical, a range is a
+    number. Where decisions are conditional, Optuna is asked for active ones alone, one after the other. Limits reach
+    the sampler as Optuna's constraints: how far each is exceeded, relative to the limit. Combinations that the space
+    forbids are reported as failed, and Optuna is asked again; after ten of them a uniform feasible architecture is
+    evaluated instead, which Optuna is told as a trial of its own. Repeated architectures are evaluated and charged
     again. A score that is not finite is reported as a failed trial.
     """
 
@@ -37,24 +40,39 @@ class OptunaOptimizer(AskTell):
     def __init__(self, problem: Problem, rng: np.random.Generator, sampler: BaseSampler) -> None:
         super().__init__(problem, rng)
         self._study = optuna.create_study(sampler=sampler, directions=[*self.directions])
-        self._distributions = {choice.name: _distribution(choice) for choice in self.space.choices}
+        self._distributions = {each.name: _distribution(each) for each in self.space.decisions_in_order}
         self._trial: Trial | None = None
 
     def ask(self) -> Architecture:
         for _ in range(VALID_TRIES):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # numerical warnings of the samplers' models
-                self._trial = self._study.ask(self._distributions)
-            architecture = tuple(int(self._trial.params[choice.name]) for choice in self.space.choices)
+                self._trial, architecture = self._asked()
             if self.space.is_valid(architecture):
                 return architecture
             self._study.tell(self._trial, state=TrialState.FAIL)
         # The sampler has not learnt the rules, but the space knows them.
         architecture = self.problem.sample(self.rng)
-        names = [choice.name for choice in self.space.choices]
-        self._study.enqueue_trial(dict(zip(names, architecture, strict=True)))
-        self._trial = self._study.ask(self._distributions)
+        decisions, active = self.space.decisions(architecture), self.space.active(architecture)
+        self._study.enqueue_trial({name: decisions[name] for name in active})
+        self._trial, _ = self._asked()
         return architecture
+
+    def _asked(self) -> tuple[Trial, Architecture]:
+        """A trial of the study, and its architecture."""
+        space = self.space
+        trial = self._study.ask({} if space.conditions else self._distributions)
+        if not space.conditions:
+            return trial, tuple(trial.params[name] for name in self._distributions)
+        values: list[Any] = [_UNDECIDED] * len(self._distributions)
+        asked = True
+        while asked:
+            asked = False
+            for i, on in enumerate(space.conditions.active(tuple(values))):
+                if on and values[i] is _UNDECIDED:
+                    values[i], asked = _suggested(trial, space.decisions_in_order[i]), True
+        rest = zip(values, space.conditions.idle, strict=True)
+        return trial, tuple(idle if value is _UNDECIDED else value for value, idle in rest)
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
         trial = self._trial
@@ -76,7 +94,8 @@ class OptunaOptimizer(AskTell):
 class OptunaTPE(OptunaOptimizer):
     """Tree-structured Parzen estimator over all choices jointly.
 
-    Bergstra et al. 2011; multivariate as Falkner et al. 2018 (BOHB) use it. Optuna's ``TPESampler``.
+    Bergstra et al. 2011; multivariate as Falkner et al. 2018 (BOHB) use it. Optuna's ``TPESampler``; where decisions
+    are conditional, those that are active together are modelled together.
 
     Args:
         problem: The problem.
@@ -86,7 +105,8 @@ class OptunaTPE(OptunaOptimizer):
 
     def __init__(self, problem: Problem, rng: np.random.Generator, *, startup: int = 10) -> None:
         _at_least(1, "startup", startup)
-        super().__init__(problem, rng, _sampler(TPESampler, rng, n_startup_trials=startup, multivariate=True))
+        options = {"n_startup_trials": startup, "multivariate": True, "group": bool(problem.space.conditions)}
+        super().__init__(problem, rng, _sampler(TPESampler, rng, **options))
 
 
 class OptunaGP(OptunaOptimizer):
@@ -133,12 +153,27 @@ class OptunaNSGAII(OptunaOptimizer):
         return [evaluation.score, float(self.problem.cost(self.cost, architecture))]
 
 
-def _distribution(choice: Choice) -> BaseDistribution:
-    options = choice.options
+def _distribution(decision: Decision) -> BaseDistribution:
+    if isinstance(decision, Range):
+        if decision.integer:
+            return IntDistribution(int(decision.low), int(decision.high), log=decision.log)
+        return FloatDistribution(decision.low, decision.high, log=decision.log)
+    options = decision.options
     numbers = all(isinstance(option, int | float) and not isinstance(option, bool) for option in options)
     if numbers and all(a < b for a, b in itertools.pairwise(options)):
         return IntDistribution(0, len(options) - 1)
     return CategoricalDistribution(tuple(range(len(options))))
+
+
+def _suggested(trial: Trial, decision: Decision) -> Any:
+    """The value of one decision in a trial."""
+    kind = _distribution(decision)
+    if isinstance(kind, FloatDistribution):
+        return trial.suggest_float(decision.name, kind.low, kind.high, log=kind.log)
+    if isinstance(kind, IntDistribution):
+        return trial.suggest_int(decision.name, kind.low, kind.high, log=kind.log)
+    assert isinstance(kind, CategoricalDistribution)
+    return trial.suggest_categorical(decision.name, kind.choices)
 
 
 def _sampler(kind: Callable[..., BaseSampler], rng: np.random.Generator, **options: Any) -> BaseSampler:

@@ -218,12 +218,11 @@ def _assemble(benchmark: Pocket, folder: Path, spec: Mapping[str, Any]) -> Path:
 def _trained_costs(benchmark: Pocket, architecture: Architecture) -> tuple[int, int]:
     """Parameters and MACs of a network as it is trained: dead branches cut."""
     space = benchmark.search_space
-    network, decisions, model = compile_network(space, architecture), space.decisions(architecture), space.cost_model
+    network, (shapes, arriving) = compile_network(space, architecture), space.shapes(architecture)
     parts, macs = dict(network.named_children()), 0
     for source, node, attributes in space.resolve(architecture).edges(data=True):
         if edge_name(space.graph, source, node) in parts:
-            shapes = model.shapes[source].at(decisions), model.arriving[source, node].at(decisions)
-            macs += attributes["op"].macs(*shapes)
+            macs += attributes["op"].macs(shapes[source], arriving[source, node])
     return sum(parameter.numel() for parameter in network.parameters()), macs
 
 

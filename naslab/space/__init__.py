@@ -5,25 +5,58 @@ spaces themselves are in :mod:`naslab.search_spaces`, operations in :mod:`naslab
 tasks or data.
 """
 
-from naslab.space.choice import Architecture, Choice, choices_in, resolve, scope
+from naslab.space.choice import Architecture, Choice, Decision, Range, choices_in, resolve, scope
+from naslab.space.conditions import Conditions
 from naslab.space.cost import CostModel, Factor, rounding
-from naslab.space.recipe import Recipe
+from naslab.space.dataflow import reaching_output
+from naslab.space.derived import CostPerArchitecture, Derived
+from naslab.space.features import Features
+from naslab.space.recipe import SGD, AdamW, Recipe
+from naslab.space.rules import (
+    REFUSED,
+    Automaton,
+    IndexedRule,
+    Reading,
+    Rule,
+    Transition,
+    at_least,
+    at_most,
+    at_most_in_a_row,
+    exactly,
+)
 from naslab.space.search_space import SearchSpace
-from naslab.space.tabulation import METRICS, Features, combinations
-from naslab.space.validity import Rule
+from naslab.space.tabulation import METRICS, combinations, may_concatenate
 
 __all__ = [
     "METRICS",
+    "REFUSED",
+    "SGD",
+    "AdamW",
     "Architecture",
+    "Automaton",
     "Choice",
+    "Conditions",
     "CostModel",
+    "CostPerArchitecture",
+    "Decision",
+    "Derived",
     "Factor",
     "Features",
+    "IndexedRule",
+    "Range",
+    "Reading",
     "Recipe",
     "Rule",
     "SearchSpace",
+    "Transition",
+    "at_least",
+    "at_most",
+    "at_most_in_a_row",
     "choices_in",
     "combinations",
+    "exactly",
+    "may_concatenate",
+    "reaching_output",
     "resolve",
     "rounding",
     "scope",

@@ -7,7 +7,7 @@ tables later give exact probabilities of feasibility and the expected cost of a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from naslab.errors import InvalidSpace, UnknownMetric
+from naslab.ops import Shape
 from naslab.space.choice import Architecture
-from naslab.space.tabulation import METRICS, Features, combined, edge_tables, is_size
+from naslab.space.combination import combined, given
+from naslab.space.features import Axes, Features, reduced
+from naslab.space.tabulation import METRICS, Costs, counted, edge_tables
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,14 @@ class CostModel:
         combine = np.maximum if metric == "peak_bytes" else np.add
         return np.asarray(combine.reduce(shaped, axis=0) if shaped else np.zeros(len(rows), np.int64))
 
+    def same(self, other: CostModel) -> bool:
+        """Whether all costs and shapes are equal."""
+        return all(
+            [f.scope for f in mine] == [f.scope for f in other.factors[metric]]
+            and all(np.array_equal(f.table, g.table) for f, g in zip(mine, other.factors[metric], strict=True))
+            for metric, mine in self.factors.items()
+        ) and all(one.equals(two) for one, two in zip(self.arriving.values(), other.arriving.values(), strict=True))
+
     def _lookup(self, metric: str) -> list[tuple[tuple[int, ...], Any]]:
         if metric not in self._lookups:
             self._check(metric)
@@ -115,6 +126,7 @@ def build_cost_model(
     order: Sequence[Any],
     inputs: Mapping[Any, Sequence[Any]],
     sizes: Mapping[str, int],
+    axes: Axes | None = None,
 ) -> CostModel:
     """Infer every shape and add up the closed-form costs of all operations.
 
@@ -123,11 +135,12 @@ def build_cost_model(
         order: The nodes in topological order.
         inputs: The predecessors of each node, in the order in which they are combined.
         sizes: Number of options of each choice, in the space's order.
+        axes: The same choices, with what is known of operations already.
 
     Raises:
         InvalidSpace: Shapes that can't be summed, or that depend on choices they may not depend on.
     """
-    position = {name: i for i, name in enumerate(sizes)}
+    axes = axes or Axes(sizes)
     totals: dict[str, dict[tuple[str, ...], npt.NDArray[np.int64]]] = {metric: {} for metric in METRICS}
     shapes: dict[Any, Features] = {}
     delivered: dict[tuple[Any, Any], Features] = {}
@@ -135,27 +148,62 @@ def build_cost_model(
         if not inputs[node]:
             if "shape" not in graph.nodes[node]:
                 raise InvalidSpace(f"node {node!r} has no incoming edge and no shape; an input needs shape=(...)")
-            shape = tuple(graph.nodes[node]["shape"])
-            if not shape or not all(is_size(side) for side in shape):
-                raise InvalidSpace(f"node {node!r}: shape {shape} is not made of positive numbers")
-            shapes[node] = Features((), np.asarray(shape[0], dtype=np.int64), shape[1:])
+            shapes[node] = given(node, graph.nodes[node]["shape"])
             continue
         arriving: list[Features] = []
         for source in inputs[node]:
-            features, costs = edge_tables(graph, source, node, shapes[source], sizes, position)
+            features, costs = edge_tables(graph, source, node, shapes[source], axes)
             arriving.append(features)
-            delivered[source, node] = features
-            for metric, (names, table) in costs.items():
-                combine = np.maximum if metric == "peak_bytes" else np.add
-                old = totals[metric].get(names)
-                totals[metric][names] = table if old is None else combine(old, table)
-        shapes[node] = combined(graph, node, inputs[node], arriving, sizes, position)
+            _add_up(totals, costs)
+        shapes[node] = combined(node, graph.nodes[node], inputs[node], arriving, axes)
+        for source, features in zip(inputs[node], arriving, strict=True):
+            sides = (features.sides[0], *shapes[node].sides[1:]) if features.anywhere else features.sides
+            delivered[source, node] = Features(sides)
     factors = {
         metric: tuple(
-            Factor(tuple(position[name] for name in names), table)
-            for names, table in sorted(tables.items(), key=lambda item: [position[n] for n in item[0]])
+            Factor(tuple(axes.position[name] for name in names), table)
+            for names, table in sorted(tables.items(), key=lambda item: [axes.position[n] for n in item[0]])
             if table.any()
         )
         for metric, tables in totals.items()
     }
     return CostModel(factors, shapes, delivered)
+
+
+def resolved_cost_model(graph: nx.DiGraph[Any], axes: Axes | None = None) -> CostModel:
+    """Shapes and costs of a graph without choices, as :meth:`naslab.space.SearchSpace.resolve` gives it.
+
+    Args:
+        graph: The graph.
+        axes: No choices, with what is known of operations already.
+    """
+    return build_cost_model(graph, list(graph), nx.get_node_attributes(graph, "inputs"), {}, axes)
+
+
+def cost_of_edges(
+    graph: nx.DiGraph[Any],
+    shapes: Mapping[Any, Shape],
+    arriving: Mapping[tuple[Any, Any], Shape],
+    edges: Iterable[tuple[Any, Any]],
+) -> Cost:
+    """What some edges of a graph without choices cost.
+
+    Args:
+        graph: The graph.
+        shapes: The shape of every node.
+        arriving: The shape of what every edge delivers.
+        edges: Those that are counted.
+    """
+    counts = [counted(graph.edges[edge]["op"], shapes[edge[0]], arriving[edge]) for edge in edges]
+    params, macs, kept, peaks = zip(*counts, strict=True) if counts else ((), (), (), ())
+    return Cost(sum(params), sum(macs), sum(kept), max(peaks, default=0))
+
+
+def _add_up(totals: dict[str, dict[tuple[str, ...], npt.NDArray[np.int64]]], costs: Costs) -> None:
+    """Add the costs of an edge, each metric without the choices that make no difference to it."""
+    for names, tables in costs.items():
+        for metric, values in zip(METRICS, tables, strict=True):
+            table = reduced(names, values)
+            combine = np.maximum if metric == "peak_bytes" else np.add
+            old = totals[metric].get(table.scope)
+            totals[metric][table.scope] = table.values if old is None else combine(old, table.values)

@@ -3,7 +3,8 @@
 Only operations that can affect the output count: the input reaches them, and they reach the output. Identities
 are contracted: an operation's input is a sum of other operations' outputs, with multiplicities (``x + x`` is twice
 ``x``), and a tensor that is used twice stays one tensor. Operations keep their kind and their width; poolings are
-never simplified. A node that concatenates is an operation of its own whose inputs are unordered.
+never simplified. A node that concatenates or multiplies is an operation of its own whose inputs are unordered; one that
+takes the mean is an operation on the sum.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def data_flow(graph: nx.DiGraph[Any], order: Sequence[Any], inputs: Mapping[Any,
     tensors: dict[Any, Counter[Token]] = {}
     for node in order:
         if not inputs[node]:
-            tensors[node] = Counter([token(f"input {node}", Counter())])
+            size = f" {graph.nodes[node]['shape']}" if graph.nodes[node].get("sized") else ""
+            tensors[node] = Counter([token(f"input {node}{size}", Counter())])
             continue
         slots = []
         for source in inputs[node]:
@@ -63,14 +65,41 @@ def data_flow(graph: nx.DiGraph[Any], order: Sequence[Any], inputs: Mapping[Any,
             else:
                 label = op.label(graph.nodes[node].get("width"))
                 slots.append(Counter([token(label, tensors[source])]))
-        if graph.nodes[node].get("combine", "sum") == "concat":
-            tensors[node] = Counter()
-            if any(slots):
-                parts = Counter(token("part", slot) for slot in slots)
-                tensors[node] = Counter([token("concatenation", parts)])
-        else:
-            tensors[node] = sum(slots, Counter())
+        how = graph.nodes[node].get("combine", "sum")
+        tensors[node] = sum(slots, Counter())
+        if how == "product" and not all(slots):
+            tensors[node] = Counter()  # zero times anything
+        elif (how == "concat" and any(slots)) or (how == "product" and len(slots) > 1):
+            parts = Counter(token("part", slot) for slot in slots)
+            tensors[node] = Counter([token("concatenation" if how == "concat" else "product", parts)])
+        elif how == "mean" and len(slots) > 1 and any(slots):
+            tensors[node] = Counter([token(f"sum over {len(slots)}", tensors[node])])
     return _live(labels, sources, tensors[order[-1]])
+
+
+def reaching_output(graph: nx.DiGraph[Any]) -> set[Any]:
+    """Nodes of a graph without choices from which data flows to the output."""
+    reached = {list(graph)[-1]}
+    for node in reversed(list(graph)):
+        if node in reached:
+            carry = {s for s in graph.nodes[node]["inputs"] if not graph.edges[s, node]["op"].is_zero}
+            if graph.nodes[node].get("combine", "sum") != "product" or len(carry) == len(graph.nodes[node]["inputs"]):
+                reached |= carry
+    return reached
+
+
+def live_edges(graph: nx.DiGraph[Any]) -> set[tuple[Any, Any]]:
+    """Edges of a graph without choices that can affect the output: an input reaches them, and they reach the output."""
+    reaching, reached = reaching_output(graph), set()
+    live = set()
+    for node in graph:
+        sources = graph.nodes[node]["inputs"]
+        arriving = {s for s in sources if s in reached and not graph.edges[s, node]["op"].is_zero}
+        product = graph.nodes[node].get("combine", "sum") == "product"
+        if not sources or (len(arriving) == len(sources) if product else arriving):
+            reached.add(node)
+            live |= {(s, node) for s in arriving if node in reaching}
+    return live
 
 
 def is_connected(flow: DataFlow) -> bool:

@@ -15,9 +15,26 @@ import numpy as np
 import numpy.typing as npt
 
 from naslab.errors import InvalidValue
-from naslab.space.choice import resolve, scope
+from naslab.space.choice import Architecture, Range, resolve, scope
+from naslab.space.conditions import Conditions
 
 MOST_PATHS = 100_000
+
+
+def one_hot(
+    architecture: Architecture, sizes: Sequence[int], ranges: Sequence[Range], conditions: Conditions
+) -> npt.NDArray[np.float64]:
+    """Blocks of choices, places of ranges, and whether conditional decisions are active; see
+    :meth:`naslab.space.SearchSpace.encode`.
+    """
+    active = conditions.active(architecture)
+    blocks = np.zeros(sum(sizes))
+    ends = itertools.accumulate(sizes)
+    entries = zip(ends, sizes, architecture, active, strict=False)
+    blocks[[end - size + option for end, size, option, on in entries if on]] = 1
+    numbers = zip(ranges, architecture[len(sizes) :], active[len(sizes) :], strict=True)
+    places = [each.to_unit(value) if on else 0.0 for each, value, on in numbers]
+    return np.array([*blocks, *places, *(on for on, when in zip(active, conditions.when, strict=True) if when)])
 
 
 class OperationGraph(NamedTuple):

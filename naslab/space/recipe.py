@@ -1,46 +1,86 @@
-"""How a network is trained from scratch, as plain data."""
+"""How a network is trained from scratch, as plain data. Any field may hold decisions."""
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, TypeAlias
 
 from naslab.errors import InvalidValue
+from naslab.space.choice import Choice, Range, occurrences
+
+Value: TypeAlias = Any
+"""A plain value, or a :class:`~naslab.space.Choice` or :class:`~naslab.space.Range` of values."""
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent.
+
+    Attributes:
+        momentum: 0 or more, below 1.
+        nesterov: Whether the momentum is Nesterov's; without momentum there is none.
+    """
+
+    momentum: Value = 0.9
+    nesterov: Value = True
+
+
+@dataclass(frozen=True)
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+
+    Attributes:
+        beta1: Decay of the mean of gradients, 0 or more, below 1.
+        beta2: Decay of the mean of squared gradients, likewise.
+    """
+
+    beta1: Value = 0.9
+    beta2: Value = 0.999
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained.
 
+    A field may hold a :class:`~naslab.space.Choice` or :class:`~naslab.space.Range` when the recipe is part of a
+    :class:`~naslab.space.SearchSpace`; :meth:`~naslab.space.SearchSpace.recipe_of` then gives that of an architecture.
+
     Attributes:
         epochs: Passes over the training rows.
         batch: Rows per step; rows at the end of an epoch's order that do not fill a batch are left out.
-        optimizer: ``"sgd"`` (Nesterov momentum 0.9) or ``"adamw"`` (betas 0.9 and 0.999).
+        optimizer: :class:`SGD` or :class:`AdamW`; ``"sgd"`` and ``"adamw"`` stand for them with their defaults.
         learning_rate: The learning rate at the start.
         schedule: ``"cosine"`` falls towards zero, which it would reach one step after the last (Loshchilov & Hutter
             2017, without restarts); ``"constant"`` keeps the learning rate.
         weight_decay: Applied to every parameter; decoupled with AdamW.
         augmentation: ``"none"``, or ``"shift"``: each batch of images is moved by up to one pixel in each direction.
+
+    Raises:
+        InvalidValue: A value, or an option or a bound of a decision, that a field can't have.
     """
 
-    epochs: int
-    batch: int
-    learning_rate: float
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    schedule: Literal["cosine", "constant"] = "cosine"
-    weight_decay: float = 0.0
-    augmentation: Literal["none", "shift"] = "none"
+    epochs: Value
+    batch: Value
+    learning_rate: Value
+    optimizer: Value = "sgd"
+    schedule: Value = "cosine"
+    weight_decay: Value = 0.0
+    augmentation: Value = "none"
 
     def __post_init__(self) -> None:
-        for name, allowed in _ALLOWED.items():
-            if getattr(self, name) not in allowed:
-                raise InvalidValue(f"recipe: {name}={getattr(self, name)!r}. Allowed: {', '.join(allowed)}")
-        for name in ("epochs", "batch"):
-            if not (isinstance(getattr(self, name), int) and getattr(self, name) > 0):
-                raise InvalidValue(f"recipe: {name}={getattr(self, name)!r}. Allowed: whole numbers of at least 1")
-        if not (0 < self.learning_rate < math.inf and 0 <= self.weight_decay < math.inf):
-            raise InvalidValue("recipe: the learning rate must be above 0 and the weight decay at least 0, both finite")
+        for field in dataclasses.fields(self):
+            for value in _values(getattr(self, field.name)):
+                _check(field.name, value)
+
+    @property
+    def update(self) -> SGD | AdamW:
+        """The optimizer, its name written out."""
+        found: SGD | AdamW = _NAMED[self.optimizer] if isinstance(self.optimizer, str) else self.optimizer
+        return found
 
     def batches(self, rows: int) -> int:
         """Number of steps in one epoch over ``rows`` training rows.
@@ -50,13 +90,59 @@ class Recipe:
         """
         if self.batch > rows:
             raise InvalidValue(f"a batch of {self.batch} is larger than the {rows} training rows")
-        return rows // self.batch
+        whole: int = rows // self.batch
+        return whole
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of step ``step`` of ``steps``."""
-        if self.schedule == "constant":
-            return self.learning_rate
-        return self.learning_rate * (1 + math.cos(math.pi * step / steps)) / 2
+        start = float(self.learning_rate)
+        return start if self.schedule == "constant" else start * (1 + math.cos(math.pi * step / steps)) / 2
 
 
-_ALLOWED = {"optimizer": ("sgd", "adamw"), "schedule": ("cosine", "constant"), "augmentation": ("none", "shift")}
+_NAMED: dict[str, SGD | AdamW] = {"sgd": SGD(), "adamw": AdamW()}
+_ALLOWED = {"schedule": ("cosine", "constant"), "augmentation": ("none", "shift")}
+
+
+def _values(value: Any) -> Iterator[Any]:
+    """What a value may be: all that its choices allow, and both ends of its ranges."""
+    if isinstance(value, Choice):
+        yield from itertools.chain.from_iterable(map(_values, value.options))
+    elif isinstance(value, Range):
+        yield from (value.low, value.high)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type) and next(occurrences(value), None):
+        names = [field.name for field in dataclasses.fields(value)]
+        for parts in itertools.product(*(list(_values(getattr(value, name))) for name in names)):
+            yield type(value)(**dict(zip(names, parts, strict=True)))
+    else:
+        yield value
+
+
+def _check(name: str, value: Any) -> None:
+    if name in _ALLOWED:
+        if value not in _ALLOWED[name]:
+            raise InvalidValue(f"recipe: {name}={value!r}. Allowed: {', '.join(_ALLOWED[name])}")
+    elif name == "optimizer":
+        _check_optimizer(value)
+    elif name in ("epochs", "batch"):
+        if not (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+            raise InvalidValue(f"recipe: {name}={value!r}. Allowed: whole numbers of at least 1")
+    elif not _is_number(value) or not (value > 0 if name == "learning_rate" else value >= 0):
+        raise InvalidValue("recipe: the learning rate must be above 0 and the weight decay at least 0, both finite")
+
+
+def _check_optimizer(value: Any) -> None:
+    if isinstance(value, SGD):
+        within = {"momentum": value.momentum}
+    elif isinstance(value, AdamW):
+        within = {"beta1": value.beta1, "beta2": value.beta2}
+    elif isinstance(value, str) and value in _NAMED:
+        return
+    else:
+        raise InvalidValue(f"recipe: optimizer={value!r}. Allowed: {', '.join(_NAMED)}, or SGD(...), AdamW(...)")
+    for name, number in within.items():
+        if not _is_number(number) or not 0 <= number < 1:
+            raise InvalidValue(f"recipe: optimizer={value!r}. Allowed for {name}: 0 or more, below 1")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

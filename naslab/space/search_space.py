@@ -1,18 +1,21 @@
-"""Search spaces: a NetworkX graph with choices in it.
+"""Search spaces: a NetworkX graph with choices in it, and perhaps a recipe with decisions in it.
 
 Edges carry an operation (``op``), nodes a ``width``; any operation, attribute of an operation or width may be a
-:class:`~naslab.space.Choice`. The source node carries the input's ``shape``. A node adds up the outputs of its
-incoming edges, or concatenates them (``combine="concat"``), in the order given by ``inputs``, by default a topological
-one. The graph is the whole network: repeated cells share their choices by using the same choice names.
+:class:`~naslab.space.Choice`. The source node carries the input's ``shape``, whose sides may be choices. A node adds up
+the outputs of its incoming edges, or combines them by ``"concat"``, ``"product"`` or ``"mean"`` (``combine``, which may
+be a choice), in the order given by ``inputs``, by default a topological one. A width may be
+:class:`~naslab.space.Derived`. The graph is the whole network: repeated cells share their choices by using the same
+choice names.
+
+A decision that stands in an option of a choice is active only where that option is taken. Only *normal forms* are
+architectures: their inactive entries hold option 0, or the lower bound of a range.
 """
 
 from __future__ import annotations
 
-import itertools
-import operator
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from functools import cached_property
-from math import prod
 from typing import Any, Literal, overload
 
 import networkx as nx
@@ -20,35 +23,49 @@ import numpy as np
 import numpy.typing as npt
 
 from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue, UnknownName
-from naslab.space import dataflow
+from naslab.ops import Shape
+from naslab.space import dataflow, notation
 from naslab.space.canonical import certificate
-from naslab.space.choice import Architecture, Choice, choices_in, resolve
-from naslab.space.cost import Cost, CostModel, build_cost_model
-from naslab.space.encoding import CellEncoder, OperationGraph
-from naslab.space.validity import Elimination, Rule, enumerate_valid
+from naslab.space.choice import Architecture, Choice, ranges_in, resolve, scope, without_ranges
+from naslab.space.cost import Cost, CostModel, build_cost_model, cost_of_edges
+from naslab.space.dataflow import live_edges
+from naslab.space.decisions import DecisionSpace
+from naslab.space.derived import CostPerArchitecture, Derived, has_derived_widths, taken
+from naslab.space.encoding import CellEncoder, OperationGraph, one_hot
+from naslab.space.found import cell_decisions, found_decisions
+from naslab.space.ordering import ordered
+from naslab.space.recipe import Recipe
+from naslab.space.rules import Automaton, Rule
 
 
-class SearchSpace:
-    """A set of architectures: all networks that a graph with choices describes.
+class SearchSpace(DecisionSpace):
+    """A set of architectures: all networks that a graph with choices describes, and all ways to train them.
 
     Args:
         graph: The whole network. It is copied and frozen.
         name: The name of the space in messages and results.
-        order: Names of the choices in the order in which an architecture lists them; by default the order of first
-            appearance (node by node in topological order: its width, then its incoming edges).
-        rules: Which combinations of options are valid; by default all are.
+        order: Names of the decisions in the order in which an architecture lists them, choices before ranges; by
+            default the order of first appearance (node by node in topological order: its own, then those of its
+            incoming edges; then the recipe's).
+        rules: Which combinations of options are valid, listed or counted; by default all are. They are about choices,
+            in normal form.
         cells: The graphs that the network repeats, for keys and encodings; by default the whole graph.
+        recipe: How the networks are trained, where that is part of the space: any field may hold decisions.
 
     Attributes:
         graph: The graph, frozen.
         order: Its nodes in topological order, the output last.
         inputs: The predecessors of each node, in the order in which they are combined.
         choices: The choices, in the order in which an architecture lists their options.
+        ranges: The ranges, whose numbers an architecture lists after the options.
         sizes: The number of options of each choice.
+        conditions: When each decision is active.
+        recipe: The recipe, or None.
 
     Raises:
         InvalidSpace: The graph has a cycle, more than one output, an edge without an operation, tensors that do not
-            fit, or choices of one name with different numbers of options.
+            fit, choices of one name with different numbers of options, a decision where nobody reads it or in an option
+            of itself, or a range that shapes or costs depend on.
     """
 
     def __init__(
@@ -57,112 +74,29 @@ class SearchSpace:
         *,
         name: str = "space",
         order: Sequence[str] | None = None,
-        rules: Sequence[Rule] = (),
+        rules: Sequence[Rule | Automaton] = (),
         cells: Sequence[nx.DiGraph[Any]] = (),
+        recipe: Recipe | None = None,
     ) -> None:
-        self.name = name
+        self.recipe = recipe
         self.graph: nx.DiGraph[Any] = nx.freeze(graph.copy())
-        self.rules = tuple(rules)
         self.cells: tuple[nx.DiGraph[Any], ...] = tuple(nx.freeze(cell.copy()) for cell in cells) or (self.graph,)
-        self.order, self.inputs = _ordered(self.graph)
-        found = self._found_choices()
-        if order is not None and sorted(order) != sorted(found):
-            raise InvalidSpace(f"the stated order {list(order)} does not list the graph's choices {list(found)}")
-        self.choices: tuple[Choice, ...] = tuple(found[name] for name in (order or found))
-        self.sizes: tuple[int, ...] = tuple(len(choice.options) for choice in self.choices)
-        self._position = {choice.name: i for i, choice in enumerate(self.choices)}
-        self._rules = [self._checked(rule) for rule in self.rules]
-        if not self.size:
-            raise InvalidSpace(f"the rules of space {name!r} leave no valid architecture")
-        _ = self.cost_model  # infers every shape, so that a graph that does not fit is refused here
+        self.order, self.inputs = ordered(self.graph)
+        found = found_decisions(self.graph, self.order, self.inputs, recipe)
+        for other, where in cell_decisions(cells):
+            if other not in found.decisions:
+                raise InvalidSpace(f"{where} of a cell has {UnknownName(other, found.decisions)}: not in the network")
+        if order is not None and sorted(order) != sorted(found.decisions):
+            raise InvalidSpace(f"the stated order {list(order)} does not list the decisions {list(found.decisions)}")
+        listed = [found.decisions[each] for each in (order or found.decisions)]
+        super().__init__(name, listed, found.paths, rules)
+        self.of_network = tuple(each.name in found.of_network for each in self.decisions_in_order)
+        _ = self.ends  # infers every shape, so that a graph that does not fit is refused here
 
     def __repr__(self) -> str:
-        return f"<SearchSpace {self.name!r}: {self.size:,} architectures, {len(self.choices)} choices>"
-
-    # ---- architectures -------------------------------------------------------------------------------------------
-
-    @cached_property
-    def size(self) -> int:
-        """The number of valid architectures."""
-        return self._elimination.total if self.rules else prod(self.sizes)
-
-    def is_valid(self, architecture: Architecture) -> bool:
-        """Whether a tuple is an architecture of this space."""
-        if len(architecture) != len(self.sizes):
-            return False
-        if not all(0 <= option < size for option, size in zip(architecture, self.sizes, strict=True)):
-            return False
-        return all(tuple(architecture[i] for i in scope) in allowed for scope, allowed in self._rules)
-
-    def architecture(self, options: Sequence[int]) -> Architecture:
-        """Option indices (a list from JSON, say) as an architecture.
-
-        Raises:
-            InvalidArchitecture: Wrong length, an option that does not exist, or a combination that a rule forbids.
-        """
-        try:
-            architecture = tuple(operator.index(option) for option in options)
-        except TypeError:
-            raise InvalidArchitecture(
-                f"{options!r} is not a list of {len(self.sizes)} option numbers, one per choice of space {self.name!r}"
-            ) from None
-        if self.is_valid(architecture):
-            return architecture
-        if len(architecture) != len(self.sizes):
-            raise InvalidArchitecture(
-                f"{architecture} has {len(architecture)} entries; space {self.name!r} has {len(self.sizes)} choices"
-            )
-        for choice, option in zip(self.choices, architecture, strict=True):
-            if not 0 <= option < len(choice.options):
-                raise InvalidArchitecture(
-                    f"{architecture}: choice {choice.name!r} has options 0 to {len(choice.options) - 1}, not {option}"
-                )
-        broken = next(
-            r.scope
-            for r, (s, allowed) in zip(self.rules, self._rules, strict=True)
-            if tuple(architecture[i] for i in s) not in allowed
-        )
-        raise InvalidArchitecture(f"{architecture} breaks the rule of space {self.name!r} on {', '.join(broken)}")
-
-    def architectures(self) -> Iterator[Architecture]:
-        """All valid architectures; the last choice varies fastest."""
-        if self.rules:
-            return enumerate_valid(self.sizes, self._rules)
-        return itertools.product(*(range(size) for size in self.sizes))
-
-    def sample(self, rng: np.random.Generator) -> Architecture:
-        """A uniformly random valid architecture."""
-        if self.rules:
-            return self._elimination.sample(rng)
-        uniform = rng.random(len(self.sizes)).tolist()
-        return tuple([int(u * size) for u, size in zip(uniform, self.sizes, strict=True)])
-
-    def neighbors(self, architecture: Architecture) -> list[Architecture]:
-        """The valid architectures one move away: one choice changed, or two changed together where the rules
-        forbid each change alone (moving an input of a DARTS node, for instance).
-        """
-        singles = {
-            (i, option): (*architecture[:i], option, *architecture[i + 1 :])
-            for i, size in enumerate(self.sizes)
-            for option in range(size)
-            if option != architecture[i]
-        }
-        if not self.rules:
-            return list(singles.values())
-        refused = {move for move, a in singles.items() if not self.is_valid(a)}
-        valid = [a for move, a in singles.items() if move not in refused]
-        return valid + [a for a in self._double_moves(architecture, refused) if self.is_valid(a)]
-
-    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """A uniform draw from the neighbours; the architecture itself where it has none."""
-        if self.rules:
-            neighbors = self.neighbors(architecture)
-            return neighbors[int(rng.random() * len(neighbors))] if neighbors else architecture
-        if not self._moves:
-            return architecture
-        position, step = self._moves[int(rng.random() * len(self._moves))]
-        option = (architecture[position] + step) % self.sizes[position]
-        return (*architecture[:position], option, *architecture[position + 1 :])
+        size = "no finite number of" if self.size == math.inf else f"{self.size:,}"
+        ranges = f", {len(self.ranges)} ranges" if self.ranges else ""
+        return f"<SearchSpace {self.name!r}: {size} architectures, {len(self.choices)} choices{ranges}>"
 
     # ---- keys, strings, encodings --------------------------------------------------------------------------------
 
@@ -172,17 +106,20 @@ class SearchSpace:
         return dataflow.is_connected(self._flow(self.graph, decisions))
 
     def canonical(self, architecture: Architecture) -> str:
-        """A key that two architectures share exactly if their data flows are isomorphic.
+        """A key that two architectures share exactly if their data flows are isomorphic and their recipes are equal.
 
         See :mod:`naslab.space.dataflow`. Computed cell by cell where the space has cells.
         """
         decisions = self.decisions(architecture)
-        return " | ".join(certificate(self._flow(cell, decisions)) for cell in self.cells)
+        keys = [certificate(self._flow(cell, decisions)) for cell in self.cells]
+        if not all(self.of_network):
+            keys.append(repr(resolve(self.recipe, decisions)))
+        return " | ".join(keys)
 
     def to_string(self, architecture: Architecture) -> str:
-        """``choice=option`` pairs; the spaces of benchmarks override this with their official notation."""
-        options = zip(self.choices, self.architecture(architecture), strict=True)
-        return ";".join(f"{choice.name}={_labels(choice)[i]}" for choice, i in options)
+        """``choice=option`` pairs of what is active; benchmarks' spaces override this with their official notation."""
+        architecture = self.architecture(architecture)
+        return notation.written(self.decisions_in_order, architecture, self.conditions.active(architecture))
 
     def from_string(self, string: str) -> Architecture:
         """Inverse of :meth:`to_string`.
@@ -190,45 +127,36 @@ class SearchSpace:
         Raises:
             InvalidArchitecture: The string is not in that notation.
         """
-        pairs = [part.partition("=")[::2] for part in string.split(";")] if string else []
-        parts = dict(pairs)
-        if len(parts) < len(pairs):
-            raise InvalidArchitecture(f"{string!r} states a choice twice; example: {self._example!r}")
-        options = []
-        for choice in self.choices:
-            labels = _labels(choice)
-            if choice.name not in parts:
-                raise InvalidArchitecture(f"{string!r} lacks choice {choice.name!r}; example: {self._example!r}")
-            if parts[choice.name] not in labels:
-                hint = UnknownName(parts[choice.name], labels)
-                raise InvalidArchitecture(f"{string!r}: choice {choice.name!r} has no option {hint}")
-            options.append(labels.index(parts[choice.name]))
-        if len(parts) > len(options):
-            extra = next(name for name in parts if name not in self._position)
-            raise InvalidArchitecture(f"{string!r}: space {self.name!r} has no choice {extra!r}")
-        return self.architecture(options)
+        stated = notation.read(string, self.decisions_in_order, self.name, self._example)
+        rest = zip(self.decisions_in_order, self.conditions.idle, strict=True)
+        architecture = tuple(stated.get(each.name, idle) for each, idle in rest)
+        for each, is_active in zip(self.decisions_in_order, self.conditions.active(architecture), strict=True):
+            if is_active and each.name not in stated:
+                kind = "choice" if isinstance(each, Choice) else "range"
+                raise InvalidArchitecture(f"{string!r} lacks {kind} {each.name!r}; example: {self._example!r}")
+        return self.architecture(architecture)
 
     @overload
     def encode(self, architecture: Architecture, kind: Literal["adjacency"]) -> OperationGraph: ...
     @overload
-    def encode(self, architecture: Architecture, kind: Literal["one-hot"]) -> npt.NDArray[np.uint8]: ...
+    def encode(self, architecture: Architecture, kind: Literal["one-hot"]) -> npt.NDArray[np.float64]: ...
     @overload
     def encode(self, architecture: Architecture, kind: Literal["path"]) -> npt.NDArray[np.uint8]: ...
-    def encode(self, architecture: Architecture, kind: str) -> npt.NDArray[np.uint8] | OperationGraph:
+    def encode(
+        self, architecture: Architecture, kind: str
+    ) -> npt.NDArray[np.float64] | npt.NDArray[np.uint8] | OperationGraph:
         """An architecture as numbers.
 
         Args:
             architecture: An architecture of this space.
-            kind: ``"one-hot"``: ``(sum of sizes,)``. ``"path"``: ``(paths,)``, see
+            kind: ``"one-hot"``: ``(sum of sizes + ranges + conditional decisions,)``: a block of zeros and a one per
+                choice, one column in [0, 1] per range (its place on its scale), and one per decision that is not always
+                active, which says whether it is; all else of an inactive decision is 0. ``"path"``: ``(paths,)``, see
                 :meth:`naslab.space.encoding.CellEncoder.paths`. ``"adjacency"``: operations on nodes, see
                 :class:`naslab.space.encoding.OperationGraph`.
         """
         if kind == "one-hot":
-            code = np.zeros(sum(self.sizes), dtype=np.uint8)
-            ends = itertools.accumulate(self.sizes)
-            options = zip(ends, self.sizes, self.architecture(architecture), strict=True)
-            code[[end - size + option for end, size, option in options]] = 1
-            return code
+            return one_hot(self.architecture(architecture), self.sizes, self.ranges, self.conditions)
         if kind == "path":
             return self._encoder.paths(self.decisions(architecture))
         if kind == "adjacency":
@@ -237,31 +165,69 @@ class SearchSpace:
 
     # ---- the network ---------------------------------------------------------------------------------------------
 
-    @cached_property
-    def cost_model(self) -> CostModel:
-        """Costs of every architecture, as tables over the choices."""
-        return build_cost_model(self.graph, self.order, self.inputs, self._options)
+    def recipe_of(self, architecture: Architecture) -> Recipe | None:
+        """The recipe of one architecture, without decisions; None where the space states none."""
+        return resolve(self.recipe, self.decisions(architecture)) if self.recipe is not None else None
 
     @cached_property
-    def ends(self) -> tuple[tuple[int, ...], int]:
-        """The shape of one input, and how many features (classes) the last node has."""
-        return tuple(self.graph.nodes[self.order[0]]["shape"]), self.cost_model.shapes[self.order[-1]].largest[0]
+    def cost_model(self) -> CostModel | CostPerArchitecture:
+        """Costs of every architecture, as tables over the choices where no width is derived."""
+        if has_derived_widths(self.graph):
+            return CostPerArchitecture(self.name, self.resolve)
+        low, high = (_at_bound(self.graph, bound) for bound in ("low", "high"))
+        model = build_cost_model(low, self.order, self.inputs, self._options)
+        if high is not low and not model.same(build_cost_model(high, self.order, self.inputs, self._options)):
+            names = ", ".join(repr(each.name) for each in self.ranges if self.of_network[self._position[each.name]])
+            raise InvalidSpace(f"costs depend on a range ({names}); a width, a kernel and the like take a Choice")
+        return model
 
-    def cost(self, architecture: Architecture) -> Cost:
-        """Parameters, MACs and memory of one architecture, dead branches included."""
+    def shapes(self, architecture: Architecture) -> tuple[dict[Any, Shape], dict[tuple[Any, Any], Shape]]:
+        """The shape of every node of one architecture, and of what every edge delivers, by source and node."""
+        model, decisions = self.cost_model, self.decisions(architecture)
+        if isinstance(model, CostPerArchitecture):
+            model, decisions = model.model(architecture), {}
+        nodes = {node: features.at(decisions) for node, features in model.shapes.items()}
+        return nodes, {edge: features.at(decisions) for edge, features in model.arriving.items()}
+
+    def input_shape(self, architecture: Architecture) -> Shape:
+        """The shape of one input of an architecture: its size may be a choice."""
+        return self.shapes(architecture)[0][self.order[0]]
+
+    @cached_property
+    def ends(self) -> tuple[Shape, int]:
+        """The shape of one input (of the largest, where its size is a choice), and how many features (classes) the last
+        node has."""
+        model = self.cost_model
+        if isinstance(model, CostPerArchitecture):  # any architecture has them
+            model = model.model(self.sample(np.random.default_rng(0)))
+        return model.shapes[self.order[0]].largest, model.shapes[self.order[-1]].largest[0]
+
+    def cost(self, architecture: Architecture, convention: str = "published") -> Cost:
+        """Parameters, MACs and memory of one architecture.
+
+        Args:
+            architecture: An architecture of this space.
+            convention: ``"published"``: dead branches included, as published parameter counts do. ``"reachable"``: only
+                operations that an input reaches and that reach the output.
+        """
+        if convention == "reachable":
+            graph = self.resolve(architecture)
+            return cost_of_edges(graph, *self.shapes(architecture), live_edges(graph))
+        if convention != "published":
+            raise InvalidValue(f"convention {UnknownName(convention, ['published', 'reachable'])}")
         try:
             return self.cost_model.cost(architecture)
         except LookupError:
             self.architecture(architecture)
             raise
 
-    def decisions(self, architecture: Architecture) -> dict[str, int]:
-        """Option index by choice name.
+    def decisions(self, architecture: Architecture) -> dict[str, Any]:
+        """Option index or number by the name of the decision.
 
         Raises:
             InvalidArchitecture: See :meth:`architecture`.
         """
-        return {choice.name: i for choice, i in zip(self.choices, self.architecture(architecture), strict=True)}
+        return {each.name: v for each, v in zip(self.decisions_in_order, self.architecture(architecture), strict=True)}
 
     def resolve(self, architecture: Architecture) -> nx.DiGraph[Any]:
         """The graph of one architecture: the same nodes and edges, no choices.
@@ -270,13 +236,42 @@ class SearchSpace:
         """
         return self._resolved(self.graph, self.decisions(architecture))
 
+    def require_choices(self, who: str) -> None:
+        """Refuse ranges, for what knows choices only.
+
+        Raises:
+            InvalidValue: The space has one.
+        """
+        for each in self.ranges:
+            raise InvalidValue(
+                f"Range({each.name!r}): {who} knows choices only; give it options, or fix it: "
+                f"{each.name}={each.middle:.4g}"
+            )
+
+    def require_network(self, who: str) -> None:
+        """Refuse decisions that are not about the network, and ranges, for what sees the network alone.
+
+        Raises:
+            InvalidValue: The space has one.
+        """
+        for each, on in zip(self.decisions_in_order, self.of_network, strict=True):
+            if not on:
+                kind = type(each).__name__
+                raise InvalidValue(
+                    f"{kind}({each.name!r}): {who} sees networks alone, not how they are trained; fix it"
+                )
+        self.require_choices(who)
+
     # ---- inside --------------------------------------------------------------------------------------------------
 
-    def _resolved(self, graph: nx.DiGraph[Any], decisions: dict[str, int]) -> nx.DiGraph[Any]:
-        order, inputs = (self.order, self.inputs) if graph is self.graph else _ordered(graph)
+    def _resolved(self, graph: nx.DiGraph[Any], decisions: dict[str, Any]) -> nx.DiGraph[Any]:
+        order, inputs = (self.order, self.inputs) if graph is self.graph else ordered(graph)
         resolved: nx.DiGraph[Any] = nx.DiGraph()
         for node in order:
             attributes = {key: resolve(value, decisions) for key, value in graph.nodes[node].items()}
+            if isinstance(attributes.get("width"), Derived):
+                attributes["width"] = attributes["width"].function(taken(self.decisions_in_order, decisions))
+            attributes |= {"sized": True} if scope(graph.nodes[node].get("shape")) else {}
             resolved.add_node(node, **{**attributes, "inputs": tuple(inputs[node])})
         for node in order:
             for source in inputs[node]:
@@ -284,105 +279,32 @@ class SearchSpace:
                 resolved.add_edge(source, node, **{**attributes, "op": resolve(attributes["op"], decisions)})
         return resolved
 
-    def _flow(self, graph: nx.DiGraph[Any], decisions: dict[str, int]) -> dataflow.DataFlow:
+    def _flow(self, graph: nx.DiGraph[Any], decisions: dict[str, Any]) -> dataflow.DataFlow:
         resolved = self._resolved(graph, decisions)
         return dataflow.data_flow(resolved, list(resolved), nx.get_node_attributes(resolved, "inputs"))
-
-    @property
-    def indexed_rules(self) -> list[tuple[tuple[int, ...], frozenset[tuple[int, ...]]]]:
-        """Each rule as the positions of the choices in its scope, and the allowed combinations of options."""
-        return self._rules
 
     @cached_property
     def _options(self) -> dict[str, int]:
         return {choice.name: len(choice.options) for choice in self.choices}
 
     @cached_property
-    def _elimination(self) -> Elimination:
-        return Elimination(self.sizes, self._rules)
-
-    @cached_property
     def _encoder(self) -> CellEncoder:
         edges = []
         for cell in self.cells:
-            order, inputs = _ordered(cell)
+            order, inputs = ordered(cell)
             edges.append([(source, node) for node in order for source in inputs[node]])
-        return CellEncoder(self.cells, edges, self._options)
-
-    @cached_property
-    def _moves(self) -> list[tuple[int, int]]:
-        return [(i, step) for i, size in enumerate(self.sizes) for step in range(1, size)]
+        return CellEncoder([_at_bound(cell, "low") for cell in self.cells], edges, self._options)
 
     @cached_property
     def _example(self) -> str:
-        return self.to_string(next(self.architectures()))
-
-    def _double_moves(self, architecture: Architecture, refused: set[tuple[int, int]]) -> Iterator[Architecture]:
-        pairs = sorted({pair for scope, _ in self._rules for pair in itertools.combinations(sorted(scope), 2)})
-        for i, j in pairs:
-            for first, second in itertools.product(range(self.sizes[i]), range(self.sizes[j])):
-                if (i, first) in refused and (j, second) in refused:
-                    yield (*architecture[:i], first, *architecture[i + 1 : j], second, *architecture[j + 1 :])
-
-    def _found_choices(self) -> dict[str, Choice]:
-        found: dict[str, Choice] = {}
-        for node in self.order:
-            ops = [self.graph.edges[source, node]["op"] for source in self.inputs[node]]
-            for choice in itertools.chain(choices_in(self.graph.nodes[node].get("width")), *map(choices_in, ops)):
-                if "=" in choice.name or ";" in choice.name:
-                    raise InvalidSpace(f"choice {choice.name!r}: a name may not contain '=' or ';'")
-                first = found.setdefault(choice.name, choice)
-                if len(first.options) != len(choice.options):
-                    raise InvalidSpace(
-                        f"choice {choice.name!r} has {len(first.options)} options in one place and "
-                        f"{len(choice.options)} at node {node!r}; places that share a name share the number of options"
-                    )
-        return found
-
-    def _checked(self, rule: Rule) -> tuple[tuple[int, ...], frozenset[tuple[int, ...]]]:
-        for name in rule.scope:
-            if name not in self._position:
-                raise InvalidSpace(f"a rule speaks of choice {UnknownName(name, self._position)}")
-        if len(set(rule.scope)) < len(rule.scope):
-            raise InvalidSpace(f"a rule names a choice twice: {', '.join(rule.scope)}")
-        scope = tuple(self._position[name] for name in rule.scope)
-        for combination in rule.allowed:
-            if len(combination) != len(scope) or not all(
-                0 <= o < self.sizes[i] for i, o in zip(scope, combination, strict=True)
-            ):
-                raise InvalidSpace(f"a rule on {', '.join(rule.scope)} allows {combination}; give one option of each")
-        return scope, rule.allowed
+        return self.to_string(self.first)
 
 
-def _ordered(graph: nx.DiGraph[Any]) -> tuple[list[Any], dict[Any, list[Any]]]:
-    """Nodes in topological order (ties by insertion), and the predecessors of each in the order of combination."""
-    inserted = {node: i for i, node in enumerate(graph)}
-    try:
-        order = list(nx.lexicographical_topological_sort(graph, key=inserted.__getitem__))
-    except nx.NetworkXUnfeasible:
-        cycle = " -> ".join(repr(edge[0]) for edge in nx.find_cycle(graph))
-        raise InvalidSpace(f"the graph has a cycle: {cycle}; a network is acyclic") from None
-    place = {node: i for i, node in enumerate(order)}
-    inputs: dict[Any, list[Any]] = {}
-    for node in order:
-        sources = sorted(graph.predecessors(node), key=place.__getitem__)
-        stated = graph.nodes[node].get("inputs")
-        if stated is not None and sorted(map(str, stated)) != sorted(map(str, sources)):
-            raise InvalidSpace(f"node {node!r} states inputs {list(stated)}, but its predecessors are {sources}")
-        if graph.nodes[node].get("combine", "sum") not in ("sum", "concat"):
-            raise InvalidSpace(f"node {node!r}: combine={graph.nodes[node]['combine']!r} is neither 'sum' nor 'concat'")
-        inputs[node] = list(stated) if stated is not None else sources
-        for source in sources:
-            if "op" not in graph.edges[source, node]:
-                raise InvalidSpace(f"edge {source!r} -> {node!r} has no operation; give it op=...")
-    outputs = [node for node in order if graph.out_degree(node) == 0]
-    if len(outputs) != 1:
-        raise InvalidSpace(f"a network has one output; this graph's nodes without successors are {outputs}")
-    return order, inputs
-
-
-def _labels(choice: Choice) -> list[str]:
-    """How the options are written: as they print if that tells them apart and can be read back, else by number."""
-    labels = [str(option) for option in choice.options]
-    plain = len(set(labels)) == len(labels) and not any(";" in label or "Choice(" in label for label in labels)
-    return labels if plain else [str(i) for i in range(len(labels))]
+def _at_bound(graph: nx.DiGraph[Any], bound: Literal["low", "high"]) -> nx.DiGraph[Any]:
+    """A graph with its ranges at one of their bounds."""
+    if not any(True for *_, attributes in graph.edges(data=True) for _ in ranges_in(attributes["op"])):
+        return graph
+    fixed: nx.DiGraph[Any] = graph.copy()
+    for _, _, attributes in fixed.edges(data=True):
+        attributes["op"] = without_ranges(attributes["op"], lambda each: getattr(each, bound))
+    return fixed

@@ -1,14 +1,15 @@
-"""What one edge and one node are for every combination of options: shapes and costs as tables.
+"""What one edge is for every combination of options: shapes and costs as tables.
 
-Where a choice is between numbers (widths, kernels), all of its options are computed at once: closed forms are given
-arrays that broadcast against each other, one axis per choice. Choices between operations are gone through one by one.
+The operation of an edge is a tree: a choice between operations branches, and so may the parts of a composite. Costs are
+the sum over its leaves of "this leaf is taken" times the leaf's own table, so that a grammar is as large as its rules
+and not as its sentences. A leaf is tabulated at once, see :mod:`naslab.space.many`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeAlias
@@ -18,243 +19,261 @@ import numpy as np
 import numpy.typing as npt
 
 from naslab.errors import InvalidSpace
-from naslab.ops import Operation, Shape
+from naslab.ops import Operation
 from naslab.space.choice import Choice, choices_in, resolve, scope
+from naslab.space.features import Axes, Features, in_order, one_of, reduced, spread
+from naslab.space.many import Decisions, Many, many, options, tabulated
 
 METRICS = ("params", "macs", "activation_bytes", "peak_bytes")
 BYTES_PER_NUMBER = 4  # float32
 
-Whole: TypeAlias = npt.NDArray[np.int64]
-Decisions: TypeAlias = Mapping[str, Any]
-"""An option index by choice name, or an array of them."""
+Costs: TypeAlias = dict[tuple[str, ...], npt.NDArray[np.int64]]
+"""By scope: a table of each metric, the first axis. Tables are added up, those of ``peak_bytes`` compared."""
 
 
 @dataclass(frozen=True)
-class Features:
-    """The inferred shape of a node: its number of features may depend on choices, its size in pixels may not.
+class _Place:
+    """An edge, the options that lead to one of its operations, and whether that is a part of a composite."""
 
-    Attributes:
-        scope: Names of the choices that the number of features depends on.
-        widths: The number of features for each combination.
-        space: Height and width, or empty for vectors.
-    """
+    source: Any
+    node: Any
+    axes: Axes
+    taken: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    inside: bool = False
 
-    scope: tuple[str, ...]
-    widths: npt.NDArray[np.int64]
-    space: tuple[int, ...]
-
-    @property
-    def largest(self) -> Shape:
-        """The shape at the largest width."""
-        return (int(self.widths.max()), *self.space)
-
-    def at(self, decisions: Decisions) -> Shape:
-        """The shape after the given decisions: option indices by choice name, or arrays of them."""
-        widths = self.widths[tuple(decisions[name] for name in self.scope)]
-        return (widths if widths.ndim else int(widths), *self.space)
+    def __str__(self) -> str:
+        return f"edge {self.source!r} -> {self.node!r}"
 
 
 def edge_tables(
-    graph: nx.DiGraph[Any],
-    source: Any,
-    node: Any,
-    features: Features,
-    sizes: Mapping[str, int],
-    position: Mapping[str, int],
-) -> tuple[Features, dict[str, tuple[tuple[str, ...], Whole]]]:
-    """Output shape of one edge and its cost tables, over the choices they depend on."""
-    op, width = graph.edges[source, node]["op"], graph.nodes[node].get("width")
-    if graph.nodes[node].get("combine", "sum") == "concat":
-        width = None  # what a concatenating node states is its total
-    names = _in_order({*scope(op), *scope(width), *features.scope}, position)
-    pixels: set[tuple[int, ...]] = set()
-
-    def tabulate(decisions: Decisions) -> dict[str, Any]:
-        chosen = _resolved(op, decisions)
-        if not isinstance(chosen, Operation):
-            raise InvalidSpace(f"edge {source!r} -> {node!r}: {chosen!r} is not an operation{_where(decisions)}")
-        shape = features.at(decisions)
-        wanted = _resolved(width, decisions)
-        if wanted is not None and not is_size(wanted):
-            raise InvalidSpace(f"node {node!r}: width {wanted!r} is not a positive number{_where(decisions)}")
-        out = chosen.output_shape(shape, wanted)
-        if wanted is not None and _any(out[0] != wanted) and not chosen.is_zero:
-            raise InvalidSpace(
-                f"edge {source!r} -> {node!r}: {chosen} keeps {out[0]} features, but node {node!r} states "
-                f"width {wanted}{_where(decisions)}; give the node no width or use an operation that sets it"
-            )
-        silent = chosen.is_zero or chosen.is_identity
-        return {
-            "width": out[0] if wanted is None else wanted,
-            "params": chosen.params(shape, out),
-            "macs": chosen.macs(shape, out),
-            "activation_bytes": 0 if silent else BYTES_PER_NUMBER * prod(out),
-            "peak_bytes": 0 if silent else BYTES_PER_NUMBER * (prod(shape) + prod(out)),
-            "pixels": None if chosen.is_zero else out[1:],  # nothing fits everywhere
-        }
-
-    def keep(found: dict[str, Any]) -> None:
-        sides = found["pixels"]
-        if sides is None or not any(isinstance(side, np.ndarray) for side in sides):
-            pixels.update(() if sides is None else (sides,))
-        else:
-            columns = [np.ravel(side).tolist() for side in np.broadcast_arrays(*sides)]
-            pixels.update(zip(*columns, strict=True))
-
-    tables = _tabulated(tabulate, keep, names, _numeric(names, (op, width)), sizes, (*METRICS, "width"))
-    if len(pixels) > 1:
-        raise InvalidSpace(
-            f"edge {source!r} -> {node!r}: the image size depends on {' and '.join(map(repr, names))} "
-            f"({sorted(pixels)}); only widths may depend on a choice"
-        )
-    outgoing = Features(*_reduced(names, tables.pop("width")), pixels.pop() if pixels else features.space)
-    return outgoing, {metric: _reduced(names, table) for metric, table in tables.items()}
-
-
-def combined(
-    graph: nx.DiGraph[Any],
-    node: Any,
-    sources: Sequence[Any],
-    arriving: Sequence[Features],
-    sizes: Mapping[str, int],
-    position: Mapping[str, int],
-) -> Features:
-    """The shape of a node from the shapes of what arrives."""
-    concatenates = graph.nodes[node].get("combine", "sum") == "concat"
-    stated = graph.nodes[node].get("width") if concatenates else None
-    names = _in_order({*scope(stated), *(name for features in arriving for name in features.scope)}, position)
-
-    def tabulate(decisions: Decisions) -> dict[str, Any]:
-        shapes = [features.at(decisions) for features in arriving]
-        for source, shape in zip(sources, shapes, strict=True):
-            if shape[1:] != shapes[0][1:] or (not concatenates and _any(shape[0] != shapes[0][0])):
-                raise InvalidSpace(
-                    f"node {node!r}: what arrives does not fit: {shapes[0]} from {sources[0]!r}, {shape} from "
-                    f"{source!r}{_where(decisions)}"
-                )
-        width = sum(s[0] for s in shapes) if concatenates else shapes[0][0]
-        if stated is not None and _any((wanted := _resolved(stated, decisions)) != width):
-            raise InvalidSpace(
-                f"node {node!r} states width {wanted}, but what it concatenates has {width} features{_where(decisions)}"
-            )
-        return {"width": width}
-
-    tables = _tabulated(tabulate, None, names, _numeric(names, (stated,)), sizes, ("width",))
-    return Features(*_reduced(names, tables["width"]), arriving[0].space)
-
-
-def combinations(names: Sequence[str], sizes: Mapping[str, int]) -> Iterator[tuple[tuple[int, ...], dict[str, int]]]:
-    """Every combination of options of the named choices: as an index and as decisions by name."""
-    for index in itertools.product(*(range(sizes[name]) for name in names)):
-        yield index, dict(zip(names, index, strict=True))
-
-
-def _tabulated(
-    tabulate: Callable[[Decisions], dict[str, Any]],
-    keep: Callable[[dict[str, Any]], None] | None,
-    names: Sequence[str],
-    numeric: Sequence[str],
-    sizes: Mapping[str, int],
-    columns: Sequence[str],
-) -> dict[str, Whole]:
-    """A table of each column, one axis per choice.
+    graph: nx.DiGraph[Any], source: Any, node: Any, features: Features, axes: Axes
+) -> tuple[Features, Costs]:
+    """Output shape of one edge and its cost tables, over the choices they depend on.
 
     Args:
-        tabulate: What there is for decisions, by column.
-        keep: Is shown everything that went into the tables.
-        names: The choices.
-        numeric: Those of them whose options are computed at once, where that gives what they give one by one.
-        sizes: Number of options of each choice.
-        columns: What is kept.
+        graph: The space's graph.
+        source: Where the edge begins.
+        node: Where it ends.
+        features: The shape of what it is given.
+        axes: The space's choices.
+
+    Raises:
+        InvalidSpace: Something that is not an operation, or that does not fit.
     """
-    tables = {column: np.zeros([sizes[n] for n in names], dtype=np.int64) for column in columns}
-    axes = np.ix_(*(np.arange(sizes[name]) for name in numeric))
-    grid = dict(zip(numeric, axes, strict=True))
-    for _, decisions in combinations([name for name in names if name not in numeric], sizes):
-        found = _at_once(tabulate, decisions, grid) if numeric else None
-        rest = combinations(numeric, sizes)
-        one_by_one = (({**decisions, **each}, None) for _, each in rest)
-        for decided, values in [(decisions, found)] if found else one_by_one:
-            place = tuple(decided.get(name, slice(None)) for name in names)
-            values = values or tabulate(decided)
-            for column, table in tables.items():
-                table[place] = values[column]
-            if keep is not None:
-                keep(values)
-    return tables
+    width = graph.nodes[node].get("width")
+    if may_concatenate(graph.nodes[node]):
+        width = None  # what a concatenating node states is its total
+    place = _Place(source, node, axes)
+    return _tree(graph.edges[source, node]["op"], width, features, place)
 
 
-def _at_once(
-    tabulate: Callable[[Decisions], dict[str, Any]], decisions: Decisions, grid: Mapping[str, Whole]
-) -> dict[str, Any] | None:
-    """What there is for all options of numeric choices; None if an operation can't say, or an option is wrong."""
-    try:
-        found = tabulate({**decisions, **grid})
-        for corner in (0, -1):  # do closed forms give for arrays what they give for numbers?
-            one = tabulate({**decisions, **{name: int(axis.ravel()[corner]) for name, axis in grid.items()}})
-            for column, value in one.items():
-                if column != "pixels" and np.ravel(np.broadcast_to(found[column], _shape(grid)))[corner] != value:
-                    return None
-    except Exception:  # one by one it succeeds, or says which option is at fault
+def may_concatenate(attributes: Mapping[str, Any]) -> bool:
+    """Whether a node concatenates, or may choose to."""
+    how = attributes.get("combine", "sum")
+    return "concat" in (how.options if isinstance(how, Choice) else (how,))
+
+
+def add(costs: Costs, more: Costs) -> None:
+    """Add costs to others."""
+    for names, tables in more.items():
+        old = costs.get(names)
+        if old is None:
+            costs[names] = tables
+        else:
+            costs[names] = np.concatenate([old[:-1] + tables[:-1], np.maximum(old[-1:], tables[-1:])])
+
+
+def _tree(op: Any, width: Any, features: Features, place: _Place) -> tuple[Features, Costs]:
+    if isinstance(op, Choice):
+        branches = []
+        for i, option in enumerate(op.options):
+            there = dataclasses.replace(place, taken={**place.taken, op.name: i})
+            branches.append(_tree(option, width, features, there))
+        costs = _chosen(op.name, [more for _, more in branches], place.axes)
+        return _branched(op.name, [out for out, _ in branches], place), costs
+    parts = _parts(op, width, features)
+    if parts is None:
+        return _leaf(op, width, features, place)
+    out: Features = features
+    costs = {}
+    for part, wanted in parts:
+        out, more = _tree(part, wanted, out, dataclasses.replace(place, inside=True))
+        add(costs, more)
+    if getattr(op, "keeps_shape", False) and not features.equals(out):
+        raise InvalidSpace(f"{place}: {op} turns {features.largest} into {out.largest}; it has to keep the shape")
+    return out, costs
+
+
+def _parts(op: Any, width: Any, features: Features) -> list[tuple[Any, Any]] | None:
+    """The parts of a composite with the width that each is given: the destination's goes to the last that sets one.
+
+    None if it has no choices inside, or if which part is the last depends on choices and makes a difference.
+    """
+    parts = getattr(op, "inside", None)
+    if not parts or not scope(op):
         return None
+    if width is None:
+        return [(part, None) for part in parts]
+    sets = [_sets_width(part) for part in parts]
+    last = max((i for i, each in enumerate(sets) if True in each), default=None)
+    if last is None or sets[last] == {True}:
+        return [(part, width if i == last else None) for i, part in enumerate(parts)]
+    if not scope(width) and features.sides[0].scope == () and int(features.widths) == width:
+        return [(part, width) for part in parts]
+    return None
+
+
+def _sets_width(op: Any) -> set[bool]:
+    """Whether an operation sets the width, for any of its options."""
+    if isinstance(op, Choice):
+        return {each for option in op.options for each in _sets_width(option)}
+    if not (parts := getattr(op, "inside", None)):
+        return {bool(getattr(op, "sets_width", False))}
+    found = [_sets_width(part) for part in parts]
+    return {True} if {True} in found else {each for part in found for each in part}
+
+
+def _chosen(name: str, branches: Sequence[Costs], axes: Axes) -> Costs:
+    """Costs of a choice from those of its options: of each where it is taken, zero elsewhere."""
+    found: Costs = {}
+    for option, costs in enumerate(branches):
+        for scope_, tables in costs.items():
+            names = in_order({name, *scope_}, axes)
+            if names not in found:
+                found[names] = np.zeros((len(METRICS), *(axes.sizes[n] for n in names)), np.int64)
+            here = spread(names, scope_, tables, {name: option}, lead=1)
+            there = found[names][(slice(None),) * (1 + names.index(name)) + (slice(option, option + 1),)]
+            there[:-1] += here[:-1]
+            np.maximum(there[-1], here[-1], out=there[-1])
     return found
 
 
-def _shape(grid: Mapping[str, Whole]) -> tuple[int, ...]:
-    return np.broadcast_shapes(*(axis.shape for axis in grid.values()))
+def _branched(name: str, outs: Sequence[Features], place: _Place) -> Features:
+    """The shape after a choice between operations."""
+    sized = [out for out in outs if not out.anywhere] or outs
+    if len({len(out.sides) for out in sized}) > 1:
+        raise InvalidSpace(
+            f"{place}: choice {name!r} is between images and vectors: {', '.join(str(out.largest) for out in sized)}"
+        )
+    widths = one_of(name, [out.sides[0] for out in outs], place.axes)
+    sides = []
+    for axis in range(1, len(sized[0].sides)):
+        first = sized[0].sides[axis]
+        sides.append(one_of(name, [first if out.anywhere else out.sides[axis] for out in outs], place.axes))
+    return Features((widths, *sides), all(out.anywhere for out in outs))
 
 
-def _numeric(names: Sequence[str], values: Sequence[Any]) -> list[str]:
-    """The choices among these that are between whole numbers wherever they stand."""
-    others = {
-        choice.name
-        for value in values
-        for choice in choices_in(value)
-        if not all(isinstance(option, int | np.integer) for option in choice.options)
-    }
-    return [name for name in names if name not in others]
+def _leaf(op: Any, width: Any, features: Features, place: _Place) -> tuple[Features, Costs]:
+    """The tables of an operation, which may hold choices. Repeated ones that depend on none are looked up."""
+    choices = [*choices_in(op), *choices_in(width)]
+    names = in_order({*(choice.name for choice in choices), *features.everything}, place.axes)
+    if names:
+        return _tables(op, width, features, place, names, choices)
+    key = (op, width, features.largest, features.anywhere, place.inside)
+    try:
+        known = place.axes.constant.get(key)
+    except TypeError:  # an operation that can't be hashed
+        return _tables(op, width, features, place, names, choices)
+    if known is None:
+        known = place.axes.constant[key] = _tables(op, width, features, place, names, choices)
+    return known
 
 
-def _resolved(value: Any, decisions: Decisions) -> Any:
-    """As :func:`naslab.space.resolve`; where a decision is an array, the numbers that it chooses."""
-    arrays = {name for name, decision in decisions.items() if isinstance(decision, np.ndarray)}
+def _tables(
+    op: Any, width: Any, features: Features, place: _Place, names: tuple[str, ...], choices: Sequence[Choice]
+) -> tuple[Features, Costs]:
+    structural = {choice.name for choice in choices if any(map(_holds_more, choice.options))}
+    zero: set[bool] = set()
+
+    def ask(decisions: Decisions) -> tuple[Any, ...]:
+        chosen, wanted = (resolved(op, decisions), resolved(width, decisions)) if choices else (op, width)
+        if not isinstance(chosen, Operation):
+            raise InvalidSpace(f"{place}: {chosen!r} is not an operation{where({**place.taken, **decisions})}")
+        shape = features.at(decisions)
+        if wanted is not None and not is_size(wanted):
+            raise InvalidSpace(
+                f"node {place.node!r}: width {wanted!r} is not a positive number{where({**place.taken, **decisions})}"
+            )
+        out = chosen.output_shape(shape, wanted)
+        if wanted is not None and not chosen.is_zero and differs(out[0], wanted):
+            raise InvalidSpace(
+                f"{place}: {chosen} keeps {out[0]} features, but node {place.node!r} states width {wanted}"
+                f"{where({**place.taken, **decisions})}; give the node no width or use an operation that sets it"
+            )
+        zero.add(chosen.is_zero or (features.anywhere and chosen.is_identity))
+        return (*counted(chosen, shape, out), out[0] if wanted is None else wanted, *out[1:])
+
+    try:
+        tables = tabulated(ask, names, place.axes.sizes, structural) if names else [np.array(each) for each in ask({})]
+    except ValueError as error:
+        if "zip()" not in str(error):
+            raise
+        raise InvalidSpace(f"{place}: the number of sides of {op} depends on a choice; put each into a node") from None
+    anywhere = zero == {True} and not place.inside  # an inner zero has the size that the parts after it see
+    sides = tuple(reduced(names, side) for side in tables[len(METRICS) :])
+    return Features(sides, anywhere), {names: np.stack(tables[: len(METRICS)])}
+
+
+def counted(op: Any, shape: Any, out: Any) -> tuple[Any, ...]:
+    """The costs of an operation without choices: a value of each metric."""
+    return op.params(shape, out), op.macs(shape, out), *_memory(op, shape, out)
+
+
+def _memory(op: Any, shape: Any, out: Any) -> tuple[Any, Any]:
+    """Bytes of activations, and input plus output; of a composite the sum over its parts and the largest of them."""
+    if hasattr(op, "between"):
+        kept, peak = 0, 0
+        for part, arriving, leaving in op.between(shape, out):
+            more, here = _memory(part, arriving, leaving)
+            kept, peak = kept + more, here + (peak - here) * (peak > here)  # the larger one, of arrays too
+        return kept, peak
+    if op.is_zero or op.is_identity:
+        return 0, 0
+    return BYTES_PER_NUMBER * prod(out), BYTES_PER_NUMBER * (prod(shape) + prod(out))
+
+
+def _holds_more(option: Any) -> bool:
+    """Whether an option is more than a value: an operation, or something with choices inside."""
+    return dataclasses.is_dataclass(option) or isinstance(option, tuple)  # Choice is a dataclass, too
+
+
+def resolved(value: Any, decisions: Decisions) -> Any:
+    """As :func:`naslab.space.resolve`; where a decision is an array, the values that it chooses."""
+    arrays = {name for name, decision in decisions.items() if isinstance(decision, Many)}
     return resolve(_filled(value, decisions, arrays) if arrays else value, decisions)
 
 
 def _filled(value: Any, decisions: Decisions, arrays: set[str]) -> Any:
     if isinstance(value, Choice):
         if value.name in arrays:
-            return np.asarray(value.options)[decisions[value.name]]
+            return many(options(value.options)[decisions[value.name].view(np.ndarray)])
         return Choice(value.name, tuple(_filled(option, decisions, arrays) for option in value.options))
+    if isinstance(value, tuple):
+        return tuple(_filled(each, decisions, arrays) for each in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type) and arrays & {*scope(value)}:
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return dataclasses.replace(value, **{n: _filled(old, decisions, arrays) for n, old in fields.items()})
     return value
 
 
-def _in_order(names: set[str], position: Mapping[str, int]) -> tuple[str, ...]:
-    return tuple(sorted(names, key=position.__getitem__))
-
-
-def _reduced(names: tuple[str, ...], table: Whole) -> tuple[tuple[str, ...], Whole]:
-    """Drop the choices on which a table does not depend."""
-    for axis in reversed(range(len(names))):
-        first = np.take(table, [0], axis=axis)
-        if (table == first).all():
-            names, table = names[:axis] + names[axis + 1 :], first.squeeze(axis)
-    return names, table
+def combinations(names: Sequence[str], sizes: Mapping[str, int]) -> Iterator[tuple[tuple[int, ...], dict[str, int]]]:
+    """Every combination of options: its index in a table, and the same as decisions."""
+    for index in itertools.product(*(range(sizes[name]) for name in names)):
+        yield index, dict(zip(names, index, strict=True))
 
 
 def is_size(value: object) -> bool:
     """Whether it is a positive whole number, or an array of such."""
     if isinstance(value, np.ndarray):
-        return np.issubdtype(value.dtype, np.integer) and bool((value > 0).all())
+        return np.issubdtype(value.dtype, np.integer) and bool((value.view(np.ndarray) > 0).all())
     return isinstance(value, int | np.integer) and int(value) > 0
 
 
-def _any(truth: Any) -> bool:
-    return bool(truth.any()) if isinstance(truth, np.ndarray) else bool(truth)
+def differs(one: Any, other: Any) -> bool:
+    """Whether two numbers differ, or two arrays of them anywhere."""
+    return bool(np.any(np.not_equal(np.asarray(one).view(np.ndarray), np.asarray(other).view(np.ndarray))))
 
 
-def _where(decisions: Decisions) -> str:
+def where(decisions: Decisions) -> str:
+    """Decisions in words."""
     return f" (where {', '.join(f'{name!r} is option {i}' for name, i in decisions.items())})" if decisions else ""

@@ -1,12 +1,14 @@
-"""Which architectures are valid, as data: counting and sampling them exactly by variable elimination.
+"""Which architectures are valid: counting and sampling them exactly by variable elimination, and listing them.
 
-A rule is a scope and the combinations allowed in it. Rejection sampling would be hopeless where rules are strict
-(DARTS' rule of two inputs per node accepts 6e-8 of all combinations). Instead, the choices are eliminated one by
-one, which gives the exact number of valid architectures and exactly uniform samples.
+Rejection sampling would be hopeless where rules are strict (DARTS' rule of two inputs per node accepts 6e-8 of all
+combinations). Instead, the choices are eliminated one by one, which gives the exact number of valid architectures and
+exactly uniform samples. The states of a rule that counts are eliminated like choices: they follow from the choices, so
+that they neither add nor weigh architectures.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,24 +16,12 @@ from typing import Any
 import numpy as np
 
 from naslab.space.choice import Architecture
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A constraint on choices: only these combinations of options are allowed in this scope.
-
-    Args:
-        scope: Names of choices.
-        allowed: Combinations of option indices, one index per name in ``scope``.
-    """
-
-    scope: tuple[str, ...]
-    allowed: frozenset[tuple[int, ...]]
+from naslab.space.rules import REFUSED, IndexedRule
 
 
 @dataclass(frozen=True)
 class _Table:
-    scope: tuple[int, ...]  # increasing choice positions, one axis each
+    scope: tuple[int, ...]  # increasing positions, one axis each
     counts: np.ndarray[Any, Any]  # Python integers: counts may pass 2**64
 
 
@@ -40,28 +30,34 @@ class Elimination:
 
     Args:
         sizes: Number of options of each choice.
-        rules: Scopes as positions, with the allowed combinations.
+        rules: Rules on these choices.
     """
 
-    def __init__(self, sizes: Sequence[int], rules: Sequence[tuple[tuple[int, ...], frozenset[tuple[int, ...]]]]):
-        self.sizes = tuple(sizes)
-        tables = [self._indicator(scope, allowed) for scope, allowed in rules]
+    def __init__(self, sizes: Sequence[int], rules: Sequence[IndexedRule]) -> None:
+        self.choices = len(sizes)
+        self.sizes = list(sizes)  # behind the choices the states between the steps of rules
+        tables = [table for rule in rules for table in self._indicators(rule)]
+        touching = [[t for t in tables if v in t.scope] for v in range(len(self.sizes))]
         self._steps: list[tuple[int, _Table]] = []
-        remaining = set(range(len(self.sizes)))
         self.total = 1
-        while remaining:
+        queue = [(len(_tied(v, touching[v])), v) for v in range(len(self.sizes))]
+        heapq.heapify(queue)
+        remaining = set(range(len(self.sizes)))
+        while queue:
             # Greedy: eliminate next the choice that is tied to the fewest others.
-            variable = min(remaining, key=lambda v: (len(_neighbourhood(v, tables)), v))
+            ties, variable = heapq.heappop(queue)
+            tied = _tied(variable, touching[variable])
+            if variable not in remaining or ties != len(tied):
+                continue  # an entry from before its ties changed
             remaining.remove(variable)
-            touching = [t for t in tables if variable in t.scope]
-            tables = [t for t in tables if variable not in t.scope]
-            joint = self._product(tuple(sorted(_neighbourhood(variable, touching) | {variable})), touching)
+            joint = self._product(tuple(sorted({*tied, variable})), touching[variable])
             self._steps.append((variable, joint))
             axis = joint.scope.index(variable)
             summed = _Table(joint.scope[:axis] + joint.scope[axis + 1 :], np.asarray(joint.counts.sum(axis=axis)))
-            if summed.scope:
-                tables.append(summed)
-            else:
+            for v in summed.scope:
+                touching[v] = [*(t for t in touching[v] if variable not in t.scope), summed]
+                heapq.heappush(queue, (len(_tied(v, touching[v])), v))
+            if not summed.scope:
                 self.total *= int(summed.counts[()])
 
     def sample(self, rng: np.random.Generator) -> Architecture:
@@ -78,14 +74,20 @@ class Elimination:
                     values[variable] = option
                     if cumulative > threshold:
                         break
-        return tuple(values)
+        return tuple(values[: self.choices])
 
-    def _indicator(self, scope: tuple[int, ...], allowed: frozenset[tuple[int, ...]]) -> _Table:
-        order = sorted(range(len(scope)), key=lambda i: scope[i])
-        counts = np.zeros([self.sizes[scope[i]] for i in order], dtype=object)
-        for combination in allowed:
-            counts[tuple(combination[i] for i in order)] = 1
-        return _Table(tuple(scope[i] for i in order), counts)
+    def _indicators(self, rule: IndexedRule) -> Iterator[_Table]:
+        """Where each step of a rule leads, as tables of zeros and ones over choices and states."""
+        before: tuple[int, ...] = ()  # the variable of the state, where there is more than one
+        for step in rule.transitions:
+            after = (len(self.sizes),) if step.after > 1 else ()
+            self.sizes += [step.after] * len(after)
+            scope = (*before, *step.scope, *after)
+            leads = (step.table[..., None] == np.arange(step.after)).reshape([self.sizes[v] for v in scope])
+            order = sorted(range(len(scope)), key=scope.__getitem__)
+            counts = leads.transpose(order).astype(np.int64).astype(object)
+            yield _Table(tuple(scope[i] for i in order), counts)
+            before = after
 
     def _product(self, scope: tuple[int, ...], tables: list[_Table]) -> _Table:
         product = np.ones([self.sizes[v] for v in scope], dtype=object)
@@ -95,35 +97,61 @@ class Elimination:
         return _Table(scope, product)
 
 
-def enumerate_valid(
-    sizes: Sequence[int], rules: Sequence[tuple[tuple[int, ...], frozenset[tuple[int, ...]]]]
-) -> Iterator[Architecture]:
+def enumerate_valid(sizes: Sequence[int], rules: Sequence[IndexedRule]) -> Iterator[Architecture]:
     """All valid architectures; the last choice varies fastest.
 
-    A partial combination is given up as soon as some rule allows no combination that agrees with it.
+    A partial combination is given up as soon as some rule accepts nothing that agrees with it, as far as its steps up
+    to the first one tell that can't be read to its end yet.
 
     Args:
         sizes: Number of options of each choice.
-        rules: Scopes as positions, with the allowed combinations.
+        rules: Rules on these choices.
     """
-    checks: list[list[tuple[tuple[int, ...], set[tuple[int, ...]]]]] = [[] for _ in sizes]
-    for scope, allowed in rules:
-        for position in scope:
-            kept = [i for i, other in enumerate(scope) if other <= position]
-            begun = {tuple(combination[i] for i in kept) for combination in allowed}
-            checks[position].append((tuple(scope[i] for i in kept), begun))
+    progress = [[_Progress(rule, p) for rule in rules] for p in range(len(sizes))]
 
-    def extended(prefix: Architecture) -> Iterator[Architecture]:
-        if len(prefix) == len(checks):
+    def extended(prefix: Architecture, states: tuple[int, ...]) -> Iterator[Architecture]:
+        if len(prefix) == len(sizes):
             yield prefix
             return
         for option in range(sizes[len(prefix)]):
             longer = (*prefix, option)
-            if all(tuple(longer[i] for i in scope) in begun for scope, begun in checks[len(prefix)]):
-                yield from extended(longer)
+            following = tuple(p(longer, state) for p, state in zip(progress[len(prefix)], states, strict=True))
+            if REFUSED not in following:
+                yield from extended(longer, following)
 
-    return extended(())
+    return extended((), (0,) * len(rules))
 
 
-def _neighbourhood(variable: int, tables: list[_Table]) -> set[int]:
-    return {v for t in tables if variable in t.scope for v in t.scope} - {variable}
+class _Progress:
+    """How far deciding one more choice takes a rule, choices being decided in their order.
+
+    Args:
+        rule: The rule.
+        position: Of the choice that is decided.
+    """
+
+    def __init__(self, rule: IndexedRule, position: int) -> None:
+        last = np.maximum.accumulate([max(step.scope, default=-1) for step in rule.transitions])
+        self.steps = [step for step, end in zip(rule.transitions, last, strict=True) if end == position]
+        rest = [step for step, end in zip(rule.transitions, last, strict=True) if end > position]
+        self.known: tuple[int, ...] = ()
+        self.open = np.ones(1, np.bool_)
+        if rest and position in rest[0].scope:
+            self.known = tuple(i for i in rest[0].scope if i <= position)
+            undecided = tuple(axis for axis, i in enumerate(rest[0].scope, start=1) if i > position)
+            self.open = (rest[0].table != REFUSED).any(axis=undecided)
+
+    def __call__(self, prefix: Architecture, state: int) -> int:
+        """The state after what can be read now; REFUSED where nothing that begins so is accepted."""
+        for step in self.steps:
+            state = int(step.table[(state, *[prefix[i] for i in step.scope])])
+            if state == REFUSED:
+                return REFUSED
+        if self.known and not self.open[(state, *[prefix[i] for i in self.known])]:
+            return REFUSED
+        return state
+
+
+def _tied(variable: int, tables: Sequence[_Table]) -> set[int]:
+    """The variables that share a table with one."""
+    return {v for t in tables for v in t.scope} - {variable}

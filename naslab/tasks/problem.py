@@ -16,7 +16,7 @@ from naslab.errors import InvalidValue, UnknownMetric
 from naslab.evaluators import Fidelity
 from naslab.feasibility import Backend, Feasibility, FeasibleSet, largest
 from naslab.files import read_number
-from naslab.space import METRICS, Architecture, Factor, SearchSpace, rounding
+from naslab.space import METRICS, Architecture, CostPerArchitecture, Factor, SearchSpace, rounding
 
 
 class TabulatedCost(Mapping[Architecture, float]):
@@ -101,6 +101,7 @@ class Problem:
         additive: Costs that are sums of tables, such as a fitted latency (:mod:`naslab.feasibility.additive`), by name.
         train: Training rows, where the task has any; loaded when they are first looked at.
         validation: Validation rows, likewise.
+        device: Where networks run that a strategy or an evaluator makes: see :meth:`naslab.tasks.Task.on`.
     """
 
     space: SearchSpace
@@ -111,6 +112,7 @@ class Problem:
     additive: Mapping[str, Sequence[Factor]] = field(default_factory=dict)
     train: Labelled | None = None
     validation: Labelled | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         for limit in self.constraint.limits:
@@ -149,6 +151,8 @@ class Problem:
             if limit.metric in self.measured:
                 values = self.measured[limit.metric]
                 most = max(values[a] for a in self.space.architectures())
+            elif limit.metric not in self.additive and isinstance(self.space.cost_model, CostPerArchitecture):
+                continue  # not known without asking all
             else:
                 factors = {**self.space.cost_model.factors, **self.additive}[limit.metric]
                 most = largest(self.space, limit.metric, factors)

@@ -19,18 +19,24 @@ def live(task: Task, recipe: Recipe | None = None) -> Task:
     """The same problem and the same truth, but every evaluation trains a network on the task's rows.
 
     It charges measured CPU seconds, converted to seconds of the machine on which the task's table was recorded, so
-    that a live search and one on the table can be compared on one clock.
+    that a live search and one on the table can be compared on one clock. Off the CPU seconds are those of the device,
+    and are not converted.
 
     Args:
         task: With rows to train on.
-        recipe: How to train; the one of the task's table by default.
+        recipe: How to train; the one of the task's table by default. Where the space itself says how its networks are
+            trained, that holds, and none is given.
 
     Raises:
-        InvalidValue: The task has no rows to train on, or no recipe is known.
+        InvalidValue: The task has no rows to train on, no recipe is known, or one is given beside the space's.
     """
-    recipe = recipe or task.recipe
-    epochs = tuple(range(1, recipe.epochs + 1)) if recipe else (1,)
-    return _trained(task, recipe, "live", TrainingEvaluator, epochs, epochs[-1])
+    own = task.problem.space.recipe
+    if own is not None and recipe is not None:
+        raise InvalidValue(f"space {task.problem.space.name!r} states how its networks are trained: give no recipe")
+    recipe = own or recipe or task.recipe
+    known = recipe is not None and isinstance(recipe.epochs, int)
+    epochs = tuple(range(1, recipe.epochs + 1)) if recipe is not None and known else ()
+    return _trained(task, recipe, "live", TrainingEvaluator, epochs, epochs[-1] if epochs else None)
 
 
 def shared(task: Task, recipe: Recipe | None = None) -> Task:
@@ -44,15 +50,16 @@ def shared(task: Task, recipe: Recipe | None = None) -> Task:
             weight decay.
 
     Raises:
-        InvalidValue: The task has no rows to train on, or no recipe is known.
+        InvalidValue: The task has no rows to train on, no recipe is known, or it is part of the space.
     """
+    task.problem.space.require_network("shared weights")
     if recipe is None and task.recipe is not None:
         recipe = dataclasses.replace(task.recipe, epochs=4 * task.recipe.epochs, weight_decay=0.0)
     return _trained(task, recipe, "shared", OneShot, FIDELITIES, FIDELITIES[0])
 
 
 @dataclass(frozen=True)
-class _Reward:
+class TrainedReward:
     """Makes an evaluator for each run; none is shared."""
 
     kind: type[TrainingEvaluator] | type[OneShot]
@@ -63,7 +70,12 @@ class _Reward:
     def __call__(self) -> Evaluator:
         assert self.problem.train is not None
         assert self.problem.validation is not None
-        return self.kind(self.problem.space, self.problem.train, self.problem.validation, self.recipe, self.objective)
+        parts = (self.problem.space, self.problem.train, self.problem.validation, self.recipe, self.objective)
+        return self.kind(*parts, device=self.problem.device)
+
+    def on(self, device: str) -> TrainedReward:
+        """The same on a device: see :meth:`naslab.tasks.Task.on`."""
+        return dataclasses.replace(self, problem=dataclasses.replace(self.problem, device=device))
 
 
 def _trained(
@@ -72,7 +84,7 @@ def _trained(
     mode: str,
     kind: type[TrainingEvaluator] | type[OneShot],
     fidelities: tuple[Fidelity, ...],
-    fidelity: Fidelity,
+    fidelity: Fidelity | None,
 ) -> Task:
     problem = task.problem
     if problem.train is None or problem.validation is None:
@@ -86,6 +98,6 @@ def _trained(
         task,
         id=f"{task.id}@{mode}",
         problem=problem,
-        reward=_Reward(kind, problem, recipe, task.training_objective),
+        reward=TrainedReward(kind, problem, recipe, task.training_objective),
         source={**task.source, "reward": repr(recipe)},
     )

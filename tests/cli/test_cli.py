@@ -339,6 +339,36 @@ def test_a_limit_that_does_not_bind_is_pointed_out(
         assert (note in capsys.readouterr().out) == said
 
 
+def test_a_device_for_a_search_that_reads_a_table_is_pointed_out_once(
+    stored_task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for device in ("meta", "cpu", "auto"):
+        changes = {"--device": device, "--out": str(tmp_path / device)}
+        assert run_command(arguments("search", [stored_task], SEARCH, changes)) == 0
+        said = f"Note: --device {device} has no effect on random: a table is read, and no network runs."
+        assert capsys.readouterr().out.count(said) == (device == "meta")
+    assert contents(tmp_path / "meta" / "runs") == contents(tmp_path / "cpu" / "runs")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["search", "TASK", "--optimizer", "random", "--device", "cuda:99"], "GPUs here. There is: cpu"),
+        (["compare", "TASK", "--optimizers", "random", "--device", "gpu:0"], "device 'gpu:0'. "),
+        (["correlate", "TASK", "--evaluators", "params", "--device", "cuda:99"], "GPUs here. There is: cpu"),
+        (["search", "--csv", "x.csv", "--target", "y", "--optimizer", "random", "--device", "cuda"], "on the CPU"),
+        (["reproduce", "gradient-estimators", "--device", "cuda"], "means nothing to gradient-estimators"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_devices_that_are_refused(
+    stored_task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    given = [stored_task if word == "TASK" else word for word in words]
+    assert said in refused(capsys, [*given, "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_search_that_finds_nothing(stored_task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.py").write_text(PLUGIN.replace(SAMPLE, "return (2, 2, 2)"))
     changes = {"--optimizer": f"{tmp_path}/mine.py:Mine", "--max": "params=20", "--out": str(tmp_path / "out")}

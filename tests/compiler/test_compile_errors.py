@@ -77,9 +77,11 @@ GRAPHS = {
         ),
         ["node 'y'", "width 7", "8 features"],
     ),
-    "an image size that depends on a choice": (
-        lambda: graph_of(("x", "y", Choice("c", (Conv(), Conv(stride=2)))), x=IMAGE),
-        ["'x' -> 'y'", "'c'", "only widths"],
+    "an image size that does not fit for every choice": (
+        lambda: graph_of(
+            ("x", "y", Choice("c", (Conv(), Conv(stride=2)))), ("x", "z", Conv()), ("y", "z", Conv()), x=IMAGE
+        ),
+        ["node 'z'", "'c' is option 1"],
     ),
     "two outputs": (
         lambda: graph_of(("x", "a", ReLU()), ("x", "b", ReLU()), x=VECTOR),
@@ -229,6 +231,8 @@ DECISIONS = {
     "sparse, unknown active": ({**GOOD, "xy": Sparse(W, (0, 5))}, ["'xy'", "active=(0, 5)", "0 to 4"]),
     "sparse, active below zero": ({**GOOD, "xy": Sparse(W, (-1,))}, ["'xy'", "active=(-1,)"]),
     "sparse, active twice": ({**GOOD, "xy": Sparse(W, (2, 2))}, ["'xy'", "active=(2, 2)", "once"]),
+    "sparse, hard and several": ({**GOOD, "xy": Sparse(W, (0, 1), "scalar", hard=True)}, ["'xy'", "one active"]),
+    "sparse, hard and dropped": ({**GOOD, "xy": Sparse(W, (0,), hard=True)}, ["'xy'", "inactive='scalar'"]),
     "sparse, unknown inactive": ({**GOOD, "xy": Sparse(W, (0,), "ignore")}, ["'xy'", "'ignore'", "'drop', 'scalar'"]),
     "a string": ({**GOOD, "xy": "1"}, ["'xy'", "'1'", "no index"]),
     "nothing": ({**GOOD, "xy": None}, ["'xy'", "None", "no index"]),

@@ -13,13 +13,13 @@ import naslab
 from naslab.errors import InvalidValue
 from naslab.feasibility import Feasibility, feasibility
 from naslab.ops import Linear
-from naslab.space import Choice, Factor, Rule, SearchSpace
+from naslab.space import Choice, Factor, Rule, SearchSpace, at_least, at_most, at_most_in_a_row, exactly
 
 SPACES, BLOCKS = 2000, 4
 
 
 def random_space(rng):
-    """A perceptron of one to four hidden layers, with up to two rules; None where the rules leave nothing."""
+    """A perceptron of one to four hidden layers, with up to two rules, some that count; None where nothing is left."""
     sizes = rng.integers(1, 5, size=rng.integers(1, 5)).tolist()
     graph = nx.DiGraph()
     graph.add_node("x", shape=(4,))
@@ -31,6 +31,12 @@ def random_space(rng):
     rules = []
     for _ in range(rng.integers(0, 3)):
         scope = drawn_scope(rng, len(sizes), 3, least=1)
+        if rng.random() < 0.4:
+            kind = (at_least, at_most, at_most_in_a_row, exactly)[rng.integers(4)]
+            read = rng.permutation(len(sizes))[: rng.integers(1, 5)]
+            counted = [o for o in range(min(sizes[i] for i in read)) if rng.random() < 0.5]
+            rules.append(kind(int(rng.integers(0, 3)), [f"c{i}" for i in read], counted))
+            continue
         combinations = itertools.product(*(range(sizes[i]) for i in scope))
         allowed = frozenset(each for each in combinations if rng.random() < 0.7)
         if not allowed:

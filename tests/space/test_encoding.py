@@ -53,8 +53,11 @@ def test_one_hot_is_one_per_choice(space):
     for architecture in architectures(space, 10):
         code = space.encode(architecture, "one-hot")
         starts = np.cumsum((0, *space.sizes))[:-1]
-        assert set(np.flatnonzero(code)) == {s + o for s, o in zip(starts, architecture, strict=True)}
-        assert code.shape == (sum(space.sizes),)
+        active = space.conditions.active(architecture)
+        marked = {s + o for s, o, on in zip(starts, architecture, active, strict=True) if on}
+        assert set(np.flatnonzero(code[: sum(space.sizes)])) == marked
+        conditional = [on for on, when in zip(active, space.conditions.when, strict=True) if when]
+        assert code[sum(space.sizes) :].tolist() == conditional
 
 
 @by_space

@@ -18,7 +18,14 @@ from naslab import Choice, Rule, SearchSpace
 from naslab.errors import InvalidArchitecture, InvalidSpace, UnknownHyperparameter, UnknownSearchSpace
 from naslab.ops import AvgPool, Conv, Identity, Linear, MBConv, ReLU, Zero
 
-SIZES = {"depth": 3, "two-choices": 6, "nested": 3 * 3 * 2 * 2, "widths": 6, "two-inputs": 4 * 12 * 24, "no-choice": 1}
+SIZES = {
+    "depth": 3,
+    "two-choices": 6,
+    "nested": (1 + 3 + 2) * 2,
+    "widths": 6,
+    "two-inputs": 4 * 12 * 24,
+    "no-choice": 1,
+}
 SPACES = {name: build() for name, build in TOYS.items()}
 SPACES["nasbench201"] = naslab.search_space("nasbench201")
 SPACES["mlp"] = naslab.search_space("mlp", widths=(8, 16, 32), depth=4)
@@ -39,7 +46,8 @@ def drawn(space: SearchSpace, seed: int):
 @pytest.mark.parametrize("name", SIZES)
 def test_size_is_the_number_of_valid_architectures(name):
     space = SPACES[name]
-    every = [a for a in itertools.product(*map(range, space.sizes)) if space.is_valid(a)]
+    every = list(dict.fromkeys(a for a in map(space.normal, itertools.product(*map(range, space.sizes)))))
+    every = [a for a in every if space.is_valid(a)]
     assert space.size == SIZES[name] == len(every)
     assert list(space.architectures()) == every
 
@@ -47,7 +55,7 @@ def test_size_is_the_number_of_valid_architectures(name):
 @by_toy
 def test_samples_are_uniform(space):
     rng = np.random.default_rng(3)
-    draws = [space.sample(rng) for _ in range(max(200, 8 * space.size))]
+    draws = [space.sample(rng, over="networks") for _ in range(max(200, 8 * space.size))]
     assert looks_uniform(draws, list(space.architectures()))
 
 
@@ -103,8 +111,9 @@ def test_neighbors_are_valid_distinct_and_symmetric(name):
     for architecture, neighbors in around.items():
         assert len(set(neighbors)) == len(neighbors)
         assert architecture not in neighbors
-        assert all(space.is_valid(n) and architecture in around[n] for n in neighbors)
-        if not space.rules:
+        assert all(map(space.is_valid, neighbors))
+        assert space.conditions or all(architecture in around[n] for n in neighbors)
+        if not space.rules and not space.conditions:
             every = [a for a in around if differing(a, architecture) == 1]
             assert sorted(neighbors) == sorted(every)
     assert nx.is_connected(nx.Graph({a: set(n) for a, n in around.items()}))  # every architecture can be reached
@@ -166,9 +175,10 @@ def test_strings_json_and_one_hot_round_trip(space, seed):
     assert space.architecture(json.loads(json.dumps(architecture))) == architecture
     assert space.architecture(np.array(architecture, dtype=int)) == architecture
     code = space.encode(architecture, "one-hot")
-    assert code.dtype == np.uint8
-    blocks = np.split(code, np.cumsum(space.sizes)[:-1]) if space.sizes else []
-    assert [list(block).count(1) for block in blocks] == [1] * len(blocks)
+    assert code.dtype == np.float64
+    blocks = np.split(code, np.cumsum(space.sizes))[: len(space.sizes)]
+    active = space.conditions.active(architecture)
+    assert [list(block).count(1) for block in blocks] == [int(on) for on in active]
     assert tuple(int(block.argmax()) for block in blocks) == architecture
 
 
@@ -178,7 +188,8 @@ def test_strings_json_and_one_hot_round_trip(space, seed):
         ("two-choices", (1, 0), "kernel=5;expansion=3"),
         ("widths", (0, 2), "shared=2;other=5"),
         ("depth", (2,), "depth=2"),  # two options print alike, so options are numbered
-        ("nested", (1, 2, 0, 1), "op=1;kernel=5;expansion=1;last=Conv(kernel=3, stride=1, order='relu-conv-bn')"),
+        ("nested", (1, 2, 0, 1), "op=conv;kernel=5;last=conv"),  # what is not active is left out
+        ("nested", (2, 0, 1, 0), "op=mbconv;expansion=4;last=identity"),
         ("no-choice", (), ""),
     ],
 )
@@ -272,9 +283,9 @@ def ops_of(name: str, architecture) -> list:
         ("depth", (2,), [Linear(), Linear(), Linear()]),
         ("two-choices", (2, 1), [MBConv(kernel=7, expansion=6)]),
         ("two-choices", (0, 0), [MBConv(kernel=3, expansion=3)]),
-        ("nested", (0, 2, 1, 0), [Identity(), Identity()]),
-        ("nested", (1, 2, 1, 1), [Conv(kernel=5), Conv()]),
-        ("nested", (2, 2, 1, 0), [MBConv(expansion=4), Identity()]),
+        ("nested", (0, 0, 0, 0), [Identity(), Identity()]),
+        ("nested", (1, 2, 0, 1), [Conv(kernel=5), Conv()]),
+        ("nested", (2, 0, 1, 0), [MBConv(expansion=4), Identity()]),
     ],
 )
 def test_tied_places_and_nested_options_resolve(name, architecture, ops):
@@ -378,6 +389,7 @@ RELU_OR_NOT = Choice("c", (Identity(), ReLU()))
         (graph_of(("x", "a", Linear()), x=VECTOR, a={"width": Choice("w", (3, 0))}), ["node 'a'", "width 0", "'w'"]),
         (graph_of(("x", "a", Linear()), x=VECTOR, a={"width": "8"}), ["node 'a'", "width '8'"]),
         (graph_of(("x", "a", Linear()), x={"shape": (0,)}), ["node 'x'", "shape (0,)"]),
+        (graph_of(("x", "a", Linear()), x={"shape": ()}), ["node 'x'", "shape ()"]),
         (
             graph_of(
                 ("x", "a", ReLU()),
@@ -399,7 +411,10 @@ RELU_OR_NOT = Choice("c", (Identity(), ReLU()))
         (graph_of(("x", "a", Identity()), ("x", "b", Identity()), x=VECTOR), ["one output", "['a', 'b']"]),
         (nx.DiGraph(), ["one output"]),
         (graph_of(("x", "a", Identity())), ["node 'x'", "no shape"]),
-        (graph_of(("x", "a", Conv(stride=Choice("s", (1, 2)))), x=IMAGE), ["edge 'x' -> 'a'", "image size", "'s'"]),
+        (
+            graph_of(("x", "a", Conv(stride=Choice("s", (1, 2)))), ("x", "b", Conv()), ("a", "b", Conv()), x=IMAGE),
+            ["node 'b'", "(4, 8, 8) from 'x', (4, 4, 4) from 'a' (where 's' is option 1)"],
+        ),
         (graph_of(("x", "a", Linear()), x=VECTOR, a={"inputs": ("z",)}), ["node 'a' states inputs ['z']", "['x']"]),
         (graph_of(("x", "a", Choice("a=b", (Identity(), ReLU()))), x=VECTOR), ["choice 'a=b'", "'='"]),
     ],
@@ -414,13 +429,13 @@ def test_spaces_that_make_no_sense_are_refused_by_name(graph, said):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"order": ["d"]}, "stated order ['d'] does not list the graph's choices ['c']"),
+        ({"order": ["d"]}, "stated order ['d'] does not list the decisions ['c']"),
         ({"order": ["c", "c"]}, "stated order"),
         ({"rules": [Rule(("d",), frozenset({(0,)}))]}, "a rule speaks of choice 'd'. Known: c."),
         ({"rules": [Rule(("c",), frozenset())]}, "leave no valid architecture"),
         ({"rules": [Rule(("c",), frozenset({(0,)})), Rule(("c",), frozenset({(1,)}))]}, "leave no valid architecture"),
-        ({"rules": [Rule(("c",), frozenset({(2,)}))]}, "a rule on c allows (2,)"),
-        ({"rules": [Rule(("c",), frozenset({(0, 1)}))]}, "a rule on c allows (0, 1)"),
+        ({"rules": [Rule(("c",), frozenset({(2,)}))]}, "a rule on c names (2,); give one existing option"),
+        ({"rules": [Rule(("c",), frozenset({(0, 1)}))]}, "a rule on c names (0, 1)"),
         ({"rules": [Rule(("c", "c"), frozenset({(0, 0)}))]}, "names a choice twice"),
     ],
 )

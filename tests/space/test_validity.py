@@ -10,7 +10,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from toy_spaces import looks_uniform
 
+from naslab.space import IndexedRule, Rule
 from naslab.space.validity import Elimination, enumerate_valid
+
+
+def indexed(sizes, rules):
+    position = {str(i): i for i in range(len(sizes))}
+    return [IndexedRule(Rule(tuple(map(str, scope)), allowed), position, sizes) for scope, allowed in rules]
 
 
 @st.composite
@@ -35,8 +41,8 @@ def brute_force(sizes, rules) -> list[tuple[int, ...]]:
 def test_count_and_list_are_those_of_brute_force(case):
     sizes, rules = case
     valid = brute_force(sizes, rules)
-    assert Elimination(sizes, rules).total == len(valid)
-    assert list(enumerate_valid(sizes, rules)) == valid
+    assert Elimination(sizes, indexed(sizes, rules)).total == len(valid)
+    assert list(enumerate_valid(sizes, indexed(sizes, rules))) == valid
 
 
 @given(ruled(), st.integers(0, 2**32 - 1))
@@ -45,7 +51,7 @@ def test_samples_are_valid(case, seed):
     sizes, rules = case
     valid = set(brute_force(sizes, rules))
     assume(valid)
-    elimination, rng = Elimination(sizes, rules), np.random.default_rng(seed)
+    elimination, rng = Elimination(sizes, indexed(sizes, rules)), np.random.default_rng(seed)
     assert {elimination.sample(rng) for _ in range(50)} <= valid
 
 
@@ -69,7 +75,7 @@ def test_samples_are_uniform(rules, count):
     sizes = (4,) * 5
     valid = brute_force(sizes, rules)
     assert len(valid) == count
-    elimination, rng = Elimination(sizes, rules), np.random.default_rng(8)
+    elimination, rng = Elimination(sizes, indexed(sizes, rules)), np.random.default_rng(8)
     draws = [elimination.sample(rng) for _ in range(10 * max(len(valid), 100))]
     assert looks_uniform(draws, valid)
 
@@ -77,7 +83,7 @@ def test_samples_are_uniform(rules, count):
 def test_counts_beyond_64_bits_are_exact():
     sizes = (10,) * 60
     different = frozenset(itertools.permutations(range(10), 2))
-    elimination = Elimination(sizes, [((i, i + 1), different) for i in range(59)])
+    elimination = Elimination(sizes, indexed(sizes, [((i, i + 1), different) for i in range(59)]))
     assert elimination.total == 10 * 9**59
     draw = elimination.sample(np.random.default_rng(0))
     assert all(a != b for a, b in itertools.pairwise(draw))
@@ -86,4 +92,15 @@ def test_counts_beyond_64_bits_are_exact():
 def test_listing_does_not_go_through_all_combinations():
     # One architecture among 10^60.
     rules = [((i,), frozenset({(7,)})) for i in range(60)]
-    assert list(enumerate_valid((10,) * 60, rules)) == [(7,) * 60]
+    assert list(enumerate_valid((10,) * 60, indexed((10,) * 60, rules))) == [(7,) * 60]
+
+
+@pytest.mark.parametrize("drawn", range(4))
+def test_equal_shares_of_the_draw_are_half_open(drawn):
+    """A draw on the border of two options belongs to the second, as 0 belongs to the first."""
+
+    class Fixed:
+        def random(self) -> float:
+            return drawn / 4
+
+    assert Elimination((4,), []).sample(Fixed()) == (drawn,)

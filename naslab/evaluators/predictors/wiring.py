@@ -14,7 +14,7 @@ import networkx as nx
 import numpy as np
 import numpy.typing as npt
 
-from naslab.space import SearchSpace, combinations, resolve, scope
+from naslab.space import Architecture, SearchSpace, combinations, resolve, scope
 
 Ints = npt.NDArray[np.int64]
 
@@ -103,6 +103,7 @@ class Wiring:
     """
 
     def __init__(self, space: SearchSpace) -> None:
+        space.require_network("a learned predictor")
         self.space = space
         self._index = {name: i for i, name in enumerate(STRUCTURE)}
         self._kinds: dict[str, tuple[str, bool]] = {}
@@ -114,9 +115,9 @@ class Wiring:
         self.kinds = tuple(self._kinds[name][0] if name in self._kinds else "" for name in self.vocabulary)
         self.mixes = tuple(name in self._kinds and self._kinds[name][1] for name in self.vocabulary)
 
-    def options(self, architectures: Sequence[Sequence[int]]) -> Ints:
+    def options(self, architectures: Sequence[Architecture]) -> Ints:
         """``(n, choices)`` option indices."""
-        return np.asarray(architectures, np.int64).reshape(len(architectures), len(self.space.choices))
+        return self.space.choice_columns(architectures)
 
     def _cell(self, cell: nx.DiGraph[Any]) -> Cell:
         order, inputs = _ordered(self.space, cell)

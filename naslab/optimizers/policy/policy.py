@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from naslab.feasibility import Floats
-from naslab.space import Architecture
+from naslab.space import Architecture, Conditions
 
 
 class Policy:
@@ -20,6 +21,8 @@ class Policy:
         learning_rate: Of Adam.
         betas: Of Adam.
         start: Initial logits, zero by default: every combination is equally likely.
+        conditions: When each choice is active. Choices that are not are drawn, too, but neither count in a probability
+            nor learn: an architecture is the normal form of a draw.
 
     Attributes:
         logits: The present ones.
@@ -33,12 +36,14 @@ class Policy:
         learning_rate: float,
         betas: tuple[float, float] = (0.9, 0.999),
         start: Floats | None = None,
+        conditions: Conditions | None = None,
     ) -> None:
+        self._conditions = conditions or None
         self.sizes, self.learning_rate, self.betas = tuple(sizes), learning_rate, betas
         exists = np.arange(max(sizes)) < np.asarray(sizes)[:, None]
         self.logits: Floats = np.where(exists, 0.0 if start is None else start, -np.inf)
         self._first, self._second = np.zeros(exists.shape), np.zeros(exists.shape)
-        self._rows, self.steps = np.arange(len(sizes)), 0
+        self._rows, self._always, self.steps = np.arange(len(sizes)), np.ones(len(sizes), np.bool_), 0
         self._update()
 
     @property
@@ -49,17 +54,31 @@ class Policy:
     def sample(self, rng: np.random.Generator) -> Architecture:
         """One draw; it ignores the rules of the space."""
         uniform = rng.random(len(self._cumulative)) * self._cumulative[:, -1]
-        return tuple((self._cumulative <= uniform[:, None]).sum(axis=1).tolist())
+        drawn = tuple((self._cumulative <= uniform[:, None]).sum(axis=1).tolist())
+        return self._conditions.normal(drawn) if self._conditions else drawn
 
     def log_probability(self, architecture: Architecture) -> float:
         """Of one architecture."""
-        return float(np.log(self.probabilities[self._rows, list(architecture)]).sum())
+        logs = np.log(self.probabilities[self._rows, list(architecture)])
+        return float(logs[self._active(architecture)].sum())
+
+    def taken(self, architecture: Architecture) -> npt.NDArray[np.bool_]:
+        """The options that are taken; none of a choice that is not active."""
+        found = np.zeros(self.logits.shape, np.bool_)
+        found[self._rows, list(architecture)] = self._active(architecture)
+        return found
 
     def one_hot(self, architecture: Architecture) -> Floats:
-        """The chosen options as ones."""
-        code = np.zeros(self.logits.shape)
-        code[self._rows, list(architecture)] = 1.0
+        """Taken options as ones; of a choice that is not active its probabilities, so that it does not learn."""
+        code = self.taken(architecture).astype(np.float64)
+        idle = ~self._active(architecture)
+        code[idle] = self.probabilities[idle]
         return code
+
+    def _active(self, architecture: Architecture) -> npt.NDArray[np.bool_]:
+        if self._conditions is None:
+            return self._always
+        return np.array(self._conditions.active(architecture))
 
     def padded(self, per_choice: Sequence[Floats]) -> Floats:
         """One array per choice as rows, zero where a choice lacks the option."""

@@ -57,6 +57,7 @@ class PolicySearch(AskTell):
         start: Floats | None = None,
     ) -> None:
         super().__init__(problem, rng)
+        self.space.require_choices(type(self).__name__)
         if not (learning_rate > 0 and 0 <= momentum < 1 and entropy >= 0 and scale > 0):
             raise InvalidValue(
                 f"learning_rate={learning_rate}, momentum={momentum}, entropy={entropy}, scale={scale}. "
@@ -66,7 +67,7 @@ class PolicySearch(AskTell):
             raise UnknownName(selection, SELECTIONS, of="selection")
         if selection == "rerank" and FULL not in problem.fidelities:
             raise InvalidValue("selection=rerank is for shared weights: a task such as pocket-mlp/segments@shared")
-        self.policy = Policy(self.space.sizes, learning_rate, betas, start)
+        self.policy = Policy(self.space.sizes, learning_rate, betas, start, self.space.conditions)
         self.baseline = Baseline(momentum)
         self.entropy, self.scale, self.selection = entropy, scale, selection
 
@@ -138,7 +139,7 @@ class PolicySearch(AskTell):
         if self.selection == "most-probable":
             return self.feasible.most_probable(logits)
         if self.selection == "argmax":
-            each = tuple(int(row.argmax()) for row in logits)
+            each = self.space.normal(tuple(int(row.argmax()) for row in logits))
             return each if self.space.is_valid(each) and self.problem.is_feasible(each) else None
         if self.selection == "sample":
             rng = np.random.default_rng(0)  # returning something must not change the search

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from naslab.errors import InvalidValue
 from naslab.evaluators import Evaluation
@@ -16,8 +17,9 @@ class PPO(PolicySearch):
     """Clipped proximal policy optimisation (Schulman et al. 2017, equation 7); one action is a whole architecture.
 
     Draws are collected in batches; each batch is then used for several gradient steps in which the ratio of new to old
-    probability is clipped. Under a limit only feasible architectures are drawn, as in TabNAS. The ratio is then that of
-    P(y | y feasible), so it contains P(V), the probability of a feasible draw, of both policies.
+    probability is clipped. Under a limit, and where the space has rules, only feasible architectures (those that keep
+    both) are drawn, as in TabNAS. The ratio is then that of P(y | y feasible), so it contains P(V), the probability of
+    a feasible draw, of both policies.
 
     The reward comes once, with the whole architecture: an episode has one step, so there is nothing to discount and the
     value function is a number, the zero-debiased average of the rewards.
@@ -79,20 +81,19 @@ class PPO(PolicySearch):
 
     def _update(self) -> None:
         advantages = np.array([advantage for _, advantage in self._collected])
-        codes = np.stack([self.policy.one_hot(a) for a, _ in self._collected])
-        old, _ = self._log_probabilities(codes)
+        taken = np.stack([self.policy.taken(a) for a, _ in self._collected])
+        old = self._log_probabilities(taken)
         for _ in range(self.epochs):
-            new, center = self._log_probabilities(codes)
+            new, center = self._log_probabilities(taken), self.feasible_mean()
+            codes = np.stack([self.policy.one_hot(a) for a, _ in self._collected])
             ratios = np.exp(new - old)
             # Where the clipped term is the smaller one it is constant: no gradient.
             held = np.where(advantages > 0, ratios > 1 + self.clip, ratios < 1 - self.clip)
             weights = np.where(held, 0.0, ratios * advantages) / len(codes)
             self.learn(np.tensordot(weights, codes - center, axes=1), 1.0)
 
-    def _log_probabilities(self, codes: Floats) -> tuple[Floats, Floats]:
-        """log P(y | y feasible) of each architecture, and what its gradient subtracts from the one-hot code."""
+    def _log_probabilities(self, taken: npt.NDArray[np.bool_]) -> Floats:
+        """log P(y | y feasible) of architectures, given which options each takes."""
         with np.errstate(divide="ignore"):
-            logs = np.where(codes > 0, np.log(self.policy.probabilities), 0.0).sum(axis=(1, 2))
-        if not self.unrestricted:
-            logs = logs - self.feasible.log_probability(self.policy.per_choice)
-        return logs, self.feasible_mean()
+            logs: Floats = np.where(taken, np.log(self.policy.probabilities), 0.0).sum(axis=(1, 2))
+        return logs if self.unrestricted else logs - self.feasible.log_probability(self.policy.per_choice)

@@ -52,7 +52,7 @@ class Reinforce(PolicySearch):
             entropy=entropy,
             scale=scale,
             selection=selection,
-            start=INITIAL_SPREAD * rng.standard_normal((len(sizes), max(sizes))),
+            start=INITIAL_SPREAD * rng.standard_normal((len(sizes), max(sizes, default=1))),
         )
 
     def ask(self) -> Architecture:

@@ -1,0 +1,86 @@
+"""Widths that follow from the whole architecture, and the costs of spaces that have them.
+
+In NAS-Bench-101 the number of channels of a node depends on nearly all edges of its cell (Ying et al. 2019, section
+2.2): a table of it would have an entry for each architecture. Such a space has no cost tables; shapes and costs are
+inferred from the graph of one architecture at a time, by the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import networkx as nx
+import numpy as np
+import numpy.typing as npt
+
+from naslab.errors import InvalidSpace
+from naslab.space.choice import Architecture, Decision, resolve
+from naslab.space.cost import Cost, CostModel, resolved_cost_model
+from naslab.space.features import Axes
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A node's width as a function of the architecture.
+
+    Args:
+        function: Takes the option that each choice takes, by name (operations without choices in them; of a range its
+            number), and returns the width, a positive whole number. A function of a module or a frozen dataclass with
+            ``__call__``, so that the space can be pickled.
+    """
+
+    function: Callable[[Mapping[str, Any]], int]
+
+
+def taken(listed: Iterable[Decision], decisions: Mapping[str, Any]) -> dict[str, Any]:
+    """The option that each choice takes and the number of each range, by name."""
+    return {each.name: resolve(each, decisions) for each in listed}
+
+
+def has_derived_widths(graph: nx.DiGraph[Any]) -> bool:
+    """Whether a node's width is derived."""
+    return any(isinstance(width, Derived) for width in nx.get_node_attributes(graph, "width").values())
+
+
+class CostPerArchitecture:
+    """The costs of a space with derived widths, with the questions of a :class:`naslab.space.CostModel` that ask about
+    architectures. What needs tables is refused.
+
+    Args:
+        name: Of the space.
+        resolve: Gives the graph of an architecture.
+    """
+
+    def __init__(self, name: str, resolve: Callable[[Architecture], nx.DiGraph[Any]]) -> None:
+        self.name, self.resolve = name, resolve
+        self._axes = Axes({})  # remembers operations, so that the second architecture is quicker
+
+    def model(self, architecture: Architecture) -> CostModel:
+        """Shapes and costs of one architecture, as constants."""
+        return resolved_cost_model(self.resolve(architecture), self._axes)
+
+    def cost(self, architecture: Architecture) -> Cost:
+        """All costs of one architecture."""
+        return self.model(architecture).cost(())
+
+    def value(self, metric: str, architecture: Architecture) -> int:
+        """One cost of one architecture."""
+        return self.model(architecture).value(metric, ())
+
+    def values(self, metric: str, architectures: npt.ArrayLike) -> npt.NDArray[Any]:
+        """One cost of many architectures: ``(N, choices)`` option indices to ``(N,)``."""
+        rows = np.asarray(architectures).tolist()
+        return np.array([self.value(metric, tuple(row)) for row in rows], np.int64)
+
+    @property
+    def factors(self) -> NoReturn:
+        """Refused, as everything that is a table."""
+        raise InvalidSpace(
+            f"the widths of space {self.name!r} are derived from whole architectures, so it has no tables of costs and "
+            "shapes: supernets, stacked networks, expected costs and exact limits need them; costs and networks of "
+            "single architectures, enumeration and Monte-Carlo do not"
+        )
+
+    shapes = arriving = factors
