@@ -23,6 +23,8 @@ DRAW_INTO = {"bernoulli_", "exponential_", "normal_", "random_", "uniform_"}
 READ = {"item", "cpu", "cuda"}
 INITIAL = {
     "compiler/primitives.py": "a module gets its first values on the CPU, and is moved",
+    "compiler/builders/embeddings.py": "likewise",
+    "compiler/builders/recurrent.py": "likewise",
     "evaluators/predictors/bananas.py": "likewise",
     "evaluators/predictors/bonas.py": "likewise",
     "evaluators/predictors/graph_networks.py": "likewise",

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from naslab.compiler.devices import uniform
 from naslab.compiler.parts import largest_form
 from naslab.compiler.primitives import Norm, build, initialised
 from naslab.compiler.sharing import Shared, tensors_of
@@ -45,7 +46,7 @@ def _of_form(op: Any, shape: Shape, width: int | None, uncounted: int, seed: int
     with torch.device("meta"):
         made = [build(op, shape, out, Norm()) for _ in range(2)]
         with FlopCounterMode(display=False) as counter:
-            delivered = tuple(made[0].eval()(torch.empty(1, *shape)).shape[1:])
+            delivered = tuple(made[0].eval()(torch.empty(1, *shape, device="meta")).shape[1:])
     params, macs = sum(p.numel() for p in made[0].parameters()), counter.get_total_flops() // 2 + uncounted
     if delivered != tuple(out):
         yield f"its module delivers {delivered}, output_shape() states {out}"
@@ -65,7 +66,7 @@ def _of_sharing(host: Any, forms: list[tuple[Any, Shape, int | None]], generator
     shared = Shared(host, _made(host, shape, out, generator), shape, out, Norm())
     for op, small, width in forms:
         leaving = op.output_shape(small, width)
-        alone, x = _made(op, small, leaving, generator), torch.rand(4, *small, generator=generator)
+        alone, x = _made(op, small, leaving, generator), uniform((4, *small), generator, "cpu")
         with torch.no_grad():
             for name, tensor in tensors_of(alone).items():
                 tensor.copy_(shared.tensors(op, small, leaving)[name])

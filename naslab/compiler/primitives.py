@@ -155,12 +155,9 @@ def _reset(part: nn.Module) -> Callable[[torch.Generator], None]:
         )
 
     def initialise(generator: torch.Generator) -> None:
-        device = generator.device
-        seed = int(torch.randint(2**63 - 1, (), generator=generator, device=device))
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        seed = int(torch.randint(2**63 - 1, (), generator=generator, device="cpu"))
+        with torch.random.fork_rng([]):
             torch.default_generator.manual_seed(seed)  # not torch's own function: it would seed every device
-            if device.type == "cuda":
-                torch.cuda.default_generators[device.index or 0].manual_seed(seed)
             reset()
 
     return initialise

@@ -1,6 +1,7 @@
 """Operations made of operations, so that a grammar can be written as options.
 
-Any part may be a choice, and so may a part of a part. Costs are the sums over the parts, with shapes passed along.
+Any part may be a choice, and so may a part of a part. Costs are the sums over the parts, with shapes passed along;
+where a zero among them lets nothing through they still count, as those of dead edges do, though nothing is built.
 *Activation bytes* and *peak bytes* of a composite see its input and its output only.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from naslab.errors import InvalidSpace
 from naslab.ops.base import Count, Operation, Shape
@@ -52,14 +53,10 @@ class Composite(Operation):
         return shape
 
     def params(self, shape: Shape, out: Shape) -> Count:
-        return sum(part.params(arriving, leaving) for part, arriving, leaving in self._built(shape, out))
+        return sum(part.params(arriving, leaving) for part, arriving, leaving in self.between(shape, out))
 
     def macs(self, shape: Shape, out: Shape) -> Count:
-        return sum(part.macs(arriving, leaving) for part, arriving, leaving in self._built(shape, out))
-
-    def _built(self, shape: Shape, out: Shape) -> Iterator[tuple[Operation, Shape, Shape]]:
-        """The parts that are built: none where nothing gets through, or all of it."""
-        return iter(()) if self.is_zero or self.is_identity else self.between(shape, out)
+        return sum(part.macs(arriving, leaving) for part, arriving, leaving in self.between(shape, out))
 
     def slices(self, shape: Shape, out: Shape) -> Slices:
         found: dict[str, Any] = {}
@@ -109,6 +106,7 @@ class Residual(Composite):
     """
 
     body: Any
+    keeps_shape: ClassVar[bool] = True
 
     @property
     def inside(self) -> tuple[Any, ...]:

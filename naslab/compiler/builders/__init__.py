@@ -19,17 +19,18 @@ from naslab.compiler.builders import (
     recurrent,
 )
 
-__all__ = [
-    "activations",
-    "attention",
-    "blocks",
-    "composites",
-    "convolutions",
-    "dense",
-    "dropout",
-    "embeddings",
-    "excitation",
-    "normalisations",
-    "pooling",
-    "recurrent",
-]
+FAMILIES = (
+    activations,
+    attention,
+    blocks,
+    composites,
+    convolutions,
+    dense,
+    dropout,
+    embeddings,
+    excitation,
+    normalisations,
+    pooling,
+    recurrent,
+)
+"""The modules of this package: importing them is what registers the builders."""

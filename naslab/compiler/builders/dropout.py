@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from naslab import ops
+from naslab.compiler.devices import fetched, uniform
 from naslab.compiler.primitives import Norm, build
 from naslab.ops import Shape
 
@@ -22,20 +23,20 @@ class SeededDropout(nn.Module):
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
-        self.register_buffer("seed", torch.empty((), dtype=torch.int64))
-        self.register_buffer("calls", torch.empty((), dtype=torch.int64))
+        self.register_buffer("seed", torch.empty((), dtype=torch.int64, device="meta"))
+        self.register_buffer("calls", torch.empty((), dtype=torch.int64, device="meta"))
 
     def initialise(self, generator: torch.Generator) -> None:
-        self.seed.copy_(torch.randint(2**62, (), generator=generator, device=generator.device))
+        self.seed.copy_(torch.randint(2**62, (), generator=generator, device="cpu"))
         self.calls.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.rate:
             return x
-        # On the CPU whatever the device: a network drops the same numbers everywhere.
-        generator = torch.Generator().manual_seed(int(self.seed) + int(self.calls))
+        # Reading the seed waits for a device; the draws are the same on all of them.
+        generator = torch.Generator().manual_seed(int(fetched(self.seed)) + int(fetched(self.calls)))
         self.calls.add_(1)
-        kept = torch.rand(x.shape, generator=generator) >= self.rate
+        kept = uniform(x.shape, generator, x.device) >= self.rate
         return x * (kept.to(x) / (1 - self.rate))
 
 

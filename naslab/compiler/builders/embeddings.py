@@ -16,7 +16,7 @@ class TokenEmbedding(nn.Module):
 
     def __init__(self, vocabulary: int, width: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(vocabulary, width))
+        self.weight = nn.Parameter(torch.empty(vocabulary, width, device="meta"))
 
     def initialise(self, generator: torch.Generator) -> None:
         nn.init.normal_(self.weight, generator=generator)
@@ -31,7 +31,7 @@ class AddedPositions(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(shape))
+        self.weight = nn.Parameter(torch.empty(shape, device="meta"))
 
     def initialise(self, generator: torch.Generator) -> None:
         nn.init.normal_(self.weight, std=0.02, generator=generator)

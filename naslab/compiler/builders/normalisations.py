@@ -22,8 +22,8 @@ class FeatureNorm(nn.Module):
 
     def __init__(self, features: int, *, bias: bool, eps: float) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(features))
-        self.bias = nn.Parameter(torch.empty(features)) if bias else None
+        self.weight = nn.Parameter(torch.empty(features, device="meta"))
+        self.bias = nn.Parameter(torch.empty(features, device="meta")) if bias else None
         self.eps = eps
 
     def initialise(self, generator: torch.Generator) -> None:

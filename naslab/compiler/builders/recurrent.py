@@ -17,10 +17,10 @@ class _Recurrent(nn.Module):
 
     def __init__(self, gates: int, features: int, width: int) -> None:
         super().__init__()
-        self.weight_ih_l0 = nn.Parameter(torch.empty(gates * width, features))
-        self.weight_hh_l0 = nn.Parameter(torch.empty(gates * width, width))
-        self.bias_ih_l0 = nn.Parameter(torch.empty(gates * width))
-        self.bias_hh_l0 = nn.Parameter(torch.empty(gates * width))
+        self.weight_ih_l0 = nn.Parameter(torch.empty(gates * width, features, device="meta"))
+        self.weight_hh_l0 = nn.Parameter(torch.empty(gates * width, width, device="meta"))
+        self.bias_ih_l0 = nn.Parameter(torch.empty(gates * width, device="meta"))
+        self.bias_hh_l0 = nn.Parameter(torch.empty(gates * width, device="meta"))
 
     def initialise(self, generator: torch.Generator) -> None:
         bound = self.weight_hh_l0.shape[1] ** -0.5
