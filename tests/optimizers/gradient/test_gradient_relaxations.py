@@ -62,7 +62,8 @@ def test_draws_follow_the_probabilities(name):
     relaxation, p, rng = new_relaxation(name), torch.softmax(LOGITS, 0), generator(3)
     counts = np.zeros(3)
     for _ in range(3000):
-        ((decision,),) = relaxation.decide([p], rng)
+        ((decision, other),) = relaxation.decide([p, p], rng)
+        assert type(other) is type(decision)
         counts[decision.active[0] if isinstance(decision, Sparse) else decision] += 1
     assert stats.chisquare(counts, 3000 * p.numpy()).pvalue > 1e-3
 
@@ -130,6 +131,7 @@ def test_where_zero_is_drawn_the_gate_teaches_nothing(form):
         assert nothing == 0
     else:
         assert (nothing.tolist(), nothing.requires_grad) == ([1, 0, 0], False)
+    assert len(others) == 2
     for option, decision in enumerate(others, start=1):
         weights = decision.weights if form == "categorical" else decision
         assert weights.requires_grad

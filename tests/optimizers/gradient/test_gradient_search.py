@@ -18,6 +18,7 @@ from naslab.errors import InvalidValue, OutputError, TrainingFailed, UnknownName
 from naslab.optimizers import optimizer_spec
 from naslab.optimizers.gradient.perturbations import new_perturbation
 from naslab.optimizers.gradient.relaxations import new_relaxation
+from naslab.optimizers.gradient.sampled_updates import CONTROL_RATE
 from naslab.optimizers.gradient.search import OneShotSearch
 from naslab.optimizers.gradient.strategies import DARTS, GDAS, PCDARTS
 from naslab.registry import entries
@@ -96,6 +97,8 @@ def test_rewards_of_drawn_paths_teach_and_are_resumed(update):
     assert [again.step() for _ in range(20)] == steps
     assert search.model.entropy() < 0.9 * start
     assert TASK.problem.space.is_connected(search.best())
+    if update == "relax":  # one control variate learns all along: a single step moves a weight by the rate at most
+        assert search.update.state()["control"]["output"].abs().max() > 5 * CONTROL_RATE
 
 
 @pytest.mark.parametrize("relaxation", ["softmax", "gumbel-softmax", "hard-gumbel", "uniform"])
