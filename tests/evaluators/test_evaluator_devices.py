@@ -14,6 +14,7 @@ from naslab.evaluators.batches import Batches
 from naslab.evaluators.one_shot import OneShot
 from naslab.evaluators.predictors import catalogue
 from naslab.evaluators.predictors.bonas import normed_where, weighted_norm
+from naslab.evaluators.predictors.ctnas import selected_loss, weighted_loss
 from naslab.evaluators.predictors.neural import NeuralPredictor, Validation
 from naslab.evaluators.training import TrainingEvaluator
 from naslab.evaluators.training_objective import TrainingObjective
@@ -133,6 +134,17 @@ def test_a_masked_normalisation_equals_that_of_a_selection(training):
         y = function(norm, x, there)
         (gradient,) = torch.autograd.grad((y * torch.linspace(-1, 1, 12).view(4, 3)).sum(), x)
         found.append((y, gradient, norm.running_mean.clone(), norm.running_var.clone(), norm.num_batches_tracked))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("unequal", [[True, False, True], [False, False, False]], ids=str)
+def test_a_loss_of_pairs_equals_that_of_a_selection(unequal):
+    better, found = torch.tensor([True, False, False]), []
+    for function in (selected_loss, weighted_loss):
+        logits = torch.tensor([0.5, -1.0, 2.0]).requires_grad_()
+        loss = function(logits, better, torch.tensor(unequal))
+        found.append((loss, *torch.autograd.grad(loss, logits)))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)
 

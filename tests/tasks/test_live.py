@@ -7,6 +7,7 @@ import itertools
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,10 @@ import naslab
 from naslab import Evaluation, Evaluator, Problem, Query, Task, compare
 from naslab.datasets import Rows
 from naslab.errors import InvalidValue
-from naslab.evaluators import calibration, stopwatch
+from naslab.evaluators import calibration
 from naslab.evaluators.table import TableTruth
 from naslab.evaluators.training import TrainingEvaluator
-from naslab.running import trace_path
+from naslab.running import loop, trace_path
 from naslab.space import Architecture, Recipe
 from naslab.tasks.rewards import live
 
@@ -89,17 +90,10 @@ def calibrated(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 @pytest.fixture
 def ticking(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Sets how many seconds of processor time an evaluation takes."""
-    now = [0.0]
+    """Sets how many seconds an evaluation takes, as the loop measures it."""
 
     def set_pace(seconds: float) -> None:
-        class Clock:
-            @staticmethod
-            def process_time() -> float:
-                now[0] += seconds
-                return now[0]
-
-        monkeypatch.setattr(stopwatch, "time", Clock)
+        monkeypatch.setattr(loop, "Stopwatch", lambda device: SimpleNamespace(seconds=lambda: seconds))
 
     return set_pace
 

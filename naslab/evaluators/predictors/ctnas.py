@@ -69,12 +69,7 @@ class CTNAS(GraphPredictor):
         first, second = model(*inputs).unbind(dim=1)
         unequal = targets != targets[other]
         logits, better = first + second[other], targets > targets[other]
-        if targets.device.type != "cpu":  # a selection would wait for its size
-            each = functional.binary_cross_entropy_with_logits(logits, better.to(logits.dtype), reduction="none")
-            return (each * unequal).sum() / unequal.sum().clamp(min=1)
-        logits, better = logits[unequal], better[unequal]
-        summed = functional.binary_cross_entropy_with_logits(logits, better.to(logits.dtype), reduction="sum")
-        return summed / max(1, len(logits))
+        return (selected_loss if targets.device.type == "cpu" else weighted_loss)(logits, better, unequal)
 
     def _train(self, training: Training, held: Held | None) -> None:
         *inputs, _ = training.rows
@@ -86,6 +81,19 @@ class CTNAS(GraphPredictor):
         second = outputs_of(model, self._known)[:, 1]
         means: Floats = array(torch.sigmoid(first[:, None] + second).double().mean(dim=1))
         return means
+
+
+def selected_loss(logits: Tensor, better: Tensor, unequal: Tensor) -> Tensor:
+    """The mean binary cross-entropy of the pairs that are unequal, all three ``(B,)``; 0 without any."""
+    logits, better = logits[unequal], better[unequal]
+    summed = functional.binary_cross_entropy_with_logits(logits, better.to(logits.dtype), reduction="sum")
+    return summed / max(1, len(logits))
+
+
+def weighted_loss(logits: Tensor, better: Tensor, unequal: Tensor) -> Tensor:
+    """:func:`selected_loss` without a selection, which would wait for its size; the two differ by rounding."""
+    each = functional.binary_cross_entropy_with_logits(logits, better.to(logits.dtype), reduction="none")
+    return (each * unequal).sum() / unequal.sum().clamp(min=1)
 
 
 class Comparator(nn.Module):

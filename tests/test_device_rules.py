@@ -1,4 +1,4 @@
-"""Wings that run networks say of every tensor where it is, and draw on the CPU alone."""
+"""The rule of devices: wings that run networks say of every tensor where it is, and draw on the CPU alone."""
 
 from __future__ import annotations
 
