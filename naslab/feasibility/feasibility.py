@@ -180,7 +180,8 @@ class Feasibility:
     def sample(self, logits: Logits, rng: np.random.Generator, count: int = 1) -> npt.NDArray[np.int64]:
         """``(count, choices)``: independent draws from the policy given that they are feasible, exact in all back ends.
 
-        A choice that is not active is drawn, too, and then put at rest. With bounds a draw from the superset that is not feasible is drawn again.
+        A choice that is not active is drawn, too, and then put at rest. With bounds a draw from the superset that is not
+        feasible is drawn again.
 
         Raises:
             InvalidValue: None of a million draws in a row was feasible.

@@ -65,6 +65,7 @@ class ZeroCost(Evaluator):
         seed: int = 0,
     ) -> None:
         space.require_network("a score of the untrained network")
+        space.require_one_size("a score of the untrained network")
         self.space, self.cut, self._short, self._options = space, cut, short, options or Options()
         self.x, self.y = _drawn(space, rows, batch, np.random.default_rng(seed))
         if self.x.dim() == 4:
