@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test slow lint bench clean
+.PHONY: demo test slow lint bench mutants clean
 
 demo: $(READY)
 	$(BIN)/naslab compare pocket-cell/mnist pocket-mlp/mnist pocket-mlp/segments \
@@ -31,6 +31,10 @@ bench: $(READY)
 	$(BIN)/python benchmarks/feasibility.py
 	$(BIN)/python benchmarks/zero_cost.py
 	$(BIN)/python benchmarks/predictors.py
+
+# A sample of small errors, each of which a test must notice: about an hour of one core.
+mutants: $(READY)
+	$(BIN)/python benchmarks/mutants.py --per-file 15 --seed 0
 
 # setuptools is installed first and used as it is, so that the build is pinned, too.
 $(READY): setup.cfg pyproject.toml constraints.txt

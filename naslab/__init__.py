@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from naslab.errors import NaslabError
     from naslab.evaluators import Evaluation, Evaluator
     from naslab.optimizers import AskTell, Optimizer, Query
-    from naslab.registry import search_space
+    from naslab.registry import operation, search_space
     from naslab.running import search
     from naslab.running.comparison import compare
     from naslab.running.results import Results
@@ -34,7 +34,7 @@ _HOMES = {
     "naslab.tabular.model": ("Model", "load_model"),
     "naslab.tabular.search": ("OwnResult", "search_csv"),
     "naslab.correlation.study": ("Correlations", "correlate"),
-    "naslab.registry": ("search_space",),
+    "naslab.registry": ("operation", "search_space"),
     "naslab.running.results": ("Results",),
     "naslab.running": ("search",),
     "naslab.space": ("SGD", "AdamW", "Architecture", "Choice", "Range", "Recipe", "Rule", "SearchSpace"),
@@ -70,6 +70,7 @@ __all__ = [
     "compile_supernet",
     "correlate",
     "load_model",
+    "operation",
     "search",
     "search_csv",
     "search_space",

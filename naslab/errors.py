@@ -45,6 +45,10 @@ class UnknownSearchSpace(UnknownName):
     """No search space of this name."""
 
 
+class UnknownOperation(UnknownName):
+    """No operation of this name."""
+
+
 class UnknownOptimizer(UnknownName):
     """No optimizer of this name."""
 

@@ -1,10 +1,11 @@
 """Objects by name, through entry points: built-ins and plug-ins are found in the same way.
 
-Groups: ``naslab.search_spaces`` (functions that build a space), ``naslab.optimizers`` (classes), ``naslab.evaluators``
-(classes), ``naslab.tasks`` (functions from a task's id to a :class:`naslab.tasks.Task`), ``naslab.rewards`` (functions
-from a task to the same task with another reward, asked for by ``task@name``). The description shown by ``naslab list``
-stands in square brackets after the object, ``name = package.module:Object [One line.]``, so that listing imports no
-plug-in; without it the distribution's summary is shown.
+Groups: ``naslab.search_spaces`` (functions that build a space), ``naslab.operations`` (the dataclasses that stand on a
+space's edges), ``naslab.optimizers`` (classes), ``naslab.evaluators`` (classes), ``naslab.tasks`` (functions from a
+task's id to a :class:`naslab.tasks.Task`), ``naslab.rewards`` (functions from a task to the same task with another
+reward, asked for by ``task@name``). The description shown by ``naslab list`` stands in square brackets after it,
+``name = package.module:Object [One line.]``, so that listing imports no plug-in; without it the distribution's summary
+is shown.
 
 Whatever has a name may have options, ``name[key=value,key=value]``: optimizers, predictors and evaluators are written
 in the same way, and read here.
@@ -28,6 +29,7 @@ from naslab.errors import (
     UnknownEvaluator,
     UnknownHyperparameter,
     UnknownName,
+    UnknownOperation,
     UnknownOptimizer,
     UnknownSearchSpace,
     UnknownTask,
@@ -36,10 +38,12 @@ from naslab.files import clipped, read_number, read_whole
 from naslab.files.structured import DEEPEST
 
 if TYPE_CHECKING:
+    from naslab.ops import Operation
     from naslab.space import SearchSpace
 
 UNKNOWN: Mapping[str, type[UnknownName]] = {
     "search_spaces": UnknownSearchSpace,
+    "operations": UnknownOperation,
     "optimizers": UnknownOptimizer,
     "evaluators": UnknownEvaluator,
     "tasks": UnknownTask,
@@ -84,7 +88,7 @@ def entries(kind: str) -> dict[str, Entry]:
     """Everything registered under a group, by name.
 
     Args:
-        kind: ``"search_spaces"``, ``"optimizers"``, ``"evaluators"``, ``"tasks"`` or ``"rewards"``.
+        kind: ``"search_spaces"``, ``"operations"``, ``"optimizers"``, ``"evaluators"``, ``"tasks"`` or ``"rewards"``.
 
     Raises:
         PluginError: Two distributions register the same name.
@@ -151,6 +155,27 @@ def search_space(name: str, **options: Any) -> SearchSpace:
         f"search space {name!r} can't be made with {given or 'its defaults'}", builder, **options
     )
     return space
+
+
+def operation(written: str, **attributes: Any) -> Operation:
+    """An operation by name.
+
+    Args:
+        written: ``"conv"``, or with attributes: ``"conv[kernel=5,order=conv-bn]"``. See ``naslab list operations``.
+        **attributes: More attributes, which may be choices.
+
+    Raises:
+        UnknownOperation: Nothing is registered under the name.
+        UnknownHyperparameter: The operation has no such attribute.
+        NaslabError: The operation refuses an attribute.
+        PluginError: The operation breaks down.
+    """
+    name, parts = split_options(written, "operation")
+    factory = load("operations", name)
+    given = {**read_options(written, parts, factory, "operation"), **attributes}
+    checked_options(factory, given, name)
+    made: Operation = called(f"operation {written!r}", factory, **given)
+    return made
 
 
 def called(what: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

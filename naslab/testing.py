@@ -192,6 +192,33 @@ def check_evaluator(evaluator: Evaluator, space: SearchSpace, *, samples: int = 
     _expect(len(many) == len(architectures), f"evaluate_many() answered {len(architectures)} with {len(many)}")
 
 
+def check_operation(op: Any, shape: tuple[Any, ...], width: Any = None, *, uncounted: int = 0) -> None:
+    """Check an operation, its builder and its cuts; naslab's own vocabulary is tested by it.
+
+    Where the operation, the features of the input or the width are choices, every combination is a form of it. Each
+    form must have the stated output shape, parameters (with affine normalisations) and MACs, those of
+    ``torch.utils.flop_counter``; get its initial values from the generator that it is given; and leave the global
+    random states alone. Forms that share weights in a supernet must be parts of the largest: on its tensors, cut as the
+    operation states, they compute what networks of their own with copies of these compute, training and evaluating, to
+    1e-5.
+
+    Args:
+        op: The operation, with choices in it or without.
+        shape: Shape of its input, without the batch axis; its first entry may be a choice.
+        width: What the destination states: a number, a choice, or None.
+        uncounted: MACs of one example that the operation states and the counter does not see (or, negative, the
+            reverse).
+
+    Raises:
+        ConformanceError: A check fails.
+    """
+    from naslab.compiler.conformance import complaints
+
+    with _context(f"{op}"), _global_randomness_untouched():
+        for complaint in complaints(op, shape, width, uncounted, seed=SEED):
+            raise ConformanceError(complaint)
+
+
 def _checked_trace(optimizer: str | type[Optimizer], task: Task, folder: Path) -> bytes:
     """Check one task; returns the trace."""
     label = optimizer_spec(optimizer).label

@@ -16,6 +16,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No test is timed: on a busy machine any example may take long.
 hypothesis.settings.register_profile("naslab", deadline=None)
+# For benchmarks/mutants.py: the same examples every time, and no search for the smallest that fails.
+hypothesis.settings.register_profile(
+    "mutants", deadline=None, derandomize=True, phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate]
+)
 hypothesis.settings.load_profile("naslab")
 
 
@@ -26,6 +30,23 @@ def naslab_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NASLAB_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """What a device was asked for, by shape. On PyTorch's meta device, which has no numbers, the answers are ones."""
+    import torch
+
+    from naslab.compiler import devices
+
+    asked: list[tuple[int, ...]] = []
+
+    def fetched(tensor: torch.Tensor) -> torch.Tensor:
+        asked.append(tuple(tensor.shape))
+        return torch.ones(tensor.shape, dtype=tensor.dtype) if tensor.is_meta else tensor.detach()
+
+    monkeypatch.setattr(devices, "fetched", fetched)
+    return asked
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 import naslab
+from naslab import ops
 from naslab.testing import check_optimizer
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("comparing", "networks", "tables", "your-own-optimizer", "your-own-table")
+NAMES = ("comparing", "networks", "tables", "your-own-operation", "your-own-optimizer", "your-own-table")
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+CHECKED = [ROOT / "docs" / "your-own-operation.md"]  # whose comments say what is printed
 PLUG_IN = "# hill.py"
 
 
@@ -52,9 +54,12 @@ def test_the_python_examples_run(page, workplace, capsys):
     for block in blocks(page, "python"):
         if not block.startswith(PLUG_IN):
             exec(compile(block.replace("budget=3000", "budget=20"), page.name, "exec"), names)
+    printed = capsys.readouterr().out
+    for line in re.findall(r"^ *print\(.*\)  # (.*)$", page.read_text(), re.MULTILINE) if page in CHECKED else ():
+        assert line.partition(" ...")[0] in printed
     if page.stem in ("README", "comparing"):
         assert (workplace / "anytime.png").stat().st_size > 10_000
-        assert "regularized-evolution" in capsys.readouterr().out
+        assert "regularized-evolution" in printed
 
 
 def test_the_ten_line_optimizer_conforms(workplace):
@@ -100,6 +105,23 @@ def test_the_layout_is_the_tree():
     assert {name for name in named[True] if name.endswith("/")} == {f"{wing}/" for wing in wings}
     folders = {path.parts[0] for path in map(Path, tracked()) if len(path.parts) > 1}
     assert {name for name in named[False] if name.endswith("/")} == {f"{each}/" for each in folders - {".ci"}}
+
+
+def test_the_table_of_operations_is_true():
+    """Every operation once; a width in the mixed form as the operation declares."""
+    page = (ROOT / "docs" / "your-own-operation.md").read_text()
+    said = {}
+    for row in re.findall(r"^\| (`[A-Z].*)$", page, re.MULTILINE):
+        names, _, mixed, *_ = row.split(" | ")
+        said |= dict.fromkeys(re.findall(r"`(\w+)`", names), mixed)
+    every = {name: op for name, op in vars(ops).items() if isinstance(op, type) and issubclass(op, ops.Operation)}
+    assert said.keys() == every.keys() - {"Operation"}
+    for name, mixed in said.items():
+        if mixed in ("yes", "no"):
+            assert every[name].masks_width is (mixed == "yes"), name
+    assert {name for name, mixed in said.items() if mixed not in ("yes", "no")} == {
+        "MultiHeadAttention", "Residual", "Sequence"
+    }  # fmt: skip
 
 
 def tracked():

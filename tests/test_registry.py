@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,20 +14,26 @@ import toy_tasks
 from toy_tasks import run_naslab
 
 import naslab
-from naslab import registry
+from naslab import ops, registry
 from naslab.errors import (
+    InvalidSpace,
+    InvalidValue,
     NaslabError,
+    PluginError,
     UnknownEvaluator,
     UnknownHyperparameter,
+    UnknownOperation,
     UnknownOptimizer,
     UnknownSearchSpace,
     UnknownTask,
 )
 
 MODULE = """
+from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 import naslab
+import naslab.ops
 
 Path(__file__).with_name("imported").touch()
 
@@ -41,6 +49,10 @@ class Sweep(naslab.AskTell):
 class Flat(naslab.Evaluator):
     def evaluate(self, architecture, *, fidelity=None, rng):
         return naslab.Evaluation(float(sum(architecture)), 1.0)
+
+@dataclass(frozen=True)
+class Halve(naslab.ops.Operation):
+    by: int = 2
 
 def strip(length=2):
     return naslab.search_space("mlp", in_features=2, out_features=2, widths=((1, 2, 3),) * length)
@@ -62,6 +74,8 @@ naslab.optimizers =
     gone = third_party:Gone
 naslab.search_spaces =
     strip = third_party:strip [A strip.]
+naslab.operations =
+    halve = third_party:Halve [Half of it.]
 naslab.evaluators =
     flat = third_party:Flat [The sum of the options.]
 naslab.tasks =
@@ -108,6 +122,7 @@ def imported(installed: Path) -> bool:
             ],
         ),
         ("spaces", [("strip", "A strip.")]),
+        ("operations", [("halve", "Half of it.")]),
         ("evaluators", [("flat", "The sum of the options.")]),
         ("tasks", [("strip/2", "Two widths.")]),
     ],
@@ -129,6 +144,47 @@ def test_listing_everything(installed: Path, third_party: dict[str, Any]) -> Non
     for word in ("sweep", "strip/2", "random", "nasbench201", "table", "nasbench201/cifar100", "nasbench201-search"):
         assert any(word in line.split() for line in done.stdout.splitlines()), word
     assert not imported(installed)
+
+
+def test_operations_of_others_are_made_by_name(installed: Path) -> None:
+    code = "import naslab; print(naslab.operation('halve[by=4]'), naslab.operation('halve'))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), *filter(None, sys.path)])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout == "Halve(by=4) Halve(by=2)\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "attributes", "expected"),
+    [
+        ("conv", {}, ops.Conv()),
+        ("conv[kernel=5,order=conv-bn]", {}, ops.Conv(kernel=5, order="conv-bn")),
+        ("mbconv[squeeze_excitation=true]", {"expansion": 3}, ops.MBConv(squeeze_excitation=True, expansion=3)),
+        ("mbconv[squeeze_excitation=mobilenetv3]", {}, ops.MBConv(squeeze_excitation="mobilenetv3")),
+        ("conv", {"kernel": naslab.Choice("k", (1, 3))}, ops.Conv(kernel=naslab.Choice("k", (1, 3)))),
+    ],
+)
+def test_an_operation_by_name(written: str, attributes: dict[str, Any], expected: ops.Operation) -> None:
+    assert naslab.operation(written, **attributes) == expected
+
+
+def test_every_operation_has_a_name() -> None:
+    every = {op for op in vars(ops).values() if isinstance(op, type) and issubclass(op, ops.Operation)}
+    assert {entry.load() for entry in registry.entries("operations").values()} == every - {ops.Operation}
+
+
+@pytest.mark.parametrize(
+    ("written", "error", "said"),
+    [
+        ("convv", UnknownOperation, "'convv'. Did you mean 'conv'? See: naslab list operations"),
+        ("conv[kernl=3]", UnknownHyperparameter, "'kernl' of 'conv'. Did you mean 'kernel'?"),
+        ("conv[kernel]", InvalidValue, "hyperparameters are written key=value"),
+        ("upsample[mode=cubic]", InvalidSpace, "mode 'cubic'. Known: bilinear, nearest."),
+        ("sequence", PluginError, "operation 'sequence': TypeError"),
+    ],
+)
+def test_what_is_no_operation_is_refused(written: str, error: type[NaslabError], said: str) -> None:
+    with pytest.raises(error, match=re.escape(said)):
+        naslab.operation(written)
 
 
 def test_a_plug_in_is_found_by_name(installed: Path, third_party: dict[str, Any], tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from naslab.analysis.formats import is_numeric, to_csv, to_latex, to_markdown, t
 from naslab.analysis.style import palette, render
 from naslab.analysis.svg import inline
 from naslab.errors import OutputError
-from naslab.files import written_whole
+from naslab.files import reason, remove_abandoned, written_whole
 
 # The seed of the bootstrap: the same runs give the same report, to the byte.
 SEED = 0
@@ -55,8 +55,11 @@ def write_page(
 ) -> Path:
     """Write sections as a page, and their tables and figures as files; arguments as :func:`write_report`.
 
-    `optimizers` are named in the page's legend, and their rows and curves carry their numbers.
+    `optimizers` are named in the page's legend, and their rows and curves carry their numbers. Drafts that a killed
+    report has left are removed.
     """
+    for each in (folder, folder / "tables", folder / "figures"):
+        remove_abandoned(each)
     names = _Names()
     shown = [_section(section, names, optimizers, folder) for section in content]
     template = jinja2.Environment(
@@ -148,5 +151,5 @@ def _write(path: Path, content: bytes) -> Path:
         with written_whole(path, sync=path.suffix == ".html") as draft:  # the page is written last
             draft.write_bytes(content)
     except OSError as error:
-        raise OutputError(f"can't write {path}: {error.strerror or error}. Choose another folder.") from error
+        raise OutputError(f"can't write {path}: {reason(error)}. Choose another folder.") from error
     return path

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import naslab
+from naslab.cli.notes import say_idle_device, say_idle_limits
 from naslab.cli.tables import table_app
 from naslab.cli.values import whole
 from naslab.errors import InvalidValue, OutputError
@@ -30,6 +31,9 @@ Budget = Annotated[
 ]
 Limits = Annotated[list[str], typer.Option("--max", help="Limit on a cost, such as params=41153; may be repeated.")]
 Out = Annotated[Path, typer.Option(help="Folder for the traces and the report; repeat the command to resume.")]
+Device = Annotated[
+    str, typer.Option(help="Where networks run: cpu, cuda, cuda:1, or auto for a GPU where there is one.")
+]
 _MOST_COLUMNS = 50
 
 
@@ -43,10 +47,10 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 @app.command("list")
 def list_names(
     kind: Annotated[
-        str, typer.Argument(help="spaces, optimizers, evaluators, tasks or experiments; all by default.")
+        str, typer.Argument(help="spaces, operations, optimizers, evaluators, tasks or experiments; all by default.")
     ] = "",
     name: Annotated[
-        str, typer.Argument(help="A space, optimizer or evaluator: show what it is, and its options.")
+        str, typer.Argument(help="A space, operation, optimizer or evaluator: show what it is, and its options.")
     ] = "",
 ) -> None:
     """List names to use, one line each; or show what one of them is, and its options."""
@@ -80,22 +84,26 @@ def compare(
     seeds: Annotated[int, typer.Option(parser=whole, help="Runs of every optimizer on every task.")] = 10,
     workers: Annotated[int, typer.Option(parser=whole, help="Processes. The results do not depend on it.")] = 1,
     maximum: Limits = [],  # noqa: B006
+    device: Device = "cpu",
 ) -> None:
     """Compare optimizers on tasks, and write the report."""
     from naslab.cli.console import progress
     from naslab.registry import parse_list
     from naslab.running.comparison import compare as run_comparison
 
-    _say_idle_limits(tasks, maximum)
+    named = parse_list(optimizers)
+    say_idle_limits(tasks, maximum)
+    say_idle_device(tasks, named, device)
     with progress("runs") as tick:
         results = run_comparison(
             tasks,
-            parse_list(optimizers),
+            named,
             budget=budget,
             out=out,
             seeds=seeds,
             workers=workers,
             max=maximum,
+            device=device,
             progress=tick,
         )
     _report(results)
@@ -139,6 +147,7 @@ def search(
     coerce: Annotated[
         bool, typer.Option("--coerce", help="With --csv: what does not fit its column counts as missing.")
     ] = False,
+    device: Device = "cpu",
 ) -> None:
     """Run one search, on a task or on a table of your own, and print what it found."""
     own = {
@@ -155,6 +164,8 @@ def search(
             raise InvalidValue(f"which column of {csv} is to be predicted? Give --target NAME")
         if data is not None:
             raise InvalidValue("--data is for a TASK, not for a table, --csv")
+        if device != "cpu":
+            raise InvalidValue(f"--device {device} is for a TASK; tables, --csv, are searched on the CPU")
         _search_csv(csv, out, {**given, "optimizer": optimizer, "max": maximum, "budget": budget, "seed": seed})
         return
     if given:
@@ -166,7 +177,8 @@ def search(
     from naslab.running import default_budget, trace_path
     from naslab.running import search as run_search
 
-    _say_idle_limits([task], maximum)
+    say_idle_limits([task], maximum)
+    say_idle_device([task], [optimizer], device)
     spec = optimizer_spec(optimizer)
     budget = budget or default_budget(spec)
     searched: Any = task
@@ -176,7 +188,9 @@ def search(
 
         searched = with_images(task_of(task), data)
     with progress("epochs", detail=True) as tick:
-        result = run_search(searched, optimizer, budget=budget, seed=seed, max=maximum, out=out, progress=tick)
+        result = run_search(
+            searched, optimizer, budget=budget, seed=seed, max=maximum, out=out, device=device, progress=tick
+        )
     end = result.trace.end
     assert end is not None
     planned = spec.describe()["hyperparameters"]["epochs"] if spec.unit == "epochs" else float("inf")
@@ -280,6 +294,7 @@ def correlate(
     data: Annotated[
         Path | None, typer.Option(help="Folder of CIFAR images, for a task without rows; noise by default.")
     ] = None,
+    device: Device = "cpu",
 ) -> None:
     """Judge evaluators: how well do their scores order architectures?"""
     from naslab.cli.console import print_frame, progress
@@ -288,7 +303,7 @@ def correlate(
     with progress("scores", detail=True) as tick:
         found = run_correlate(
             task, evaluators, architectures, population=population, reference=reference, out=out, workers=workers,
-            seed=seed, data=data, progress=tick,
+            seed=seed, data=data, device=device, progress=tick,
         )  # fmt: skip
     kept = ("evaluator", "Spearman", "Kendall tau-b", "tau in top 10%", "precision at 10%", "regret")
     idle = [name for name in ("not finite", "tied pairs") if not found.counts[name].any()]
@@ -325,6 +340,7 @@ def reproduce(
     data: Annotated[
         Path | None, typer.Option(help="Folder of CIFAR for these rows; training-free rows can do without it.")
     ] = None,
+    device: Device = "cpu",
 ) -> None:
     """Reproduce a published table: our numbers beside the published ones."""
     from naslab.cli.console import print_frame, progress
@@ -341,21 +357,12 @@ def reproduce(
             training_free=CELLS if training_free else 0,
             weight_sharing=weight_sharing,
             data=data,
+            device=device,
             progress=tick,
         )
     for title, frame in outcome.tables:
         print_frame(frame, title)
     print(f"\nReport: {outcome.report}")
-
-
-def _say_idle_limits(tasks: list[str], maximum: list[str]) -> None:
-    from naslab.running import constrained_task
-    from naslab.tasks import Constraint
-
-    constraint = Constraint.parse(maximum)
-    for task in tasks if maximum else ():
-        for limit, most in constrained_task(task, constraint).problem.idle_limits():
-            print(f"Note: {limit} does not bind on {task}: the most there is, is {most:,.10g}.")
 
 
 def _report(results: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import typer
 
 from naslab.cli.commands import app
 from naslab.errors import NaslabError
+from naslab.files import reason
 
 INTERRUPTED = 130
 
@@ -44,7 +46,7 @@ def run_command(arguments: list[str]) -> int:
         return _reader_left()
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"OutputError: {where}{(error.strerror or str(error)).lower()}")
+        return _fail(f"OutputError: {where}{reason(error)}")
     except SystemExit as error:
         if isinstance(error.__context__, BrokenPipeError):  # the command-line library's way to end then
             return _reader_left()
@@ -52,6 +54,15 @@ def run_command(arguments: list[str]) -> int:
         return _fail(f"PluginError: something that was called or imported ended the program: SystemExit: {error}")
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except UnicodeDecodeError as error:
+        settings = _settings_read(error)
+        if not settings:
+            raise
+        return _fail(
+            f"InvalidValue: matplotlib, which draws the figures, can't be loaded: its settings in {settings!r} are not "
+            "UTF-8 text. Fix: save them as UTF-8, or move that file away. What is done is kept: the same command again "
+            "continues"
+        )
     except Exception as error:
         # Usage errors of the command-line library: an unknown option, a missing argument.
         if not hasattr(error, "format_message"):
@@ -63,6 +74,15 @@ def run_command(arguments: list[str]) -> int:
     if code == INTERRUPTED:  # also what the command-line library makes of Ctrl-C
         print("\nInterrupted. What is done is kept: the same command again continues.", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+def _settings_read(error: UnicodeDecodeError) -> str:
+    """The settings file that matplotlib was reading; empty if it was not. Its import ends there, and it can't be told
+    to leave that file out: one in the present folder comes before all others."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_globals.get("__name__") == "matplotlib" and frame.f_code.co_name == "_rc_params_in_file":
+            return str(frame.f_locals.get("fname", "matplotlibrc"))
+    return ""
 
 
 def _reader_left() -> int:

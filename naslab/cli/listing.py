@@ -9,9 +9,15 @@ from typing import Any
 from naslab import registry
 from naslab.errors import InvalidValue, UnknownName
 
-KINDS = {"spaces": "search_spaces", "optimizers": "optimizers", "evaluators": "evaluators", "tasks": "tasks"}
+KINDS = {
+    "spaces": "search_spaces",
+    "operations": "operations",
+    "optimizers": "optimizers",
+    "evaluators": "evaluators",
+    "tasks": "tasks",
+}
 EXPERIMENTS = "experiments"
-DESCRIBED = ("spaces", "optimizers", "evaluators")
+DESCRIBED = ("spaces", "operations", "optimizers", "evaluators")
 
 
 def rows(kind: str = "") -> list[tuple[str, str, str, str]]:
@@ -53,8 +59,8 @@ def described(kind: str, name: str) -> str:
     """
     if kind not in DESCRIBED:
         raise InvalidValue(f"naslab list {kind} {name}: options are shown of {', '.join(DESCRIBED)}")
-    if kind == "spaces":
-        it = registry.load("search_spaces", name)
+    if kind in ("spaces", "operations"):
+        it = registry.load(KINDS[kind], name)
         options = {key: each.default for key, each in inspect.signature(it).parameters.items()}
     elif kind == "optimizers":
         from naslab.optimizers import optimizer_spec

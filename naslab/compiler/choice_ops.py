@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from naslab.compiler.cutting import Pieces
 from naslab.compiler.decisions import Decision, hard_option, terms
 from naslab.compiler.drop_path import DropPath
-from naslab.compiler.sharing import Pieces, Shared
+from naslab.compiler.sharing import Shared
 from naslab.errors import InvalidValue
 from naslab.space import Features, resolve
 
@@ -45,8 +46,8 @@ class Site:
         pieces: The shapes of the tensors that are concatenated in the input; empty if it is no concatenation.
         widths: The choices that input and output widths depend on.
         partial: Only one in this many channels passes through the mixture.
-        depth: Where the destination stands in the network: 0 is the input, 1 the output.
-        paths: The number of options that lead to the destination.
+        depth: Where the destination stands in the order of the network's nodes: 0 is the input, 1 the output.
+        paths: The number of options other than zero that lead to the destination, on this edge and all others.
     """
 
     name: str

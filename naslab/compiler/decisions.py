@@ -22,11 +22,14 @@ class Sparse(NamedTuple):
         active: The options that run.
         inactive: What becomes of the others: ``"drop"`` ignores them; ``"scalar"`` adds their weight as a number, so
             that a hard decision passes gradients to weights that are zero (GDAS; Dong & Yang 2019, equation 7).
+        hard: Whether the weights are exactly 1 for the only active option and exactly 0 for all others, which are added
+            as numbers. Whoever makes the decision knows; to look would be to wait for the device.
     """
 
     weights: Tensor
     active: tuple[int, ...]
     inactive: Literal["drop", "scalar"] = "drop"
+    hard: bool = False
 
 
 Decision: TypeAlias = int | Tensor | Sparse
@@ -116,16 +119,17 @@ def _checked(choice: Choice, decision: Decision) -> Decision:
             )
         if decision.inactive not in ("drop", "scalar"):
             raise InvalidValue(f"choice {choice.name!r}: inactive={decision.inactive!r}; allowed: 'drop', 'scalar'")
+        if decision.hard and (len(active) > 1 or decision.inactive != "scalar"):
+            raise InvalidValue(
+                f"choice {choice.name!r}: hard, active={active}, inactive={decision.inactive!r}; a hard decision has "
+                "one active option, and inactive='scalar'"
+            )
     return decision
 
 
 def hard_option(decision: Decision) -> int | None:
-    """The only option that runs, if its weight is exactly 1 and all others are numbers, exactly 0; else None."""
-    if not isinstance(decision, Sparse) or decision.inactive != "scalar" or len(decision.active) > 1:
-        return None
-    (drawn,) = decision.active
-    weights = decision.weights.tolist()
-    return drawn if weights[drawn] == 1 and not any(weights[:drawn] + weights[drawn + 1 :]) else None
+    """The only option that runs, where its weight is exactly 1 and all others are numbers, exactly 0; else None."""
+    return decision.active[0] if isinstance(decision, Sparse) and decision.hard else None
 
 
 def _relevant(decision: Decision, size: int) -> Sequence[int]:

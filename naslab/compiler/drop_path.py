@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from naslab.compiler.devices import uniform
 from naslab.errors import InvalidValue
 
 
@@ -40,8 +41,8 @@ class DropPath(nn.Module):
     def operations(cls, rate: float, generator: torch.Generator) -> DropPath:
         """Bender et al. 2018, "Understanding and Simplifying One-Shot Architecture Search", section 3: every option
         of every edge is dropped for the whole batch with probability ``rate ** (1 / k)``, where k options lead to its
-        node, so that all of them are dropped with probability ``rate``. Deviation: kept outputs are scaled so that
-        the expectation stays the same.
+        node, so that in the end (at full progress) all of them are dropped with probability ``rate``. Deviation: kept
+        outputs are scaled so that the expectation stays the same.
         """
         return cls(rate, generator, per_example=False, by_depth=False, by_paths=True, identity=True)
 
@@ -53,11 +54,13 @@ class DropPath(nn.Module):
         return cls(rate, generator, per_example=True, by_depth=True, by_paths=False, identity=False)
 
     def probability(self, depth: float, paths: int) -> float:
-        """The probability that an option is dropped now.
+        """The probability that an option is dropped now: ``rate``, or ``rate ** (1 / paths)``, times the progress and,
+        in the scheduled form, the depth.
 
         Args:
-            depth: Where its node stands in the network: 0 is the input, 1 the output.
-            paths: The number of options that lead to its node.
+            depth: Where its node stands in the order of the network's nodes: 0 is the input, 1 the output.
+            paths: The number of options other than zero that lead to its node, those of edges without a choice (which
+                are never dropped) among them.
         """
         rate = self.rate ** (1 / paths) if self.by_paths and self.rate else self.rate
         return rate * self.progress * (depth if self.by_depth else 1.0)
@@ -67,5 +70,5 @@ class DropPath(nn.Module):
         if not self.training or p == 0 or (is_identity and not self.identity):
             return x
         shape = (x.shape[0], *[1] * (x.dim() - 1)) if self.per_example else (1,)
-        kept = torch.rand(shape, generator=self.generator) >= p
+        kept = uniform(shape, self.generator, x.device) >= p
         return x * (kept.to(x) / (1 - p))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from naslab.compiler.devices import indices
 
 
 class DepthwiseAverage(nn.Module):
@@ -90,9 +93,16 @@ def _stacked(
     y = functional.conv2d(x, stacked, None, stride, padding, dilation)
     one = stacked.new_ones(())
     weight = torch.stack([one if scale is None else scale.to(one.dtype) for scale in scales])
-    sizes = torch.tensor([len(kernel) for kernel in kernels], device=weight.device)
+    sizes = _sizes(tuple(len(kernel) for kernel in kernels), weight.device)
     weight = weight.repeat_interleave(sizes, output_size=len(stacked))
     return functional.batch_norm(y, None, None, weight, None, True, 0.0, eps)
+
+
+@cache
+def _sizes(lengths: tuple[int, ...], device: torch.device) -> Tensor:
+    """Moved once: a copy in every step would keep the processor waiting. Made in evaluation, it must serve training."""
+    with torch.inference_mode(False):
+        return indices(lengths, device)
 
 
 class _WeightedSum(torch.autograd.Function):
@@ -110,7 +120,10 @@ class _WeightedSum(torch.autograd.Function):
         for tensor in rest:
             total.add_(tensor)
         for tensor, weight in zip(terms, weights, strict=True):
-            total.add_(tensor, alpha=float(weight))
+            if weight.device.type == "cpu":
+                total.add_(tensor, alpha=float(weight))
+            else:  # its number is not known here, and to ask for it would be to wait
+                total.addcmul_(tensor, weight)
         return total
 
     @staticmethod

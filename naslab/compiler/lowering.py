@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from naslab.compiler.choice_ops import Option, Site, bypass, width_index
+from naslab.compiler.devices import moved
 from naslab.compiler.network import edge_name, identifier
 from naslab.compiler.parts import Parts
 from naslab.compiler.passes import optimise
@@ -59,14 +60,17 @@ def lower(
 class WidthMask(nn.Module):
     """Masks features for a mixture of widths: the mask is the weighted sum of the masks of the widths."""
 
+    reaches: Tensor
+
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
-        reaches = torch.arange(max(widths)) < torch.tensor(widths)[:, None]
+        reaches = torch.arange(max(widths), device="cpu") < torch.tensor(widths, device="cpu")[:, None]
         self.register_buffer("reaches", reaches.float(), persistent=False)
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
-        reaches: Tensor = self.reaches  # type: ignore[assignment]
-        mask = weights @ reaches.to(weights)
+        if self.reaches.device != weights.device:  # a graph is no part of the supernet, which was moved without it
+            self.reaches = moved(self.reaches, weights.device)
+        mask = weights @ self.reaches.to(weights)
         return x * mask.reshape(1, -1, *[1] * (x.dim() - 2))
 
 
@@ -293,6 +297,11 @@ class _Writer:
                 raise InvalidSpace(
                     f"edge {site.name!r}: its widths depend on {', '.join(map(repr, site.widths))}, and masked "
                     f"features change the result of {option.op}: use choices='categorical'"
+                )
+            if site.leaving.scope and option.op.sets_width and site.width is None:
+                raise InvalidSpace(
+                    f"edge {site.name!r}: nothing masks what {option.op} makes of its input's width, which depends on "
+                    f"{', '.join(map(repr, site.widths))}: give its node a width, or use choices='categorical'"
                 )
 
     def _weight(self, choice: str, k: int) -> fx.Node:

@@ -11,6 +11,7 @@ import networkx as nx
 import torch
 from torch import Tensor, fx, nn
 
+from naslab.compiler.devices import resolved
 from naslab.compiler.primitives import Norm, build, initialised, is_built_in, twin
 from naslab.errors import InvalidSpace
 from naslab.ops import Shape
@@ -28,6 +29,7 @@ def compile_network(
     affine: bool = True,
     track_running_stats: bool = True,
     cut: bool = True,
+    device: str = "cpu",
 ) -> fx.GraphModule:
     """The network of one architecture, built at its actual widths.
 
@@ -44,11 +46,14 @@ def compile_network(
         affine: Whether batch normalisations have a weight and a bias.
         track_running_stats: Whether they keep running statistics for evaluation.
         cut: Whether dead branches are cut. Published parameter counts include them.
+        device: Where the network is; its parameters are drawn on the CPU and moved.
 
     Raises:
         InvalidArchitecture: The architecture is not of this space.
         InvalidSpace: An operation has no builder, or its module does not fit the shapes it states.
+        InvalidValue: There is no such device.
     """
+    device = resolved(device)
     graph, (shapes, arriving) = space.resolve(architecture), space.shapes(architecture)
     order = list(graph)
     check_names(graph)
@@ -68,7 +73,8 @@ def compile_network(
     output = values[order[-1]]
     if output is None:
         output = lowering.zeros(shapes[order[-1]])
-    return lowering.finish(output, identifier(space.name), cut=cut)
+    network = lowering.finish(output, identifier(space.name), cut=cut)
+    return network if device == "cpu" else network.to(device)
 
 
 def edge_name(graph: nx.DiGraph[Any], source: Any, node: Any) -> str:
@@ -113,7 +119,7 @@ def maps_zero_to_zero(op: Any, shape: Shape, out: Shape, norm: Norm) -> bool:
         module = build(op, shape, out, norm)
     if any(not name.endswith("weight") for name, _ in (*module.named_parameters(), *module.named_buffers())):
         return False
-    delivered: Tensor = initialised(module, torch.Generator()).eval()(torch.zeros(2, *shape))
+    delivered: Tensor = initialised(module, torch.Generator()).eval()(torch.zeros(2, *shape, device="cpu"))
     return not delivered.any()
 
 
@@ -209,7 +215,7 @@ def made(op: Any, shape: Shape, out: Shape, norm: Norm, generator: torch.Generat
                 module = build(op, shape, out, norm)
     except InvalidSpace as error:
         raise InvalidSpace(f"edge {name!r}: {error}") from None
-    except (RuntimeError, ValueError, TypeError) as error:
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise InvalidSpace(f"edge {name!r}: the module of {op!r} refuses an input of shape {shape}: {error}") from None
     if delivered != out:
         raise InvalidSpace(f"edge {name!r}: the module of {op!r} delivers {delivered}, the operation states {out}")
@@ -221,5 +227,5 @@ def _prototype(op: Any, shape: Shape, out: Shape, norm: Norm) -> tuple[nn.Module
     """The module of an operation and the shape that it delivers, worked out on the meta device once per kind."""
     with torch.device("meta"):
         module = build(op, shape, out, norm)
-        delivered = tuple(module.eval()(torch.empty(2, *shape)).shape[1:])
+        delivered = tuple(module.eval()(torch.empty(2, *shape, device="meta")).shape[1:])
     return module.train(), delivered

@@ -100,14 +100,20 @@ class _Builder:
             if chosen.is_zero or chosen.is_identity:
                 options.append(Option(chosen, None))
             else:
-                options.append(Option(chosen, hosts.setdefault(_host(op, decisions), str(len(options)))))
+                options.append(Option(chosen, hosts.setdefault(largest_form(op, decisions), str(len(options)))))
         modules: dict[str, nn.Module] = {}
         shared: dict[str, Shared] = {}
         for host, key in hosts.items():
             out = host.output_shape(shape, largest)
             modules[key] = made(host, shape, out, self.norm, self.generator, name)
-            if widths or any(option.host == key and option.op != host for option in options):
-                shared[key] = Shared(host, modules[key], shape, out, self.norm)
+            smaller = [option.op for option in options if option.host == key and option.op != host]
+            if widths or smaller:
+                try:
+                    shared[key] = Shared(host, modules[key], shape, out, self.norm)
+                    for op in {smaller[0], smaller[-1]} if smaller else ():  # the others when they first run
+                        shared[key].tensors(op, shape, op.output_shape(shape, largest))
+                except InvalidSpace as error:
+                    raise InvalidSpace(f"edge {name!r}: {error}") from None
         sizes = tuple(self.sizes[n] for n in names)
         site = Site(
             name,
@@ -172,15 +178,19 @@ class _Builder:
         return sum(not option.is_zero for op in ops for option in _operations(op))
 
 
-def _host(value: Any, decisions: Mapping[str, int]) -> Any:
+def largest_form(value: Any, decisions: Mapping[str, int]) -> Any:
     """The operation whose tensors an option uses: its numeric attributes at their largest, all else as decided."""
     if isinstance(value, Choice):
         if all(isinstance(option, int | float) and not isinstance(option, bool) for option in value.options):
             return max(value.options)
-        return _host(value.options[decisions[value.name]], decisions)
+        return largest_form(value.options[decisions[value.name]], decisions)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return dataclasses.replace(value, **{name: _host(old, decisions) for name, old in fields.items() if scope(old)})
+        return dataclasses.replace(
+            value, **{name: largest_form(old, decisions) for name, old in fields.items() if scope(old)}
+        )
+    if isinstance(value, tuple):
+        return tuple(largest_form(each, decisions) for each in value)
     return value
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, fx, nn
 
+from naslab.compiler.devices import indices, moved
 from naslab.compiler.network import edge_name
 from naslab.compiler.stacking import stack
 from naslab.errors import InvalidSpace
@@ -242,7 +243,7 @@ class _Selection:
     def __init__(self, wanted: Sequence[int], available: Sequence[int]) -> None:
         place = {member: i for i, member in enumerate(available)}
         self.available = len(place)
-        self.index = torch.tensor([place.get(member, self.available) for member in wanted])
+        self.index = indices([place.get(member, self.available) for member in wanted], "cpu")
         self.pads = any(member not in place for member in wanted)
         self.plain = list(wanted) == list(available)
 
@@ -251,6 +252,8 @@ class _Selection:
             return rows
         if self.pads:
             rows = torch.cat([rows, rows.new_zeros(len(rows), 1, rows.shape[2])], dim=1)
+        if self.index.device != rows.device:
+            self.index = moved(self.index, rows.device)  # once: it stays there
         return rows.index_select(1, self.index)
 
 

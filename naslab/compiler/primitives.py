@@ -1,12 +1,12 @@
-"""One builder per operation: from the dataclass in :mod:`naslab.ops` to a PyTorch module.
+"""From the dataclass of an operation to a PyTorch module with initial values.
 
-A third party adds an operation with one dataclass and one builder::
+A third party adds an operation with one dataclass and one builder (``docs/your-own-operation.md``)::
 
     @build.register
     def _(op: MyOperation, shape, out, norm): return MyModule(...)
 
 Builders run on the meta device, because constructors draw from PyTorch's global generator; :func:`initialised` then
-gives the parameters their values from an explicit one.
+gives the parameters their values from an explicit one. naslab's own builders are in :mod:`naslab.compiler.builders`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from torch.nn import functional
 from naslab import ops
 from naslab.errors import InvalidSpace
 from naslab.ops import Shape
+from naslab.ops.composites import Composite
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class _Uninitialised:
 
 class Conv2d(_Uninitialised, nn.Conv2d):
     """Convolution."""
+
+
+class Conv1d(_Uninitialised, nn.Conv1d):
+    """Convolution over a sequence."""
 
 
 class ConvTranspose2d(_Uninitialised, nn.ConvTranspose2d):
@@ -86,6 +91,8 @@ class BatchNorm(_Uninitialised, nn.BatchNorm2d):
 
 def is_built_in(op: Any) -> bool:
     """Whether an operation is one of naslab's own, whose modules are deterministic and can be copied."""
+    if isinstance(op, Composite):
+        return all(map(is_built_in, op.inside))
     return type(op).__module__.startswith(f"{ops.__name__}.")
 
 
@@ -99,24 +106,24 @@ def build(op: Any, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
         out: Shape of its output.
         norm: How batch normalisations behave.
     """
-    raise InvalidSpace(
-        f"operation {op!r} has no builder; register one: @naslab.compiler.primitives.build.register for its class"
-    )
+    raise InvalidSpace(f"operation {op!r} has no builder; register one: @naslab.compiler.build.register for its class")
 
 
 def initialised(module: nn.Module, generator: torch.Generator) -> nn.Module:
     """Give a module on the meta device real parameters, with PyTorch's default distributions.
 
-    A module's method ``initialise(generator)`` is called after its parts have got their values, and may change them.
+    A part's method ``initialise(generator)`` is called after its own parts have got their values, and may change them.
+    A part without one that is no common layer gets them from ``reset_parameters``, as its constructor would have given
+    them, while the global generator stands at a seed drawn from ``generator`` and is put back afterwards.
 
     Raises:
-        InvalidSpace: A module with parameters or buffers of its own that is neither a standard layer nor has a method
-            ``initialise(generator)``.
+        InvalidSpace: A part has parameters and neither method, or buffers and no ``initialise``: the values that its
+            constructor gave them were lost on the meta device.
     """
     own: list[Callable[[torch.Generator], None]] = []
     for part in module.modules():
         _allocate(part, generator.device)
-        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        if isinstance(part, nn.modules.conv._ConvNd | nn.Linear):
             bound = part.weight[0].numel() ** -0.5  # what kaiming_uniform_(a=sqrt(5)), PyTorch's default, comes to
             nn.init.uniform_(part.weight, -bound, bound, generator=generator)
             if part.bias is not None:
@@ -125,14 +132,38 @@ def initialised(module: nn.Module, generator: torch.Generator) -> nn.Module:
             nn.modules.batchnorm._NormBase.reset_parameters(part)
         elif hasattr(part, "initialise"):
             own.append(part.initialise)  # type: ignore[arg-type]
-        elif any(tensor is not None for tensor in (*part._parameters.values(), *part._buffers.values())):
+        elif any(tensor is not None for tensor in part._buffers.values()):
             raise InvalidSpace(
-                f"{type(part).__name__} has parameters or buffers: give it a method initialise(generator) that sets "
-                "them"
+                f"{type(part).__name__} has buffers: give it a method initialise(generator) that sets them"
             )
+        elif any(tensor is not None for tensor in part._parameters.values()):
+            own.append(_reset(part))
     for initialise in reversed(own):
         initialise(generator)
     return module
+
+
+def _reset(part: nn.Module) -> Callable[[torch.Generator], None]:
+    """A module's ``reset_parameters`` as a function of a generator."""
+    reset = getattr(part, "reset_parameters", None) or getattr(
+        part, "_reset_parameters", None
+    )  # attention's is private
+    if reset is None:
+        raise InvalidSpace(
+            f"{type(part).__name__} has parameters: give it a method initialise(generator) that sets them, or "
+            "reset_parameters()"
+        )
+
+    def initialise(generator: torch.Generator) -> None:
+        device = generator.device
+        seed = int(torch.randint(2**63 - 1, (), generator=generator, device=device))
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.default_generator.manual_seed(seed)  # not torch's own function: it would seed every device
+            if device.type == "cuda":
+                torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+            reset()
+
+    return initialise
 
 
 def twin(module: nn.Module) -> nn.Module:
@@ -169,211 +200,3 @@ def sequence(**parts: nn.Module) -> nn.Sequential:
     for name, part in parts.items():
         whole.add_module(name, part)
     return whole
-
-
-class ResidualBlock(nn.Module):
-    """Two convolutions beside a pooled 1x1 convolution."""
-
-    def __init__(self, first: nn.Module, second: nn.Module, shortcut: nn.Module) -> None:
-        super().__init__()
-        self.first, self.second, self.shortcut = first, second, shortcut
-
-    def forward(self, x: Tensor) -> Tensor:
-        shortcut: Tensor = self.shortcut(x)
-        body: Tensor = self.second(self.first(x))
-        return shortcut + body
-
-
-class ShiftedReduction(nn.Module):
-    """Halves an image by two strided 1x1 convolutions, one of them shifted by a pixel."""
-
-    def __init__(self, shape: Shape, out: Shape, norm: Norm) -> None:
-        super().__init__()
-        half = (out[0] // 2, *out[1:])
-        self.even = conv(shape, half, 1, 2)
-        self.odd = conv(shape, (out[0] - half[0], *out[1:]), 1, 2)
-        self.norm = norm(out[0])
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = functional.relu(x)
-        # The last row and column have no neighbour: the shifted image is padded, which matters for odd sizes only.
-        shifted = functional.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
-        normalised: Tensor = self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
-        return normalised
-
-
-class SqueezeExcitation(nn.Module):
-    """Channel-wise gates from the pooled image (Hu et al. 2018)."""
-
-    def __init__(self, channels: int, squeezed: int) -> None:
-        super().__init__()
-        self.squeeze, self.excite = Linear(channels, squeezed), Linear(squeezed, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        gates = torch.sigmoid(self.excite(functional.relu(self.squeeze(x.mean(dim=(2, 3))))))
-        return x * gates[:, :, None, None]
-
-
-class InvertedBottleneck(nn.Module):
-    """MobileNetV2's block, with a residual connection where input and output have the same shape."""
-
-    def __init__(self, body: nn.Module, residual: bool) -> None:
-        super().__init__()
-        self.body, self.residual = body, residual
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.body(x)
-        return x + y if self.residual else y
-
-
-class PooledClassifier(nn.Module):
-    """Global average pooling, linear layer."""
-
-    def __init__(self, channels: int, classes: int) -> None:
-        super().__init__()
-        self.linear = Linear(channels, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.linear(x.mean(dim=(2, 3)))
-        return logits
-
-
-class ImageClassifier(nn.Module):
-    """Batch normalisation, ReLU, global average pooling, linear layer."""
-
-    def __init__(self, channels: int, classes: int, norm: Norm) -> None:
-        super().__init__()
-        self.norm, self.linear = norm(channels), Linear(channels, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.linear(functional.relu(self.norm(x)).mean(dim=(2, 3)))
-        return logits
-
-
-@build.register
-def _(op: ops.Identity, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return nn.Identity()
-
-
-@build.register
-def _(op: ops.ReLU, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return nn.ReLU()
-
-
-@build.register
-def _(op: ops.Linear, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return Linear(shape[0], out[0])
-
-
-@build.register
-def _(op: ops.AvgPool, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return nn.AvgPool2d(op.kernel, op.stride, op.kernel // 2, count_include_pad=False)
-
-
-@build.register
-def _(op: ops.MaxPool, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    even = op.kernel % 2 == 0
-    return nn.MaxPool2d(op.kernel, op.stride, (op.kernel - 1) // 2, ceil_mode=even)
-
-
-@build.register
-def _(op: ops.Conv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    made: dict[str, Callable[[], nn.Module]] = {
-        "relu": nn.ReLU,
-        "conv": lambda: conv(shape, out, op.kernel, op.stride),
-        "bn": lambda: norm(out[0]),
-    }
-    parts = op.order.split("-")
-    if op.order not in ("relu-conv-bn", "conv-bn", "conv-bn-relu"):
-        raise InvalidSpace(f"{op!r}: order {op.order!r}; allowed: relu-conv-bn, conv-bn, conv-bn-relu")
-    return sequence(**{part: made[part]() for part in parts})
-
-
-@build.register
-def _(op: ops.PlainConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return conv(shape, out, op.kernel, op.stride)
-
-
-@build.register
-def _(op: ops.UpsamplingConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    if op.kernel % 2 == 0:
-        raise InvalidSpace(f"{op!r}: kernel {op.kernel}; allowed: odd numbers")
-    return ConvTranspose2d(shape[0], out[0], op.kernel, 2, op.kernel // 2, output_padding=1, bias=False)
-
-
-@build.register
-def _(op: ops.NormReLU, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return sequence(bn=norm(out[0]), relu=nn.ReLU())
-
-
-@build.register
-def _(op: ops.Projection, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return nn.Identity() if shape == out else sequence(conv=conv(shape, out, 1), bn=norm(out[0]))
-
-
-@build.register
-def _(op: ops.DilatedConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    inner = (shape[0], *out[1:])
-    return sequence(
-        relu=nn.ReLU(),
-        depthwise=conv(shape, inner, op.kernel, op.stride, dilation=op.dilation, groups=shape[0]),
-        pointwise=conv(inner, out, 1),
-        bn=norm(out[0]),
-    )
-
-
-@build.register
-def _(op: ops.SeparableConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    inner = (shape[0], *out[1:])
-    return sequence(
-        relu1=nn.ReLU(),
-        depthwise1=conv(shape, inner, op.kernel, op.stride, groups=shape[0]),
-        pointwise1=conv(inner, inner, 1),
-        bn1=norm(shape[0]),
-        relu2=nn.ReLU(),
-        depthwise2=conv(inner, inner, op.kernel, groups=shape[0]),
-        pointwise2=conv(inner, out, 1),
-        bn2=norm(out[0]),
-    )
-
-
-@build.register
-def _(op: ops.FactorizedReduction, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return ShiftedReduction(shape, out, norm)
-
-
-@build.register
-def _(op: ops.ResidualReduction, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return ResidualBlock(
-        sequence(relu=nn.ReLU(), conv=conv(shape, out, op.kernel, op.stride), bn=norm(out[0])),
-        sequence(relu=nn.ReLU(), conv=conv(out, out, op.kernel), bn=norm(out[0])),
-        sequence(pool=nn.AvgPool2d(2, op.stride, ceil_mode=True), conv=conv(shape, out, 1)),
-    )
-
-
-@build.register
-def _(op: ops.MBConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    hidden = (shape[0] * op.expansion, *shape[1:])
-    inner = (hidden[0], *out[1:])
-    parts: dict[str, nn.Module] = {}
-    if op.expansion != 1:
-        parts |= {"expand": conv(shape, hidden, 1), "bn1": norm(hidden[0]), "relu1": nn.ReLU()}
-    parts |= {
-        "depthwise": conv(hidden, inner, op.kernel, op.stride, groups=hidden[0]),
-        "bn2": norm(hidden[0]),
-        "relu2": nn.ReLU(),
-    }
-    if op.squeeze_excitation:
-        parts["excitation"] = SqueezeExcitation(hidden[0], max(1, shape[0] // 4))
-    parts |= {"project": conv(inner, out, 1), "bn3": norm(out[0])}
-    return InvertedBottleneck(sequence(**parts), residual=op.stride == 1 and shape == out)
-
-
-@build.register
-def _(op: ops.Classifier, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return ImageClassifier(shape[0], out[0], norm)
-
-
-@build.register
-def _(op: ops.PooledLinear, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return PooledClassifier(shape[0], out[0])

@@ -1,41 +1,52 @@
 """Weights that several widths share: a small module runs on parts of the large module's tensors.
 
-The first features are kept, kernels are cropped to their centre. Where the input is a concatenation, the first features
-of every piece are kept. Batch statistics are those of the kept features; running statistics, biases and affine
-parameters of all other features are neither used nor changed, and they get no gradient (the optimiser's weight decay
-still shrinks them unless it skips parameters without gradients).
+Which parts is stated by the operation (:mod:`naslab.ops.slices`). Batch statistics are those of the kept features;
+running statistics, biases and affine parameters of all other features are neither used nor changed, and they get no
+gradient (the optimiser's weight decay still shrinks them unless it skips parameters without gradients). Buffers are
+expected to be changed in place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from naslab.compiler.cutting import Pieces, Step, part, put_back, steps
 from naslab.compiler.primitives import BatchNorm, Norm, build
-from naslab.ops import Shape
-
-Pieces = tuple[tuple[int, int], ...]
-"""For each tensor of a concatenation, how many features it has at its largest and how many now."""
+from naslab.errors import InvalidSpace
+from naslab.ops import Shape, Slices
 
 
 class Shared:
     """Runs an operation at any width on the tensors of one large module.
 
     Args:
-        host: The operation at its largest attributes (kernel, expansion).
+        host: The operation at its largest attributes (kernel, expansion, heads).
         module: Its module at the largest widths.
         shape: Largest input shape.
         out: Largest output shape.
         norm: How batch normalisations behave.
+
+    Raises:
+        InvalidSpace: The operation does not state how a tensor of its module is cut.
     """
 
     def __init__(self, host: Any, module: nn.Module, shape: Shape, out: Shape, norm: Norm) -> None:
         self.host, self.module, self.shape, self.out, self.norm = host, module, shape, out, norm
-        self._input_axes = _input_axes(host, shape, out, norm)
+        self._slices = host.slices(shape, out)
+        self._plans: dict[Any, _Plan] = {}
+        self._names = tuple(tensors_of(module))
+        unstated = [name for name in self._names if name not in self._slices]
+        if unstated:
+            raise InvalidSpace(
+                f"{host!r} does not state how {', '.join(map(repr, unstated))} of its module "
+                f"{'is' if len(unstated) == 1 else 'are'} cut for smaller forms of it, which share weights in a "
+                "supernet: give its class a method slices(shape, out)"
+            )
 
     def run(self, op: Any, x: Tensor, out: Shape, pieces: Pieces = ()) -> Tensor:
         """Apply ``op``, a smaller form of the host, to ``x``; the output has shape ``out``."""
@@ -43,61 +54,71 @@ class Shared:
         if (op, shape, out) == (self.host, self.shape, self.out):
             whole: Tensor = self.module(x)
             return whole
-        training = self.module.training
-        small = _skeleton(op, shape, out, self.norm, training)
-        for path, norm in _norms(op, shape, out, self.norm, training):
-            host = self.module.get_submodule(path)
-            assert isinstance(host, BatchNorm)
-            norm.momentum = host.momentum  # None while statistics are recalibrated
-        tensors = self.tensors(op, shape, out, pieces)
-        result = _called(small, tensors, _slots(op, shape, out, self.norm, training), x)
-        if pieces and training:
-            self._keep(tensors, pieces)
+        plan = self._plan(op, shape, out, pieces, self.module.training)
+        for host, small in plan.norms:
+            small.momentum = host.momentum  # another one while statistics are recalibrated
+        tensors = [part(owner[slot.attribute], taken) for slot, owner, taken in plan.taken]
+        result = _called(plan.skeleton, plan.slots, tensors, x)
+        for i in plan.copied:
+            slot, owner, taken = plan.taken[i]
+            put_back(owner[slot.attribute], taken, tensors[i])
         return result
 
     def widest(self, op: Any, x: Tensor) -> Tensor:
         """Apply ``op``, a smaller form of the host, at the largest width."""
         return self.run(op, x, op.output_shape(tuple(x.shape[1:]), self.out[0]))
 
-    def _keep(self, tensors: Mapping[str, Tensor], pieces: Pieces) -> None:
-        """Running statistics of the features of a concatenation were gathered in a copy: put them back."""
-        for name, buffer in self.module.named_buffers():
-            if name in tensors and 0 in self._input_axes.get(name, ()):
-                kept = torch.split(tensors[name], [now for _, now in pieces])
-                for (start, _, now), part in zip(_places(pieces), kept, strict=True):
-                    buffer.narrow(0, start, now).copy_(part)
-
     def tensors(self, op: Any, shape: Shape, out: Shape, pieces: Pieces = ()) -> dict[str, Tensor]:
-        """The parts of the large module's tensors that the small module uses, as views where possible."""
-        found = {}
-        for slot in _slots(op, shape, out, self.norm, True):
-            large = self.module.get_submodule(slot.path) if slot.path else self.module
-            tensor = (large._buffers if slot.is_buffer else large._parameters)[slot.attribute]
+        """The parts of the large module's tensors that the small module uses, as views where possible.
+
+        Raises:
+            InvalidSpace: A tensor of the small module is no part of the large module's.
+        """
+        plan = self._plan(op, shape, out, pieces, True)
+        return {slot.name: part(owner[slot.attribute], taken) for slot, owner, taken in plan.taken}
+
+    def _plan(self, op: Any, shape: Shape, out: Shape, pieces: Pieces, training: bool) -> _Plan:
+        """What has to be looked up to run a small form; worked out once for each."""
+        key = (op, shape, out, pieces, training)
+        if key not in self._plans:
+            slots, norms = _slots(op, shape, out, self.norm, training), _norms(op, shape, out, self.norm, training)
+            taken = tuple(self._taken(op, slot, op.slices(shape, out), pieces) for slot in slots)
+            copied = [i for i, (_, _, cuts) in enumerate(taken) if any(len(ranges) > 1 for _, ranges in cuts)]
+            self._plans[key] = _Plan(
+                _skeleton(op, shape, out, self.norm, training),
+                slots,
+                taken,
+                tuple((self._part(path), norm) for path, norm in norms),
+                tuple(i for i in copied if training and slots[i].is_buffer),
+            )
+        return self._plans[key]
+
+    def _taken(self, op: Any, slot: _Slot, stated: Slices, pieces: Pieces) -> _Taken:
+        """Where a tensor of the large module is, and what a small form takes of it."""
+        try:
+            if slot.name not in self._names or slot.name not in stated:
+                raise InvalidSpace("the larger form has no such tensor")
+            large = self._part(slot.path)
+            owner = large._buffers if slot.is_buffer else large._parameters
+            tensor = owner[slot.attribute]
             assert tensor is not None
-            found[slot.name] = cropped(tensor, slot.shape, self._input_axes.get(slot.name, ()), pieces)
-        return found
+            return slot, owner, steps(self._slices[slot.name], stated[slot.name], tensor.shape, slot.shape, pieces)
+        except InvalidSpace as error:
+            raise InvalidSpace(
+                f"{op!r} can't use a part of the weights of {self.host!r}: {slot.name!r}: {error}; write a choice of "
+                "operations, which have weights of their own"
+            ) from None
+
+    def _part(self, path: str) -> Any:
+        return self.module.get_submodule(path) if path else self.module
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_plans": {}}  # they hold what belongs to this module, and can be made again
 
 
 def tensors_of(module: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers by name."""
     return {**dict(module.named_parameters()), **dict(module.named_buffers())}
-
-
-def cropped(tensor: Tensor, shape: Shape, input_axes: Sequence[int] = (), pieces: Pieces = ()) -> Tensor:
-    """The part of a tensor that a smaller one of the given shape uses."""
-    for axis, size in enumerate(shape):
-        surplus = tensor.shape[axis] - size
-        if axis in input_axes and pieces:
-            kept = [tensor.narrow(axis, start, now) for start, _, now in _places(pieces)]
-            tensor = torch.cat(kept, dim=axis)
-        elif surplus:
-            tensor = tensor.narrow(axis, surplus // 2 if axis >= 2 else 0, size)
-    return tensor
-
-
-def _places(pieces: Pieces) -> list[tuple[int, int, int]]:
-    """Where each piece starts at the largest widths, and its two widths."""
-    return [(sum(full for full, _ in pieces[:i]), *piece) for i, piece in enumerate(pieces)]
 
 
 @cache
@@ -127,6 +148,22 @@ class _Slot(NamedTuple):
     owner: dict[str, Any]
 
 
+_Taken: TypeAlias = tuple[_Slot, dict[str, Any], tuple[Step, ...]]
+"""A tensor of a skeleton, where its large form is found (by ``slot.attribute``), and what is taken of that."""
+
+
+class _Plan(NamedTuple):
+    """How a small form runs: its skeleton with the places of its tensors, what they are parts of, the normalisations
+    of large and small module, and which tensors are copies of buffers that have to be written back.
+    """
+
+    skeleton: nn.Module
+    slots: tuple[_Slot, ...]
+    taken: tuple[_Taken, ...]
+    norms: tuple[tuple[Any, BatchNorm], ...]
+    copied: tuple[int, ...]
+
+
 @cache
 def _slots(op: Any, shape: Shape, out: Shape, norm: Norm, training: bool) -> tuple[_Slot, ...]:
     """The places of a skeleton's tensors."""
@@ -140,27 +177,14 @@ def _slots(op: Any, shape: Shape, out: Shape, norm: Norm, training: bool) -> tup
     return tuple(found)
 
 
-def _called(skeleton: nn.Module, tensors: Mapping[str, Tensor], slots: Sequence[_Slot], x: Tensor) -> Tensor:
+def _called(skeleton: nn.Module, slots: Sequence[_Slot], tensors: Sequence[Tensor], x: Tensor) -> Tensor:
     """Call the skeleton with these tensors, not its own: ``torch.func.functional_call`` at a fifth of its cost."""
     own = [slot.owner[slot.attribute] for slot in slots]
     try:
-        for slot in slots:
-            slot.owner[slot.attribute] = tensors[slot.name]
+        for slot, tensor in zip(slots, tensors, strict=True):
+            slot.owner[slot.attribute] = tensor
         result: Tensor = skeleton(x)
     finally:
         for slot, tensor in zip(slots, own, strict=True):
             slot.owner[slot.attribute] = tensor
     return result
-
-
-@cache
-def _input_axes(op: Any, shape: Shape, out: Shape, norm: Norm) -> dict[str, tuple[int, ...]]:
-    """By tensor, the axes that count input features: those that grow as the input does, by 1 and by 7 features."""
-    now = tensors_of(_skeleton(op, shape, out, norm))
-    grown = [(by, tensors_of(_skeleton(op, (shape[0] + by, *shape[1:]), out, norm))) for by in (1, 7)]
-    return {
-        name: tuple(
-            i for i, size in enumerate(tensor.shape) if all(wide[name].shape[i] == size + by for by, wide in grown)
-        )
-        for name, tensor in now.items()
-    }

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from naslab.compiler.primitives import ImageClassifier, ResidualBlock
+from naslab.compiler.builders.blocks import ResidualBlock
+from naslab.compiler.builders.dense import ImageClassifier
 from naslab.errors import InvalidSpace
 
 
@@ -108,16 +109,16 @@ def _(first: nn.Linear, modules: Sequence[Any], shared: bool) -> nn.Module:
 def _(first: nn.BatchNorm2d, modules: Sequence[Any], shared: bool) -> nn.Module:
     if shared:
         raise InvalidSpace("a normalisation of the input has no stacked form: train its networks one by one")
-    norm = nn.BatchNorm2d(
-        len(modules) * first.num_features, first.eps, first.momentum, first.affine, first.track_running_stats
-    )
     state = {
         name: torch.cat([module.state_dict()[name] for module in modules])
         for name in first.state_dict()
         if name != "num_batches_tracked"
     }
+    norm = nn.BatchNorm2d(
+        len(modules) * first.num_features, first.eps, first.momentum, first.affine, first.track_running_stats
+    )
     if state:
-        norm.to(next(iter(state.values())).dtype).load_state_dict(state, strict=False)
+        norm.to(next(iter(state.values()))).load_state_dict(state, strict=False)
     return norm
 
 

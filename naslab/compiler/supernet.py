@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 
 from naslab.compiler.choice_ops import CategoricalOp, MixedOp
 from naslab.compiler.decisions import Decision, Sparse, checked, position
+from naslab.compiler.devices import one_hot, resolved
 from naslab.compiler.drop_path import DropPath
 from naslab.compiler.lowering import lower
 from naslab.compiler.network import check_names, compile_network, edge_name
@@ -32,6 +33,7 @@ def compile_supernet(
     partial_channels: int = 1,
     drop_path: DropPath | None = None,
     fast: bool = True,
+    device: str = "cpu",
 ) -> Supernet:
     """The supernet of a space.
 
@@ -50,13 +52,18 @@ def compile_supernet(
         drop_path: Drops options at random while training, see :class:`~naslab.compiler.drop_path.DropPath`.
         fast: Whether the mixed graph is rewritten by the passes of :mod:`naslab.compiler.passes`: same result, same
             ``state_dict``.
+        device: Where the supernet is; its weights are drawn on the CPU and moved.
 
     Raises:
-        InvalidValue: The space has ranges or a recipe with decisions.
-        InvalidSpace: An operation has no builder or does not fit; or, in mixed form, a width is a choice at an
-            operation for which masking does not equal slicing.
+        InvalidSpace: The space has more than one input; two edges have the same name, or one that PyTorch uses; an
+            operation has no builder or does not fit; a node adds tensors that are concatenated in different ways; an
+            edge does not take partial channels; or, in mixed form, a width is a choice at an operation for which
+            masking does not equal slicing, or a width has widths inside.
+        InvalidValue: The space has ranges or a recipe with decisions; there is no such form, or no such device; or
+            ``partial_channels`` is no whole number of at least 1.
     """
     _check_form(choices)
+    device = resolved(device)
     if not isinstance(partial_channels, int) or partial_channels < 1:
         raise InvalidValue(f"partial_channels={partial_channels!r}: K is an integer of at least 1")
     space.require_network("a supernet")
@@ -66,7 +73,8 @@ def compile_supernet(
         raise InvalidSpace(f"a supernet has one input; nodes without predecessors are {inputs}")
     norm = Norm(affine, track_running_stats)
     parts = build_parts(space, norm, generator or torch.Generator(), partial_channels, drop_path)
-    return Supernet(parts, choices, fast=fast)
+    supernet = Supernet(parts, choices, fast=fast)
+    return supernet if device == "cpu" else supernet.to(device)
 
 
 class Supernet(nn.Module):
@@ -105,11 +113,14 @@ class Supernet(nn.Module):
             x: A batch of inputs.
             decisions: One per choice, by name or in the space's order: an option index, ``(K,)`` weights, or
                 :class:`~naslab.compiler.decisions.Sparse`. The mixed form runs indices and sparse mixtures as the
-                categorical form does: only what is active.
+                categorical form does: only what is active; but where any width has weights, indices are one-hot weights
+                with which every option runs, and no decision may be sparse. In the categorical form, and beside a
+                sparse decision, widths are indices.
             edges: Optional weights of whole edges by the name of the edge's (first) choice; 1 where absent (PC-DARTS).
 
         Raises:
-            InvalidValue: A choice lacks its decision, a decision has the wrong shape, or ``edges`` names no edge.
+            InvalidValue: A choice lacks its decision, a decision has the wrong shape or names no option, a width that
+                must be an index has weights, or ``edges`` names no edge.
         """
         found = checked(decisions, self.space.choices)
         if edges:
@@ -120,7 +131,7 @@ class Supernet(nn.Module):
         if self.form == "mixed" and not all(isinstance(decision, Tensor) for decision in found.values()):
             if self._widths_are_indices(found):
                 return self.view("categorical").forward(x, found, edges)
-            found = {c.name: _dense(c.name, found[c.name], len(c.options)) for c in self.space.choices}
+            found = {c.name: _dense(c.name, found[c.name], x.new_empty(len(c.options))) for c in self.space.choices}
         result: Tensor = self._graph(edges is not None)(x, found, edges or {})
         return result
 
@@ -203,9 +214,9 @@ def _check_form(form: str) -> None:
         raise InvalidValue(f"choices {UnknownName(str(form), ['mixed', 'categorical'])}")
 
 
-def _dense(name: str, decision: Decision, size: int) -> Tensor:
+def _dense(name: str, decision: Decision, like: Tensor) -> Tensor:
     if isinstance(decision, Sparse):
         raise InvalidValue(f"choice {name!r}: a Sparse decision can't be combined with weights for a width")
     if isinstance(decision, int):
-        return torch.eye(size)[decision]
+        return one_hot(decision, like)
     return decision

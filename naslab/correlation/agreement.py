@@ -28,7 +28,7 @@ class Agreement:
         params: ``(n,)``: parameters of each architecture.
         trainings: ``(n, S)``: the single trainings behind the truth, higher is better; None where they are not known.
         seconds: Evaluator -> median seconds for an architecture; of a shared pass, those of the whole pass.
-        making: Evaluator -> CPU seconds to make it, once: to fit a predictor or to train shared weights.
+        making: Evaluator -> seconds to make it, once: to fit a predictor or to train shared weights.
         notes: Sentences that a reader must know.
         seed: Of sample, scores and intervals.
         command: The command line that makes the same again.

@@ -67,12 +67,15 @@ def sources(written: Sequence[str], task: Task) -> list[Source]:
     """What these names stand for on a task.
 
     Raises:
-        InvalidValue: No name, two that stand for the same evaluator, or options that are not written well.
+        InvalidValue: No name; the same evaluator, or the same proxy with the same options, twice; options that are not
+            written well, have the wrong type or name ``proxies``.
         UnknownEvaluator: No evaluator has that name; names the nearest.
+        UnknownName: ``zero-cost/`` is followed by no proxy's name.
         UnknownHyperparameter: An evaluator does not take an option.
-        PluginError: An evaluator can't be imported, or can't be made for a task.
+        PluginError: An evaluator can't be imported, or its class or function can't be made for a task.
     """
     found: dict[str, Source] = {}
+    named: set[str] = set()
     for name in written:
         target, parts = split_options(name, "evaluator", "NAME, NAME[key=value,key=value] or MODULE:CLASS")
         bracket = name[len(target) :]
@@ -88,10 +91,13 @@ def sources(written: Sequence[str], task: Task) -> list[Source]:
         check_types(name, factory, options)
         if proxies is not None and "proxies" in options:
             raise InvalidValue(f"evaluator {name!r}: proxies are named before the bracket, {ZERO_COST}/NAME")
+        # One of all proxies may be named beside them, but nothing in two spellings.
+        once = next(iter(source.columns)) if len(source.columns) == 1 else f"{ZERO_COST}/all{bracket}"
+        if once in named:
+            raise InvalidValue(f"evaluators: {once!r} is named twice; name each once")
+        named.add(once)
         known = found.get(source.label)
         if known is not None:
-            if proxies is None:
-                raise InvalidValue(f"evaluators: {name!r} is named twice")
             source = dataclasses.replace(source, columns={**known.columns, **source.columns})
         found[source.label] = dataclasses.replace(source, options=options)
     if not found:

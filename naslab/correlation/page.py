@@ -13,7 +13,7 @@ from naslab.analysis.correlation_plots import plot_agreement, plot_matrix
 from naslab.analysis.formats import to_csv
 from naslab.analysis.report import write_page
 from naslab.correlation.agreement import Agreement
-from naslab.errors import OutputError
+from naslab.running.output import unwritable
 
 OVER_ALL = ("Spearman", "Kendall tau-b", "weighted tau")
 
@@ -31,7 +31,7 @@ def write(found: Agreement, folder: Path) -> Path:
     try:
         (folder / "scores.csv").write_text(to_csv(frame.rename_axis("architecture").reset_index()), encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{folder} can't be written: {(error.strerror or str(error)).lower()}") from None
+        raise unwritable(folder, error) from None
     return page
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,8 +18,9 @@ import numpy as np
 from naslab.correlation.judges import Source, build, inputs_of, is_stateful, learns
 from naslab.errors import FOREIGN, InvalidValue, NaslabError, PluginError
 from naslab.evaluators import Evaluation, Evaluator, check_charge
+from naslab.evaluators.stopwatch import Stopwatch
 from naslab.evaluators.threads import one_thread
-from naslab.running import Kept, Progress, do_in_processes, seed_sequence, versions
+from naslab.running import Kept, Progress, device_entry, do_in_processes, seed_sequence, versions
 from naslab.space import Architecture
 from naslab.tasks import Task
 
@@ -43,7 +43,7 @@ class Scores:
     Attributes:
         found: Architecture -> metric -> score; of the source's metrics and perhaps of others.
         seconds: Architecture -> seconds that its first evaluation took or, from a table, was charged.
-        making: CPU seconds to make the evaluator (to train shared weights, say), the last time it was made.
+        making: Seconds to make the evaluator (to train shared weights, say), the last time it was made.
         learned: Architectures that the evaluator was made from.
 
     Raises:
@@ -166,7 +166,7 @@ def score_all(
         return
     do_in_processes(
         _in_worker, {batch: (batch,) for batch in batches}, workers, took,
-        begin=_start, begin_with=(scores.source, task, seed), what=f"scoring by {label!r}",
+        begin=_start, begin_with=(scores.source, task, seed), device=task.problem.device, what=f"scoring by {label!r}",
     )  # fmt: skip
 
 
@@ -186,16 +186,16 @@ class _Judge:
         self._made: dict[tuple[str, ...], Evaluator] = {}
 
     def __call__(self, batch: Batch) -> _Outcome:
-        """Evaluations of a batch; if the evaluator had to be made, CPU seconds for that and what it learned from."""
+        """Evaluations of a batch; if the evaluator had to be made, seconds for that and what it learned from."""
         architectures, metrics = batch
         making, learned = 0.0, tuple[Architecture, ...]()
         with one_thread():
             if metrics not in self._made:
-                started = time.process_time()
+                watch = Stopwatch(self.task.problem.device)
                 key = "labels" if learns(self.source) else self.source.label
                 rng = np.random.default_rng(seed_sequence(self.seed, key, "making"))
                 self._made[metrics] = build(self.source, self.task, rng, metrics)
-                making, learned = time.process_time() - started, tuple(self._made[metrics].learned)
+                making, learned = watch.seconds(), tuple(self._made[metrics].learned)
             evaluator = self._made[metrics]
             try:
                 if type(evaluator).evaluate_many is not Evaluator.evaluate_many:
@@ -238,6 +238,7 @@ def _header(source: Source, task: Task, seed: int) -> dict[str, Any]:
         "inputs": inputs_of(source, task),
         "seed": seed,
         "versions": versions("naslab", "torch", "numpy"),
+        **device_entry(task.problem.device),
     }
 
 

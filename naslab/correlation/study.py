@@ -18,8 +18,9 @@ from naslab.correlation.judges import Source, inputs_of, looks_at_inputs, source
 from naslab.correlation.populations import Population, draw
 from naslab.correlation.scores import Scores, score_all, score_path
 from naslab.errors import InvalidValue
+from naslab.evaluators.stopwatch import WALL
 from naslab.files import read_whole
-from naslab.running import Progress, claimed_folder
+from naslab.running import Progress, claimed_folder, device_entry
 from naslab.tasks import Task
 from naslab.tasks import task as task_of
 
@@ -50,6 +51,7 @@ def correlate(
     workers: int = 1,
     seed: int = 0,
     data: str | Path | None = None,
+    device: str | None = None,
     progress: Progress | None = None,
 ) -> Correlations:
     """Score architectures by evaluators and judge the order by the task's truth, or by another evaluator.
@@ -66,6 +68,8 @@ def correlate(
         workers: Processes. The scores do not depend on it.
         seed: Of the sample, of initial weights and batches.
         data: A folder of CIFAR images to score untrained networks on, for tasks that have no rows.
+        device: Where networks run: see :meth:`naslab.tasks.Task.on`; by default the task's own, the CPU. A folder of
+            scores is of one device.
         progress: Called with the number done, the total and the evaluator.
 
     Raises:
@@ -74,6 +78,7 @@ def correlate(
     from naslab.registry import parse_list
 
     found = task_of(task) if isinstance(task, str) else task
+    found = found if device is None else found.on(device)
     if data is not None:
         found = with_images(found, data)
     written = parse_list(evaluators) if isinstance(evaluators, str) else list(evaluators)
@@ -84,7 +89,7 @@ def correlate(
     members = draw(found, population, *_number(architectures), seed)
     if workers < 1:
         raise InvalidValue(f"workers={workers}. Allowed: from 1")
-    described = {"task": found.id, "source": dict(found.source), "seed": seed}
+    described = {"task": found.id, "source": dict(found.source), "seed": seed} | device_entry(found.problem.device)
     folder = None if out is None else Path(out)
     with claimed_folder(folder, described, SPEC, "correlation study") if folder is not None else nullcontext():
         kept: dict[str, Scores] = {}
@@ -96,6 +101,7 @@ def correlate(
         for scores in kept.values():
             score_all(scores, found, seed, members.architectures, workers, progress)
     options = {"population": population, "reference": reference, "data": data, "seed": seed}
+    options |= device_entry(found.problem.device)
     command = " ".join(
         [
             f"naslab correlate {found.id} --evaluators '{','.join(written)}'",
@@ -198,6 +204,8 @@ def _notes(
     task: Task, wanted: Sequence[Source], judge: Source | None, kept: dict[str, Scores], missing: int, learned: int
 ) -> list[str]:
     notes = []
+    if task.problem.device != "cpu":
+        notes.append(f"Networks ran on {task.problem.device!r}: seconds are {WALL}, not CPU seconds.")
     inputs = {inputs_of(s, task) for s in wanted if looks_at_inputs(s)} - {""}
     if inputs == {"gaussian"}:
         notes.append("Untrained networks were shown Gaussian noise with random labels: the task has no rows.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,12 +13,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from naslab.compiler.devices import array, moved
 from naslab.datasets import Labelled
 from naslab.errors import InvalidValue
+from naslab.evaluators.stopwatch import Stopwatch
 from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
 from naslab.space import AdamW, Recipe
 
 _ROWS_AT_ONCE = 64  # when scoring; with more, the activations of 16 networks no longer fit the processor's cache
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Examples with their labels as tensors on a device: see :class:`~naslab.datasets.Labelled`."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+def placed(rows: Labelled, device: str) -> Placed:
+    """Rows on a device, for trainings to come."""
+    return Placed(*(torch.as_tensor(each, device=device) for each in (rows.x, rows.y)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +48,12 @@ class Training:
             diverged.
         train: ``(E, P)``: how many training rows were classified rightly when their batch was drawn; 0 for a
             regression.
-        scored: By name of the rows: ``(E, P)``, how many were classified rightly after the epoch. A row whose outputs
-            are not finite counts as wrong. For a metric other than accuracy: float64, the score after the epoch.
-        seconds: ``(E,)``: CPU seconds of training up to and including each epoch, scoring left out.
+        scored: By name of the rows: ``(E, P)``, how many were classified rightly after the epoch. A row with a NaN, or
+            whose largest output is infinite, counts as wrong. For a metric other than accuracy: float64, the score
+            after the epoch, NaN if any output is not finite.
+        seconds: ``(E,)``: CPU seconds (off the CPU: seconds of the device, see
+            :class:`~naslab.evaluators.stopwatch.Stopwatch`) of training up to and including each epoch, scoring left
+            out.
     """
 
     losses: npt.NDArray[np.float64]
@@ -44,15 +64,15 @@ class Training:
 
 def fit(
     model: nn.Module,
-    train: Labelled,
+    train: Labelled | Placed,
     recipe: Recipe,
     generator: torch.Generator,
-    score: Mapping[str, Labelled] | None = None,
+    score: Mapping[str, Labelled | Placed] | None = None,
     epochs: int | None = None,
     objective: TrainingObjective = ACCURACY,
     keep: str = "",
 ) -> Training:
-    """Train a network, or a population, starting from its present weights.
+    """Train a network, or a population, starting from its present weights, on the device that it is on.
 
     Args:
         model: From ``(B, ...)`` to ``(B, classes)``, or to ``(B, P, classes)`` for P members. Members are trained by
@@ -67,8 +87,9 @@ def fit(
             rows, the first of equals; by default as after the last.
 
     Raises:
-        InvalidValue: A batch larger than the rows, more epochs than the recipe has, or shifts of rows that are no
-            images.
+        InvalidValue: A batch larger than the rows, epochs below 1 or more than the recipe has, or shifts of rows that
+            are no images.
+        KeyError: ``keep`` names no rows of ``score``.
     """
     epochs = recipe.epochs if epochs is None else epochs
     if not 1 <= epochs <= recipe.epochs:
@@ -78,22 +99,20 @@ def fit(
         raise InvalidValue("augmentation='shift' moves images; the training rows are none")
     step, steps = 0, per_epoch * recipe.epochs
     parameters = list(model.parameters())
-    dtype = parameters[0].dtype
-    x, y = torch.from_numpy(train.x).to(dtype), torch.from_numpy(train.y)
-    held = {
-        name: (torch.from_numpy(rows.x).to(dtype), torch.from_numpy(rows.y)) for name, rows in (score or {}).items()
-    }
+    dtype, device = parameters[0].dtype, parameters[0].device
+    x, y = _tensors(train, device, dtype)
+    held = {name: _tensors(rows, device, dtype) for name, rows in (score or {}).items()}
     judge = count_right if objective.metric == "accuracy" else partial(scores, objective=objective)
-    loss_of = losses_of(objective)
+    loss_of = losses_of(objective, device)
     optimizer = new_optimizer(parameters, recipe)
     losses, right, seconds = [], [], []
     scored: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in held}
     spent, best = 0.0, -np.inf
     kept: dict[str, Tensor] = {}
     for _ in range(epochs):
-        started = time.process_time()
+        watch = Stopwatch(str(device))
         model.train()
-        order = torch.randperm(len(x), generator=generator)
+        order = moved(torch.randperm(len(x), generator=generator, device="cpu"), device)
         loss_sum: Tensor | float = 0.0
         right_sum: Tensor | int = 0
         for batch in torch.split(order[: per_epoch * recipe.batch], recipe.batch):
@@ -110,7 +129,7 @@ def fit(
                 if objective.kind == "classification":
                     right_sum = right_sum + right_of(logits.detach(), labels)
             step += 1
-        spent += time.process_time() - started
+        spent += watch.seconds()
         seconds.append(spent)
         losses.append(_array(loss_sum) / per_epoch)
         right.append(_array(right_sum) if objective.kind == "classification" else np.zeros(losses[-1].shape, np.int64))
@@ -148,10 +167,11 @@ def outputs_of(model: nn.Module, x: Tensor) -> Tensor:
 def scores(model: nn.Module, x: Tensor, y: Tensor, objective: TrainingObjective) -> npt.NDArray[np.float64]:
     """The score of each of the P networks in evaluation mode, ``(P,)``."""
     outputs = _array(outputs_of(model, x))
-    return np.array([objective.score(outputs[:, member], _array(y)) for member in range(outputs.shape[1])])
+    labels = _array(y)
+    return np.array([objective.score(outputs[:, member], labels) for member in range(outputs.shape[1])])
 
 
-def losses_of(objective: TrainingObjective) -> Callable[[Tensor, Tensor], Tensor]:
+def losses_of(objective: TrainingObjective, device: torch.device | str = "cpu") -> Callable[[Tensor, Tensor], Tensor]:
     """The mean loss of each member, ``(P,)``, as a function of outputs ``(B, P, classes)`` and labels ``(B,)``.
 
     With class weights it is the mean of the weighted losses of the rows. It is not divided by the batch's weights: that
@@ -161,7 +181,7 @@ def losses_of(objective: TrainingObjective) -> Callable[[Tensor, Tensor], Tensor
         return lambda outputs, y: (outputs[..., 0] - y[:, None].to(outputs.dtype)).square().mean(dim=0)
     if not objective.class_weights:
         return lambda outputs, y: -_picked(outputs, y).mean(dim=(0, 2))
-    weights = torch.tensor(objective.class_weights)
+    weights = torch.tensor(objective.class_weights, device=device)
     return lambda outputs, y: -(_picked(outputs, y) * weights.to(outputs.dtype)[y].view(-1, 1, 1)).mean(dim=(0, 2))
 
 
@@ -184,14 +204,17 @@ def _members(logits: Tensor) -> Tensor:
 def _augmented(x: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
     if recipe.augmentation == "none":
         return x
-    down, right = torch.randint(0, 3, (2,), generator=generator).tolist()
+    down, right = torch.randint(0, 3, (2,), generator=generator, device="cpu").tolist()
     padded = functional.pad(x, (1, 1, 1, 1))
     return padded[:, :, down : down + x.shape[2], right : right + x.shape[3]]
 
 
 def _array(values: Tensor | float) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = torch.as_tensor(values).numpy()
-    return array
+    return array(values) if isinstance(values, Tensor) else np.array(values)
+
+
+def _tensors(rows: Labelled | Placed, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    return torch.as_tensor(rows.x, device=device).to(dtype), torch.as_tensor(rows.y, device=device)
 
 
 def torch_generator(rng: np.random.Generator) -> torch.Generator:
@@ -202,7 +225,13 @@ def torch_generator(rng: np.random.Generator) -> torch.Generator:
 def new_optimizer(parameters: Sequence[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
     """The optimiser that a recipe names. Fused: one pass over the parameters a step instead of eight."""
     rate, decay, update = recipe.learning_rate, recipe.weight_decay, recipe.update
+    fused = has_fused(parameters)
     if isinstance(update, AdamW):
-        return torch.optim.AdamW(parameters, rate, (update.beta1, update.beta2), weight_decay=decay, fused=True)
+        return torch.optim.AdamW(parameters, rate, (update.beta1, update.beta2), weight_decay=decay, fused=fused)
     momentum, nesterov = update.momentum, update.nesterov and update.momentum > 0
-    return torch.optim.SGD(parameters, rate, momentum, nesterov=nesterov, weight_decay=decay, fused=True)
+    return torch.optim.SGD(parameters, rate, momentum, nesterov=nesterov, weight_decay=decay, fused=fused)
+
+
+def has_fused(parameters: Sequence[Tensor]) -> bool:
+    """Whether PyTorch's fused optimisers run where these are."""
+    return parameters[0].device.type in ("cpu", "cuda")

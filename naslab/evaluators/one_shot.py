@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from naslab.compiler.devices import array, number, resolved
 from naslab.compiler.layout import channels_last
 from naslab.compiler.supernet import Supernet, compile_supernet
 from naslab.datasets import Labelled
@@ -19,6 +19,7 @@ from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity, TaskLike
 from naslab.evaluators.batches import Batches
 from naslab.evaluators.fitting import count_right, losses_of, new_optimizer, scores, torch_generator
+from naslab.evaluators.stopwatch import Stopwatch
 from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
 from naslab.space import Architecture, Recipe, SearchSpace
 
@@ -48,6 +49,10 @@ class OneShot(Evaluator):
         objective: The loss and the metric; accuracy by default, in percent.
         warm_up: The share of the steps that are warm-up.
         validation_batch: Rows of one score; four times the training batch by default, as in TuNAS.
+        device: Where the shared weights and the rows are.
+
+    Raises:
+        InvalidValue: There is no such device, or a number that makes no sense.
     """
 
     clock = "measured"
@@ -63,6 +68,7 @@ class OneShot(Evaluator):
         *,
         warm_up: float = 0.25,
         validation_batch: int | None = None,
+        device: str = "cpu",
     ) -> None:
         space.require_network("shared weights")
         space.require_one_size("shared weights")
@@ -71,6 +77,7 @@ class OneShot(Evaluator):
         if not 0 <= warm_up < 1:
             raise InvalidValue(f"warm_up={warm_up}. Allowed: from 0 to below 1")
         self.space, self.recipe, self.objective, self.warm_up = space, recipe, objective, warm_up
+        self.device = resolved(device)
         self.steps = recipe.epochs * recipe.batches(len(train))
         self.step = 0
         self._rows, self._held = train, validation
@@ -94,7 +101,8 @@ class OneShot(Evaluator):
         if problem.train is None or problem.validation is None or recipe is None:
             raise InvalidValue(f"one-shot weights of {task.id!r}: it has no rows to train on, or no recipe is known")
         recipe = dataclasses.replace(recipe, epochs=epochs or 4 * recipe.epochs, weight_decay=0.0)
-        made = cls(problem.space, problem.train, problem.validation, recipe, task.training_objective, warm_up=0.0)
+        parts = (problem.space, problem.train, problem.validation, recipe, task.training_objective)
+        made = cls(*parts, warm_up=0.0, device=problem.device)
         made.train_uniformly(rng)
         return AtFidelity(made, "full-validation")
 
@@ -111,17 +119,17 @@ class OneShot(Evaluator):
     ) -> Evaluation:
         if fidelity not in (None, *FIDELITIES):
             raise UnknownName(str(fidelity), FIDELITIES, of="fidelity")
-        started = time.process_time()
+        watch = Stopwatch(self.device)
         if self._state is None:
             self._state = _State(self, rng)
         if fidelity == "full-validation":
             score = self._state.score_all(architecture)
-            return Evaluation(score, time.process_time() - started)
+            return Evaluation(score, watch.seconds())
         warm = self.step < self.warm_up * self.steps
         loss = self._state.train(self._widened(architecture, rng) if warm else architecture)
         score = self._state.score(architecture)
         self.step += 1
-        return Evaluation(score, time.process_time() - started, {"loss": loss, "warm_up": float(warm)})
+        return Evaluation(score, watch.seconds(), {"loss": number(loss), "warm_up": float(warm)})
 
     @property
     def supernet(self) -> Supernet | None:
@@ -139,7 +147,8 @@ class _State:
 
     def __init__(self, owner: OneShot, rng: np.random.Generator) -> None:
         self.owner = owner
-        supernet = compile_supernet(owner.space, "categorical", generator=torch_generator(rng))
+        device = owner.device
+        supernet = compile_supernet(owner.space, "categorical", generator=torch_generator(rng), device=device)
         self.supernet = channels_last(supernet)
         self._modules = list(self.supernet.modules())
         self.optimizer = new_optimizer(list(self.supernet.parameters()), owner.recipe)
@@ -147,11 +156,12 @@ class _State:
             for parameter in self.supernet.parameters():
                 # Fused SGD can't take a step while some parameters have momentum and others have had no gradient yet.
                 self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-        self.loss_of = _loss(owner.objective)
-        self.train_batches = Batches(owner._rows, owner.recipe.batch, torch_generator(rng))
-        self.score_batches = Batches(owner._held, owner._scored, torch_generator(rng))
+        self.loss_of = _loss(owner.objective, device)
+        self.train_batches = Batches(owner._rows, owner.recipe.batch, torch_generator(rng), device=device)
+        self.score_batches = Batches(owner._held, owner._scored, torch_generator(rng), device=device)
 
-    def train(self, architecture: Architecture) -> float:
+    def train(self, architecture: Architecture) -> Tensor:
+        """One step; returns its loss, which nobody waits for."""
         owner = self.owner
         for group in self.optimizer.param_groups:
             group["lr"] = owner.recipe.rate(min(owner.step, owner.steps), owner.steps)
@@ -161,7 +171,7 @@ class _State:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        return float(loss.item())
+        return loss.detach()
 
     def score(self, architecture: Architecture) -> float:
         x, y = self.score_batches.next()
@@ -169,8 +179,8 @@ class _State:
         with torch.inference_mode():
             outputs = self.supernet(x, architecture)
         if self.owner.objective.metric != "accuracy":
-            return self.owner.objective.score(outputs.numpy(), y.numpy())
-        return 100.0 * float((outputs.argmax(dim=1) == y).sum().item()) / len(y)
+            return self.owner.objective.score(array(outputs), array(y))
+        return 100.0 * number((outputs.argmax(dim=1) == y).sum()) / len(y)
 
     def _mode(self, *, training: bool) -> None:
         """Faster than ``train()`` and ``eval()``, which take as long as a small network's forward pass."""
@@ -185,10 +195,10 @@ class _State:
         return 100.0 * float(count_right(network, held.x, held.y)[0]) / len(held.y)
 
 
-def _loss(objective: TrainingObjective) -> Callable[[Tensor, Tensor], Tensor]:
+def _loss(objective: TrainingObjective, device: str) -> Callable[[Tensor, Tensor], Tensor]:
     if objective.kind == "classification" and not objective.class_weights:
         return functional.cross_entropy  # one kernel; the same loss up to its last bit
-    losses = losses_of(objective)
+    losses = losses_of(objective, device)
     return lambda outputs, y: losses(outputs[:, None], y)[0]
 
 

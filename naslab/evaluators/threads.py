@@ -31,7 +31,7 @@ def tiny_is_zero() -> Iterator[None]:
     """
     import torch
 
-    before = float(torch.full((), 1e-39) * 1) == 0
+    before = float(torch.full((), 1e-39, device="cpu") * 1) == 0
     torch.set_flush_denormal(True)
     try:
         yield

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from torch import fx, nn
 
+from naslab.compiler.devices import resolved
 from naslab.compiler.network import compile_network
 from naslab.compiler.population import stack_networks
 from naslab.datasets import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity, TaskLike
-from naslab.evaluators.fitting import Training, fit, torch_generator
+from naslab.evaluators.fitting import Placed, Training, fit, placed, torch_generator
+from naslab.evaluators.stopwatch import Stopwatch
 from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
 from naslab.space import Architecture, Recipe, SearchSpace
 
@@ -48,9 +50,10 @@ class TrainingEvaluator(Evaluator):
         recipe: How to train: the space's own where it has one.
         objective: The loss and the metric; accuracy by default, in percent.
         best_epoch: Whether a network is taken from the epoch with the best validation score; by default from the last.
+        device: Where networks are trained; rows are moved there once.
 
     Raises:
-        InvalidValue: The space has another recipe.
+        InvalidValue: The space has another recipe, or there is no such device.
     """
 
     clock = "measured"
@@ -64,12 +67,13 @@ class TrainingEvaluator(Evaluator):
         objective: TrainingObjective = ACCURACY,
         *,
         best_epoch: bool = False,
+        device: str = "cpu",
     ) -> None:
         if space.recipe is not None and recipe != space.recipe:
             raise InvalidValue(f"space {space.name!r} states how its networks are trained: give no other recipe")
         space.require_one_size("training")
         self.space, self.rows, self.validation, self.recipe = space, train, validation, recipe
-        self.objective, self.best_epoch = objective, best_epoch
+        self.objective, self.best_epoch, self.device = objective, best_epoch, resolved(device)
 
     @classmethod
     def for_task(cls, task: TaskLike, rng: np.random.Generator, *, epochs: int | None = None) -> Evaluator:  # type: ignore[override]
@@ -77,7 +81,8 @@ class TrainingEvaluator(Evaluator):
         problem, recipe = task.problem, task.problem.space.recipe or task.recipe
         if problem.train is None or problem.validation is None or recipe is None:
             raise InvalidValue(f"training for {task.id!r}: it has no rows to train on, or no recipe is known")
-        made = cls(problem.space, problem.train, problem.validation, recipe, task.training_objective)
+        parts = (problem.space, problem.train, problem.validation, recipe, task.training_objective)
+        made = cls(*parts, device=problem.device)
         return AtFidelity(made, made.check_fidelity(epochs))
 
     def train(self, architecture: Architecture, rng: np.random.Generator, epochs: int | None = None) -> Trained:
@@ -88,7 +93,7 @@ class TrainingEvaluator(Evaluator):
             rng: Initial weights, order of the rows, augmentation.
             epochs: Stop after this many of the recipe's epochs.
         """
-        network = compile_network(self.space, architecture, generator=torch_generator(rng))
+        network = compile_network(self.space, architecture, generator=torch_generator(rng), device=self.device)
         keep = "validation" if self.best_epoch else ""
         return Trained(network, self._fit(network, self.recipe_of(architecture), rng, epochs, keep))
 
@@ -99,9 +104,9 @@ class TrainingEvaluator(Evaluator):
     def evaluate(
         self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
     ) -> Evaluation:
-        started = time.process_time()
+        watch = Stopwatch(self.device)
         curve = self.train(architecture, rng, self.check_fidelity(fidelity)).curve
-        return self._evaluation(curve, 0, time.process_time() - started)
+        return self._evaluation(curve, 0, watch.seconds())
 
     def evaluate_many(
         self,
@@ -112,8 +117,8 @@ class TrainingEvaluator(Evaluator):
     ) -> list[Evaluation]:
         """Train several architectures in one batched computation, on the same batches.
 
-        Each is charged an equal share of the CPU seconds, which is less than it would take alone. Where the space's
-        recipe has decisions, those that decide alike are trained together.
+        Each is charged an equal share of the seconds, which is less than it would take alone. Where the space's recipe
+        has decisions, those that decide alike are trained together.
 
         Raises:
             InvalidSpace: An operation of the space has no stacked form: use :meth:`evaluate`.
@@ -132,18 +137,23 @@ class TrainingEvaluator(Evaluator):
         self, architectures: Sequence[Architecture], recipe: Recipe, epochs: int | None, rng: np.random.Generator
     ) -> list[Evaluation]:
         """Several architectures by one recipe."""
-        started = time.process_time()
+        watch = Stopwatch(self.device)
         networks = [compile_network(self.space, a, generator=torch_generator(rng)) for a in architectures]
-        population = stack_networks(self.space, architectures, networks)
+        population = stack_networks(self.space, architectures, networks).to(self.device)
         curve = self._fit(population, recipe, rng, epochs)
-        seconds = (time.process_time() - started) / len(architectures)
+        seconds = watch.seconds() / len(architectures)
         return [self._evaluation(curve, member, seconds) for member in range(len(architectures))]
 
     def _fit(
         self, model: nn.Module, recipe: Recipe, rng: np.random.Generator, epochs: int | None, keep: str = ""
     ) -> Training:
-        held = {"validation": self.validation}
-        return fit(model, self.rows, recipe, torch_generator(rng), held, epochs, self.objective, keep)
+        train, validation = self._placed
+        held = {"validation": validation}
+        return fit(model, train, recipe, torch_generator(rng), held, epochs, self.objective, keep)
+
+    @cached_property
+    def _placed(self) -> tuple[Placed, Placed]:
+        return placed(self.rows, self.device), placed(self.validation, self.device)
 
     def check_fidelity(self, fidelity: Fidelity | None) -> int | None:
         """A fidelity as a number of epochs.

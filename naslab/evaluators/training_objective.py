@@ -75,8 +75,8 @@ class TrainingObjective:
             y: ``(N,)``: classes, or numbers in the unit of the outputs.
 
         Returns:
-            Higher is better. For accuracy a row with an output that is not finite is wrong; other metrics of such
-            outputs are NaN. So are roc-auc of one class and r2 of equal targets.
+            Higher is better. For accuracy a row with a NaN, or whose largest output is infinite, is wrong; other
+            metrics are NaN where any output is not finite. So are roc-auc of one class and r2 of equal targets.
         """
         return self.of_rows(*self.rows(outputs, y))
 

@@ -15,11 +15,14 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from naslab.errors import InvalidValue
 from naslab.space import Architecture
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Probabilities: TypeAlias = Sequence[Floats]
 """One array per choice: the probability of each of its options."""
+EXCLUDED = "every feasible architecture has the probability 0 under this policy. Fix: logits that are less far apart"
+"""What a draw is refused with, and what else needs a feasible architecture: in double precision logits 750 apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +89,14 @@ class Diagram:
         return log_probability, found
 
     def sample(self, p: Probabilities, rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
-        """``(count, choices)``: independent draws given that they are paths. One must have positive probability."""
-        onward, _ = self._completions(p)
+        """``(count, choices)``: independent draws given that they are paths.
+
+        Raises:
+            InvalidValue: No path has a probability above 0.
+        """
+        onward, log_probability = self._completions(p)
+        if log_probability == -np.inf:
+            raise InvalidValue(EXCLUDED)
         drawn = np.zeros((count, len(p)), np.int64)
         node = np.zeros(count, np.int64)
         for layer, completing in zip(self.layers, onward, strict=True):

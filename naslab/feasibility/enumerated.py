@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from naslab.feasibility.diagram import Floats, Probabilities
+from naslab.errors import InvalidValue
+from naslab.feasibility.diagram import EXCLUDED, Floats, Probabilities
 from naslab.space import Architecture
 
 ENUMERABLE = 200_000
@@ -46,6 +47,8 @@ class Enumerated:
     def sample(self, p: Probabilities, rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
         """See :meth:`naslab.feasibility.Diagram.sample`."""
         cumulative = np.cumsum(self._weights(p, self.log_probability(p)))
+        if not cumulative[-1] > 0:
+            raise InvalidValue(EXCLUDED)
         rows = np.searchsorted(cumulative, rng.random(count) * cumulative[-1], side="right")
         drawn: npt.NDArray[np.int64] = self.architectures[np.minimum(rows, len(cumulative) - 1)]
         return drawn

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from naslab.errors import InvalidValue, UnknownMetric, UnknownName
-from naslab.feasibility.diagram import Diagram, Floats, Probabilities
+from naslab.feasibility.diagram import EXCLUDED, Diagram, Floats, Probabilities
 from naslab.feasibility.diagram_building import Additive, Steps, TooLarge, build_diagram, least_sum
 from naslab.feasibility.enumerated import ENUMERABLE, Enumerated
 from naslab.feasibility.networks import best_networks
@@ -180,11 +180,12 @@ class Feasibility:
     def sample(self, logits: Logits, rng: np.random.Generator, count: int = 1) -> npt.NDArray[np.int64]:
         """``(count, choices)``: independent draws from the policy given that they are feasible, exact in all back ends.
 
-        A choice that is not active is drawn, too, and then put at rest. With bounds a draw from the superset that is not
-        feasible is drawn again.
+        A choice that is not active is drawn, too, and then put at rest. With bounds a draw from the superset that is
+        not feasible is drawn again.
 
         Raises:
-            InvalidValue: None of a million draws in a row was feasible.
+            InvalidValue: None of a million draws in a row was feasible, or the policy gives all that are the
+                probability 0.
         """
         p = _softmax(logits)
         drawn = self._outer.sample(p, rng, count)
@@ -207,8 +208,15 @@ class Feasibility:
         return list(islice(self._ranked(logits), count))
 
     def most_probable(self, logits: Logits) -> Architecture:
-        """The most probable feasible architecture."""
-        return self.top(logits, 1)[0]
+        """The most probable feasible architecture.
+
+        Raises:
+            InvalidValue: The policy gives all of them the probability 0; or, with Monte-Carlo, none was drawn.
+        """
+        for architecture in self._ranked(logits):
+            return architecture
+        none_drawn = "none of the draws is feasible. Fix: backend='exact'"
+        raise InvalidValue(none_drawn if self.backend == "monte-carlo" else EXCLUDED)
 
     def _is_member(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which rows are valid and within the limits."""

@@ -11,7 +11,7 @@ from naslab.files.failures import clipped, is_passing, reason, unreadable
 from naslab.files.locking import lock
 from naslab.files.numbers import read_number, read_whole
 from naslab.files.structured import load_json, load_toml, read_json, read_toml
-from naslab.files.whole import sync_folder, written_whole
+from naslab.files.whole import remove_abandoned, sync_folder, written_whole
 
 __all__ = [
     "clipped",
@@ -25,6 +25,7 @@ __all__ = [
     "read_toml",
     "read_whole",
     "reason",
+    "remove_abandoned",
     "sync_folder",
     "unreadable",
     "written_whole",

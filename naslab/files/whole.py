@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,31 @@ def written_whole(path: Path, *, sync: bool = True) -> Iterator[Path]:
         raise
     if sync:
         sync_folder(path.parent)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the drafts in a folder whose writers, processes of this machine, have been killed.
+
+    On Windows they stay: it has no way to ask whether a process lives. Nothing reads them.
+    """
+    if os.name == "nt":
+        return
+    for draft in folder.glob(".*.draft"):
+        if (found := _DRAFT.fullmatch(draft.name)) and not _lives(int(found[1])):
+            draft.unlink(missing_ok=True)
+
+
+_DRAFT = re.compile(r"\..+\.([0-9]{1,9})\.draft", re.DOTALL)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def sync_folder(folder: Path) -> None:

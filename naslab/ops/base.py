@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
+from naslab.errors import InvalidSpace, UnknownName
+from naslab.ops.slices import Slices
+
 Shape: TypeAlias = tuple[int, ...]
+"""``(features,)``, ``(features, length)`` or ``(channels, height, width)``: features, then positions, no batch."""
 Count: TypeAlias = Any
 """A number of parameters or of multiply-accumulates; an array of them where shapes or attributes are arrays."""
 Value: TypeAlias = Any
@@ -54,6 +58,15 @@ class Operation:
         """Multiply-accumulates for one example, given the shapes of input and output."""
         return 0
 
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        """How its tensors are cut for a smaller form of it, see :mod:`naslab.ops.slices`.
+
+        Args:
+            shape: Shape of the input.
+            out: Shape of the output.
+        """
+        return {}
+
 
 @dataclass(frozen=True)
 class Zero(Operation):
@@ -80,3 +93,41 @@ class Windowed(Operation):
 
     def output_shape(self, shape: Shape, width: int | None) -> Shape:
         return (*super().output_shape(shape, width)[:1], *(-(-side // self.stride) for side in shape[1:]))
+
+
+def whole(number: Count) -> Count:
+    """The nearest whole number, halves rounded up; of every entry where it is an array."""
+    rounded = (number + 0.5) // 1
+    return rounded.astype(int) if hasattr(rounded, "astype") else int(rounded)
+
+
+def check_divides(op: Operation, parts: Count, features: Count, what: str) -> None:
+    """Refuse features that can't be cut into equal parts.
+
+    Raises:
+        InvalidSpace: Names the operation, and both numbers.
+    """
+    rest = features % parts
+    if rest.any() if hasattr(rest, "any") else rest:
+        raise InvalidSpace(f"{op!r}: {what} {parts} does not divide {features} features")
+
+
+def check_sequence(op: Operation, shape: Shape) -> None:
+    """Refuse what is not a sequence.
+
+    Raises:
+        InvalidSpace: Names the operation and the shape.
+    """
+    if len(shape) != 2:
+        raise InvalidSpace(f"{op!r}: an input of shape {shape}; allowed: a sequence, (features, length)")
+
+
+def check_known(op: Operation, attribute: str, allowed: tuple[str, ...]) -> None:
+    """Refuse an attribute that is no known name; one that is still a choice is looked at when it is decided.
+
+    Raises:
+        InvalidSpace: Names the operation, the attribute and the nearest name.
+    """
+    value = getattr(op, attribute)
+    if isinstance(value, str) and value not in allowed:
+        raise InvalidSpace(f"{type(op).__name__}: {attribute} {UnknownName(value, allowed)}")

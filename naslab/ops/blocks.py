@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import prod
 
-from naslab.ops.base import Count, Operation, Shape, Value, Windowed
+from naslab.errors import InvalidSpace, UnknownName
+from naslab.ops.activations import ACTIVATIONS
+from naslab.ops.base import Count, Operation, Shape, Value, Windowed, check_known, whole
+from naslab.ops.excitation import CONVENTIONS, squeezed_width
+from naslab.ops.slices import Cut, Slices, kernel_slices, linear_slices, norm_slices, within
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,9 @@ class Projection(Operation):
     def macs(self, shape: Shape, out: Shape) -> Count:
         return _differ(shape, out) * shape[0] * prod(out)
 
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        return {**kernel_slices("conv", "leading", "input"), **norm_slices("bn", "leading")}
+
 
 @dataclass(frozen=True)
 class FactorizedReduction(Windowed):
@@ -37,6 +44,10 @@ class FactorizedReduction(Windowed):
 
     def macs(self, shape: Shape, out: Shape) -> Count:
         return shape[0] * prod(out)
+
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        halves = {**kernel_slices("even", "leading", "input"), **kernel_slices("odd", "leading", "input")}
+        return {**halves, **norm_slices("norm", "leading")}
 
 
 @dataclass(frozen=True)
@@ -57,33 +68,83 @@ class ResidualReduction(Windowed):
         c, w, k = shape[0], out[0], self.kernel**2
         return (k * c * w + k * w * w + c * w) * prod(out[1:])
 
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        return {
+            **kernel_slices("first.conv", "leading", "input"),
+            **norm_slices("first.bn", "leading"),
+            **kernel_slices("second.conv", "leading", "leading"),
+            **norm_slices("second.bn", "leading"),
+            **kernel_slices("shortcut.conv", "leading", "input"),
+        }
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class MBConv(Windowed):
     """Inverted bottleneck (MobileNetV2; Sandler et al. 2018): 1x1 expansion, depthwise convolution, optional
-    squeeze-and-excitation (reduced to a quarter of the *input* width, as in MnasNet), 1x1 projection; each
-    convolution followed by batch normalisation. There is no expansion where its factor is 1.
+    squeeze-and-excitation, 1x1 projection; each convolution followed by batch normalisation, all but the last by the
+    activation. There is no expansion where its factor is 1, and a residual connection where input and output agree.
+
+    Args:
+        kernel: Of the depthwise convolution.
+        stride: Of the depthwise convolution.
+        expansion: Features inside, as a multiple of the input's; rounded to a whole number.
+        squeeze_excitation: Whether there is one, or its convention, see
+            :func:`naslab.ops.excitation.squeezed_width`; True is ``"mnasnet"``.
+        activation: ``"relu"``, ``"relu6"`` (MobileNetV2), ``"hard-swish"`` (MobileNetV3) or any other of
+            :data:`naslab.ops.activations.ACTIVATIONS`.
     """
 
     sets_width = True
     expansion: Value = 6
     squeeze_excitation: Value = False
+    activation: Value = "relu"
 
-    def _hidden(self, shape: Shape) -> tuple[Count, Count]:
-        """Width after the expansion, and after the squeeze: a quarter of the input's, at least 1."""
-        squeezed = shape[0] // 4 + (shape[0] < 4)
-        return shape[0] * self.expansion, self.squeeze_excitation * squeezed
+    def __post_init__(self) -> None:
+        check_known(self, "activation", ACTIVATIONS)
+        if isinstance(self.squeeze_excitation, str) and self.squeeze_excitation not in CONVENTIONS:
+            hint = UnknownName(self.squeeze_excitation, CONVENTIONS)
+            raise InvalidSpace(f"MBConv: squeeze_excitation {hint}")
+
+    def __repr__(self) -> str:
+        """As dataclasses do, without an activation that is not stated: strings and keys are older than it."""
+        names = [f.name for f in fields(self) if f.name != "activation" or self.activation != f.default]
+        return f"MBConv({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+    @property
+    def convention(self) -> str:
+        """Of the squeeze-and-excitation, if there is one."""
+        return self.squeeze_excitation if isinstance(self.squeeze_excitation, str) else "mnasnet"
+
+    def hidden(self, shape: Shape) -> tuple[Count, Count]:
+        """Width after the expansion, and after the squeeze (0 where there is none)."""
+        hidden = whole(shape[0] * self.expansion)
+        squeezed = squeezed_width(self.convention, shape[0], hidden)
+        return hidden, squeezed if isinstance(self.squeeze_excitation, str) else self.squeeze_excitation * squeezed
 
     def params(self, shape: Shape, out: Shape) -> Count:
-        hidden, squeezed = self._hidden(shape)
+        hidden, squeezed = self.hidden(shape)
         expand = (self.expansion != 1) * (shape[0] * hidden + 2 * hidden)
         excite = (squeezed > 0) * (2 * hidden * squeezed + squeezed + hidden)
         return expand + self.kernel**2 * hidden + 2 * hidden + excite + hidden * out[0] + 2 * out[0]
 
     def macs(self, shape: Shape, out: Shape) -> Count:
-        hidden, squeezed = self._hidden(shape)
+        hidden, squeezed = self.hidden(shape)
         expand = (self.expansion != 1) * shape[0] * hidden * prod(shape[1:])
         return expand + (self.kernel**2 * hidden + hidden * out[0]) * prod(out[1:]) + 2 * hidden * squeezed
+
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        inner: Cut = "input" if self.expansion == 1 else "leading"
+        parts = {
+            **kernel_slices("expand", "leading", "input"),
+            **norm_slices("bn1", "leading"),
+            **kernel_slices("depthwise", inner, "leading"),
+            **norm_slices("bn2", inner),
+            **linear_slices("excitation.squeeze", "leading", inner),
+            **linear_slices("excitation.excite", inner, "leading"),
+            **kernel_slices("project", "leading", inner),
+            **norm_slices("bn3", "leading"),
+        }
+        return within("body", parts)
 
 
 def _differ(shape: Shape, out: Shape) -> Count:

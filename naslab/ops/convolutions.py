@@ -1,11 +1,12 @@
-"""Convolutions, with the normalisations and ReLUs that usually come with them."""
+"""Convolutions of images and sequences, with the normalisations and ReLUs that usually come with them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
 
-from naslab.ops.base import Count, Operation, Shape, Value, Windowed
+from naslab.ops.base import Count, Operation, Shape, Value, Windowed, check_divides, check_sequence
+from naslab.ops.slices import Slices, kernel_slices, norm_slices
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class Conv(Windowed):
     def macs(self, shape: Shape, out: Shape) -> Count:
         return self.kernel**2 * shape[0] * prod(out)
 
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        return {**kernel_slices("conv", "leading", "input"), **norm_slices("bn", "leading")}
+
 
 @dataclass(frozen=True)
 class PlainConv(Windowed):
@@ -39,6 +43,9 @@ class PlainConv(Windowed):
 
     def macs(self, shape: Shape, out: Shape) -> Count:
         return self.kernel**2 * shape[0] * prod(out)
+
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        return kernel_slices("", "leading", "input")
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,9 @@ class UpsamplingConv(Operation):
     def macs(self, shape: Shape, out: Shape) -> Count:
         return self.kernel**2 * prod(shape) * out[0]
 
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        return kernel_slices("", "input", "leading")
+
 
 @dataclass(frozen=True)
 class DilatedConv(Windowed):
@@ -77,6 +87,13 @@ class DilatedConv(Windowed):
     def macs(self, shape: Shape, out: Shape) -> Count:
         return (self.kernel**2 * shape[0] + shape[0] * out[0]) * prod(out[1:])
 
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        return {
+            **kernel_slices("depthwise", "input", "leading"),
+            **kernel_slices("pointwise", "leading", "input"),
+            **norm_slices("bn", "leading"),
+        }
+
 
 @dataclass(frozen=True)
 class SeparableConv(Windowed):
@@ -91,3 +108,78 @@ class SeparableConv(Windowed):
     def macs(self, shape: Shape, out: Shape) -> Count:
         c = shape[0]
         return (2 * self.kernel**2 * c + c * c + c * out[0]) * prod(out[1:])
+
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        return {
+            **kernel_slices("depthwise1", "input", "leading"),
+            **kernel_slices("pointwise1", "input", "input"),
+            **norm_slices("bn1", "input"),
+            **kernel_slices("depthwise2", "input", "leading"),
+            **kernel_slices("pointwise2", "leading", "input"),
+            **norm_slices("bn2", "leading"),
+        }
+
+
+@dataclass(frozen=True)
+class DepthwiseConv(Windowed):
+    """One kernel per channel, without bias or normalisation."""
+
+    masks_width = True
+
+    def params(self, shape: Shape, out: Shape) -> Count:
+        return self.kernel**2 * out[0]
+
+    def macs(self, shape: Shape, out: Shape) -> Count:
+        return self.kernel**2 * prod(out)
+
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        return kernel_slices("", "input", "leading")
+
+
+@dataclass(frozen=True)
+class GroupedConv(Windowed):
+    """Convolution in groups, each from its share of the input's channels to its share of the output's; no bias or
+    normalisation. The groups divide both.
+
+    A choice of ``groups`` has no shared weights, because more groups are smaller kernels: a supernet takes a choice of
+    operations instead, ``Choice(name, (GroupedConv(groups=1), GroupedConv(groups=2)))``.
+    """
+
+    sets_width = True
+    groups: Value = 2
+
+    def output_shape(self, shape: Shape, width: int | None) -> Shape:
+        out = super().output_shape(shape, width)
+        for features in (shape[0], out[0]):
+            check_divides(self, self.groups, features, "groups")
+        return out
+
+    def params(self, shape: Shape, out: Shape) -> Count:
+        return self.kernel**2 * (shape[0] // self.groups) * out[0]
+
+    def macs(self, shape: Shape, out: Shape) -> Count:
+        return self.kernel**2 * (shape[0] // self.groups) * prod(out)
+
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        return kernel_slices("", "leading", "leading")
+
+
+@dataclass(frozen=True)
+class Conv1d(Windowed):
+    """Convolution over a sequence, with bias: ``(features, length)`` to ``(width, length / stride)``, rounded up."""
+
+    masks_width = True
+    sets_width = True
+
+    def output_shape(self, shape: Shape, width: int | None) -> Shape:
+        check_sequence(self, shape)
+        return super().output_shape(shape, width)
+
+    def params(self, shape: Shape, out: Shape) -> Count:
+        return (self.kernel * shape[0] + 1) * out[0]
+
+    def macs(self, shape: Shape, out: Shape) -> Count:
+        return self.kernel * shape[0] * prod(out)
+
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        return {**kernel_slices("", "leading", "input", sides=1), "bias": ("leading",)}

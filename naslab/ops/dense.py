@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from naslab.ops.base import Count, Operation, Shape
+from naslab.ops.slices import Slices, linear_slices, norm_slices
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,9 @@ class Linear(Operation):
 
     def macs(self, shape: Shape, out: Shape) -> Count:
         return shape[0] * out[0]
+
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        return linear_slices("", "leading", "input")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,9 @@ class PooledLinear(Operation):
     def macs(self, shape: Shape, out: Shape) -> Count:
         return shape[0] * out[0]
 
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        return linear_slices("linear", "leading", "input")
+
 
 @dataclass(frozen=True)
 class Classifier(Operation):
@@ -52,3 +59,6 @@ class Classifier(Operation):
 
     def macs(self, shape: Shape, out: Shape) -> Count:
         return shape[0] * out[0]
+
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        return {**norm_slices("norm", "input"), **linear_slices("linear", "leading", "input")}

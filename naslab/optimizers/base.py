@@ -1,4 +1,4 @@
-"""What an optimizer is. A black-box strategy in ten lines::
+"""What an optimizer is. A black-box strategy in five lines::
 
     class Random(naslab.AskTell):
         def ask(self):
@@ -16,7 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -43,7 +43,13 @@ class Optimizer(ABC):
     Args:
         problem: All that may be known about the task.
         rng: The only source of randomness.
+
+    Attributes:
+        runs_networks: Whether it runs networks itself; they are then on the problem's device. Of a run in which
+            neither the strategy nor the reward does, no device is recorded.
     """
+
+    runs_networks: ClassVar[bool] = False
 
     def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
         self.problem = problem
@@ -63,8 +69,8 @@ class Step:
         architecture: What the search would return now.
         score: How good the search thinks it is; higher is better.
         metrics: Numbers such as losses and the entropy of the distribution over architectures.
-        watching: CPU seconds of the epoch spent on ``architecture`` and ``score``. They are not charged, because the
-            search itself needs neither.
+        watching: Seconds of the epoch (see :class:`~naslab.evaluators.stopwatch.Stopwatch`) spent on ``architecture``
+            and ``score``. They are not charged, because the search itself needs neither.
     """
 
     architecture: Architecture
@@ -82,6 +88,7 @@ class GradientSearch(Optimizer):
         epochs: Number of epochs planned; schedules span them.
     """
 
+    runs_networks = True
     epochs: int
 
     @abstractmethod

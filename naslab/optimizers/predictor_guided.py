@@ -83,6 +83,8 @@ class PredictorGuided(AskTell):
             have, or all candidates of a space that can't be listed.
     """
 
+    runs_networks = True
+
     def __init__(
         self,
         problem: Problem,
@@ -118,7 +120,7 @@ class PredictorGuided(AskTell):
             )
         self.acquisition, self.candidates, self.beta = acquisition, candidates, beta
         self.initial, self.round, self.pool, self.parents, self.warm_up = initial, round, pool, parents, warm_up
-        self._predictor = predictor_spec(predictor).build(self.space)
+        self._predictor = predictor_spec(predictor).build(self.space, problem.device)
         self._scores: dict[Architecture, float] = {}
         self._keys: set[str] = set()
         self._looked_at: set[Architecture] = set()

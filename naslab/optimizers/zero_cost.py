@@ -54,7 +54,8 @@ class Scores:
         if not 0 <= price < float("inf"):
             raise InvalidValue(f"score_seconds={price}: seconds that one score costs, 0 or more")
         batch_key, self._key = rng.integers(2**63, size=2).tolist()
-        self._evaluator = ZeroCost(problem.space, problem.train, [proxy], batch=batch, seed=batch_key)
+        device = problem.device
+        self._evaluator = ZeroCost(problem.space, problem.train, [proxy], batch=batch, seed=batch_key, device=device)
         self._known: dict[Architecture, float] = {}
         self._price, self._paid = price, 0
         self._defined, self._refusal = False, InvalidValue("")
@@ -110,6 +111,8 @@ class NASWOT(AskTell):
         batch: Rows that it sees; 128 in the paper.
         score_seconds: Price of a score where time is not measured.
     """
+
+    runs_networks = True
 
     def __init__(
         self,
@@ -169,6 +172,8 @@ class ZeroCostEvolution(RegularizedEvolution):
         sample: As in regularized evolution: size of a tournament.
         replacement: As in regularized evolution.
     """
+
+    runs_networks = True
 
     def __init__(
         self,

@@ -32,7 +32,8 @@ class Pocket:
         recipe: How every architecture is trained.
         seeds: Trainings of each architecture.
         block: Architectures that are trained together.
-        coarseness: Blocks hold architectures whose options agree after division by this: similar shapes.
+        coarseness: Architectures are ordered by their options divided by this and rounded down, and then cut into
+            blocks: most of a block have similar shapes.
     """
 
     name: str

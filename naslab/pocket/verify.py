@@ -45,19 +45,21 @@ def verify_table(
 ) -> Verification:
     """Train random rows of a shipped pocket table again.
 
-    A row is trained in the block in which it was built, so that the same machine and versions give the same bits.
+    A row is trained in the block in which it was built, so that the same machine and versions give the same bits. The
+    other rows of its block are therefore trained, too, but not compared.
 
     Args:
         name: Such as ``"pocket-mlp/segments"``; or the benchmark itself.
-        count: Rows to rebuild.
+        count: Rows to rebuild, all different, each with one of its seeds.
         workers: Processes.
-        seed: Which rows are drawn.
-        progress: As for :func:`naslab.pocket.build.build_table`.
+        seed: Which rows are drawn, and which of their seeds.
+        progress: Called with the rows compared, their number, and the block and seed of the last.
 
     Raises:
         UnknownTable: There is no such benchmark.
-        InvalidValue: Nothing to rebuild.
-        InvalidTable: The package ships no such table; or it was built from other rows or another recipe.
+        InvalidValue: ``count`` is below 1, or more than there are rows.
+        InvalidTable: The package ships no such table; it is damaged or can't be read; or it was built from another
+            space, other data, another recipe or other blocks.
     """
     benchmark = pocket(name)
     if not 1 <= count <= len(benchmark.trained):

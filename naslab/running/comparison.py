@@ -28,8 +28,8 @@ from naslab.files import unreadable
 from naslab.optimizers import Optimizer, OptimizerSpec, optimizer_spec
 from naslab.running.output import LOCK, claimed_folder, unwritable
 from naslab.running.results import SPEC, Results, run_header
-from naslab.running.runs import check_budget, constrained_task, forget_tasks, run_one
-from naslab.running.software import versions
+from naslab.running.runs import check_budget, constrained_task, device_of, forget_tasks, run_one
+from naslab.running.software import device_entry, versions
 from naslab.running.trace import FORMAT, trace_path
 from naslab.running.workers import Progress, do_in_processes
 from naslab.tasks import Budget, Constraint, Task
@@ -47,6 +47,7 @@ class Comparison:
         seeds: Number of seeds: 0, 1, 2...
         budget: Of every run.
         constraint: On every task.
+        device: Where networks run; None leaves each task where it is.
     """
 
     tasks: tuple[str | Task, ...]
@@ -54,11 +55,12 @@ class Comparison:
     seeds: int
     budget: Budget
     constraint: Constraint
+    device: str | None = None
 
     def prepare(self) -> tuple[dict[str, Task], dict[str, OptimizerSpec]]:
         """Build everything once, so that errors are reported before anything is written."""
         forget_tasks()
-        tasks = {_id(t): constrained_task(t, self.constraint) for t in self.tasks}
+        tasks = {_id(t): constrained_task(t, self.constraint, self.device) for t in self.tasks}
         specs = {spec.label: spec for spec in map(optimizer_spec, self.optimizers)}
         if not tasks or not specs:
             raise InvalidValue("nothing to compare: give at least one task and one optimizer")
@@ -72,9 +74,11 @@ class Comparison:
 
     def describe(self, tasks: Mapping[str, Task], specs: Mapping[str, OptimizerSpec]) -> dict[str, Any]:
         """What ``comparison.json`` says; a folder serves only one comparison, on one version of its data."""
+        entries = [device_entry(device_of(one, spec)) for one in tasks.values() for spec in specs.values()]
         return {
             **versions("naslab"),
             "format": FORMAT,
+            **dict(entry for each in entries for entry in each.items()),
             "tasks": [_id(t) for t in self.tasks],
             "optimizers": [spec.describe() for spec in specs.values()],
             "seeds": self.seeds,
@@ -94,6 +98,7 @@ def compare(
     workers: int = 1,
     max: Mapping[str, float] | Iterable[str] = (),
     executor: Executor | None = None,
+    device: str | None = None,
     progress: Progress | None = None,
 ) -> Results:
     """Run every optimizer on every task with every seed, and read the results.
@@ -108,6 +113,8 @@ def compare(
         workers: Processes to use. The traces do not depend on it.
         max: Limits on costs, ``{"params": 41153}``.
         executor: Runs them instead: any :class:`concurrent.futures.Executor` that shares the file system.
+        device: Where networks run, if any do: see :meth:`naslab.tasks.Task.on`. By default each task's own, the CPU.
+            With ``"cuda"`` the processes take turns at the GPUs: each sees one.
         progress: Called after every run.
 
     Raises:
@@ -120,7 +127,7 @@ def compare(
     for what, names in (("tasks", tasks), ("optimizers", optimizers)):
         if isinstance(names, str):
             raise InvalidValue(f"{what}={names!r}: give a list, such as [{names!r}]")
-    comparison = Comparison(tuple(tasks), tuple(optimizers), seeds, Budget.parse(budget), Constraint.parse(max))
+    comparison = Comparison(tuple(tasks), tuple(optimizers), seeds, Budget.parse(budget), Constraint.parse(max), device)
     prepared, specs = comparison.prepare()
     folder, description = Path(out), comparison.describe(prepared, specs)
     with claimed_folder(folder, description, SPEC, "comparison", partial(_holds_runs, description=description)):
@@ -138,7 +145,8 @@ def compare(
                 if progress:
                     progress(done, total, f"{one['task']} {one['optimizer']} {one['seed']}")
 
-        _execute(jobs, workers, executor, finished)
+        shared = any(one.problem.device == "cuda" for one in prepared.values())
+        _execute(jobs, workers, executor, finished, "cuda" if shared else "cpu")
     return Results(folder, {_id(t): one for t, one in zip(comparison.tasks, prepared.values(), strict=True)})
 
 
@@ -149,6 +157,7 @@ class _Job:
     folder: Path
     task: str | Task
     constraint: Constraint
+    device: str | None
     optimizer: str | type[Optimizer]
     budget: Budget
     seeds: tuple[int, ...]
@@ -157,7 +166,7 @@ class _Job:
 def _run_job(job: _Job) -> list[dict[str, Any]]:
     """In a worker: the runs of a job, one after the other."""
     spec = optimizer_spec(job.optimizer)
-    one = constrained_task(job.task, job.constraint)
+    one = constrained_task(job.task, job.constraint, job.device)
     finished = []
     for seed in job.seeds:
         started = time.perf_counter()
@@ -182,6 +191,7 @@ def _jobs(comparison: Comparison, folder: Path, workers: int) -> list[_Job]:
                     folder,
                     one,
                     comparison.constraint,
+                    comparison.device,
                     optimizer,
                     comparison.budget,
                     tuple(chunk),
@@ -192,7 +202,11 @@ def _jobs(comparison: Comparison, folder: Path, workers: int) -> list[_Job]:
 
 
 def _execute(
-    jobs: Sequence[_Job], workers: int, executor: Executor | None, done: Callable[[int, list[dict[str, Any]]], None]
+    jobs: Sequence[_Job],
+    workers: int,
+    executor: Executor | None,
+    done: Callable[[int, list[dict[str, Any]]], None],
+    device: str,
 ) -> None:
     """Do the jobs; ``done`` gets each job's number and its finished runs."""
     if executor is None and (workers == 1 or len(jobs) <= 1):
@@ -201,7 +215,9 @@ def _execute(
         return
     if executor is None:  # another executor may run threads, to which nothing is sent
         _check_sendable(jobs)
-    do_in_processes(_run_job, {i: (job,) for i, job in enumerate(jobs)}, workers, done, executor=executor)
+    do_in_processes(
+        _run_job, {i: (job,) for i, job in enumerate(jobs)}, workers, done, device=device, executor=executor
+    )
 
 
 def _check_sendable(jobs: Sequence[_Job]) -> None:

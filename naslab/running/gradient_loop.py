@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import json
 import math
-import time
 from pathlib import Path
 from typing import Any
 
 from naslab.errors import OutputError, PluginError, TrainingFailed
 from naslab.evaluators import Evaluation
+from naslab.evaluators.stopwatch import Stopwatch
 from naslab.evaluators.threads import one_thread
 from naslab.files import is_passing, reason, unreadable, written_whole
 from naslab.optimizers import GradientSearch, Query, Step
@@ -72,7 +72,7 @@ def _run(
     reason = "budget"
     state = search.state() if seconds_left < math.inf else {}
     while epoch < epochs:
-        started = time.process_time()
+        watch = Stopwatch(task.problem.device)
         try:
             step = search.step()
         except TrainingFailed as error:
@@ -85,7 +85,7 @@ def _run(
         if epoch <= known:
             state = search.state() if seconds_left < math.inf else state
             continue
-        spent = time.process_time() - started
+        spent = watch.seconds()
         if not 0 <= step.watching < math.inf:
             raise PluginError(
                 f"{type(search).__name__} watched for {step.watching} s: seconds are finite and at least 0"
@@ -133,7 +133,7 @@ def _restored(search: GradientSearch, path: Path, header: dict[str, Any], known:
     import torch
 
     try:
-        kept = torch.load(io.BytesIO(path.read_bytes()), weights_only=True)
+        kept = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
         found, epoch = json.loads(kept["header"]), int(kept["epoch"])
     except Exception as error:
         if is_passing(error):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from naslab.errors import OutputError, PluginError
 from naslab.evaluators import Evaluator, check_charge
+from naslab.evaluators.stopwatch import Stopwatch
 from naslab.evaluators.threads import one_thread
 from naslab.optimizers import AskTell, Query
 from naslab.running.trace import Recorded, Trace
@@ -56,9 +56,9 @@ def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.
 
     What the trace already holds is told again without being evaluated. An evaluation that would end past the budget
     does not count. Infeasible architectures are evaluated and charged. On a measured clock asking is charged, too: the
-    CPU seconds from the ask to the end of the evaluation. On a recorded clock (a table's) it costs what the optimizer
-    states (:attr:`~naslab.optimizers.AskTell.asking_seconds`, usually 0). In the end the optimizer's finalists are
-    evaluated once more, uncharged; their scores are in the trace's last line.
+    seconds from the ask to the end of the evaluation (:class:`~naslab.evaluators.stopwatch.Stopwatch`). On a recorded
+    clock (a table's) it costs what the optimizer states (:attr:`~naslab.optimizers.AskTell.asking_seconds`, usually 0).
+    In the end the optimizer's finalists are evaluated once more, uncharged; their scores are in the trace's last line.
 
     Args:
         task: The task.
@@ -92,7 +92,7 @@ def _run(
     unconstrained = not task.problem.constraint.limits
     reason = "budget"
     while steps < limit_steps:
-        started = time.process_time() if measured else 0.0
+        watch = Stopwatch(task.problem.device) if measured else None
         asked = optimizer.ask()
         if asked is None:
             reason = "finished"
@@ -101,8 +101,8 @@ def _run(
         architecture = _architecture(given, task, optimizer, "ask")
         query = Query(architecture, fidelity)
         evaluation = evaluator.evaluate(architecture, fidelity=fidelity, rng=generator.next())
-        if measured:
-            evaluation = evaluation._replace(seconds=(time.process_time() - started) * worth)
+        if watch is not None:
+            evaluation = evaluation._replace(seconds=watch.seconds() * worth)
         elif optimizer.asking_seconds:
             evaluation = evaluation._replace(seconds=evaluation.seconds + optimizer.asking_seconds)
         check_charge(evaluation, evaluator, architecture)
@@ -134,8 +134,8 @@ def _run(
 
 
 def second_worth(task: Task) -> float:
-    """Seconds on the task's clock per second measured here."""
-    if task.calibration is None:
+    """Seconds on the task's clock per second measured here; 1 off the CPU, where the two can't be compared."""
+    if task.calibration is None or task.problem.device != "cpu":
         return 1.0
     from naslab.evaluators.calibration import speed
 

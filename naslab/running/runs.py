@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from naslab.errors import FOREIGN, InvalidValue, NaslabError
+from naslab.evaluators.stopwatch import WALL
 from naslab.optimizers import GradientSearch, Optimizer, OptimizerSpec, optimizer_spec, plugin_error
 from naslab.registry import called
 from naslab.running.gradient_loop import run_gradient
 from naslab.running.loop import run, seed_sequence
-from naslab.running.software import versions
+from naslab.running.software import device_entry, versions
 from naslab.running.trace import FORMAT, Recorded, Trace, read, trace_path
 from naslab.running.workers import Progress
 from naslab.space import Architecture
@@ -59,6 +60,7 @@ def search(
     seed: int = 0,
     max: Mapping[str, float] | Iterable[str] = (),
     out: str | Path | None = None,
+    device: str | None = None,
     progress: Progress | None = None,
 ) -> SearchResult:
     """Run one search; the same run as with this seed in a comparison.
@@ -71,12 +73,13 @@ def search(
         max: Limits on costs.
         out: A folder for the trace ``runs/<task>/<optimizer>/<seed>.jsonl``; resumed where it holds the beginning of
             this run.
+        device: Where networks run, if any do: see :meth:`naslab.tasks.Task.on`. By default the task's own, the CPU.
         progress: Called after every epoch of a gradient search with the epochs made and planned, and what it found.
     """
     if not isinstance(seed, int) or seed < 0:
         raise InvalidValue(f"seed {seed!r}: give a whole number of at least 0")
     constraint, spec = Constraint.parse(max), optimizer_spec(optimizer)
-    prepared = constrained_task(task, constraint)
+    prepared = constrained_task(task, constraint, device)
     check_budget(spec, Budget.parse(budget))  # this and the next line refuse errors before anything is written
     spec.build(prepared.problem, np.random.default_rng(0))
     path = None if out is None else trace_path(Path(out), prepared.id, spec.label, seed)
@@ -138,6 +141,8 @@ def run_one(
         path: Where its trace is; None keeps it in memory.
         progress: As of :func:`search`.
     """
+    task = task.on(device_of(task, spec))  # a run without networks is the same run, wherever it was to be
+    device = task.problem.device
     measured = (
         issubclass(spec.factory, GradientSearch)
         or called(f"the reward of {task.id!r} can't be made", task.reward).clock == "measured"
@@ -151,8 +156,11 @@ def run_one(
         "optimizer": spec.describe(),
         "seed": seed,
         "budget": str(budget),
-        "versions": versions(*VERSIONS) | ({"machine": _machine()} if measured else {}),
+        "versions": versions(*VERSIONS) | ({"machine": _machine(device)} if measured else {}),
     }
+    header |= device_entry(device)
+    if measured and device != "cpu":
+        header["clock"] = WALL
     key = (task.id, spec.label, seed)
     with Trace(header, path, measured=measured) as trace:
         optimizer = spec.build(task.problem, np.random.default_rng(seed_sequence(*key, "optimizer")))
@@ -167,11 +175,18 @@ def run_one(
             raise plugin_error(f"{spec.label!r} failed on {task.id}, seed {seed}", error, spec.factory) from error
 
 
-def constrained_task(task_or_id: str | Task, constraint: Constraint) -> Task:
-    """A task under a constraint; tasks named by id are built once per process."""
+def device_of(task: Task, spec: OptimizerSpec) -> str:
+    """Where the networks of a run are; the CPU where it runs none."""
+    return task.problem.device if task.trains or spec.factory.runs_networks else "cpu"
+
+
+def constrained_task(task_or_id: str | Task, constraint: Constraint, device: str | None = None) -> Task:
+    """A task under a constraint and, if one is given, on a device; tasks named by id are built once per process."""
     if isinstance(task_or_id, str):
-        return _named_task(task_or_id, constraint)
-    return task_or_id.constrained(constraint) if constraint.limits else task_or_id
+        found = _named_task(task_or_id, constraint)
+    else:
+        found = task_or_id.constrained(constraint) if constraint.limits else task_or_id
+    return found if device is None else found.on(device)
 
 
 def forget_tasks() -> None:
@@ -186,11 +201,16 @@ def _named_task(task_id: str, constraint: Constraint) -> Task:
 
 
 @cache
-def _machine() -> str:
+def _machine(device: str) -> str:
     """The machine on which seconds are measured; a run is resumed only where its seconds mean the same."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():  # Linux, where platform.processor() is often empty
         lines = cpuinfo.read_text(errors="replace").splitlines()
         name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
-    return f"{name}, {os.cpu_count()} cores"
+    found = f"{name}, {os.cpu_count()} cores"
+    if not device.startswith("cuda"):
+        return found
+    import torch
+
+    return f"{found}, {torch.cuda.get_device_name(device)}"

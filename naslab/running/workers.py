@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -27,6 +27,7 @@ def do_in_processes(
     begin: Callable[..., None] | None = None,
     begin_with: tuple[Any, ...] = (),
     environment: Mapping[str, str] | None = None,
+    device: str = "cpu",
     executor: Executor | None = None,
     what: str = "",
 ) -> None:
@@ -43,6 +44,7 @@ def do_in_processes(
         begin: What each process does first.
         begin_with: Arguments of ``begin``.
         environment: Variables that processes start with.
+        device: Where networks run there. Of ``"cuda"`` without a number each process sees one GPU, in turn.
         executor: Works instead; it must already have what `begin` and `environment` would set up.
         what: What is done, for the message: ``"scoring by 'synflow'"``.
 
@@ -51,9 +53,10 @@ def do_in_processes(
         PluginError: Something that was called there tried to end the program.
     """
     others = set(multiprocessing.active_children())
-    pool = executor or ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), start_worker, (begin, begin_with)
-    )
+    context = multiprocessing.get_context("spawn")
+    if device == "cuda" and (cards := visible_cards()):
+        begin, begin_with = _take_card, (context.Value("i", 0), cards, begin, begin_with)
+    pool = executor or ProcessPoolExecutor(workers, context, start_worker, (begin, begin_with))
     try:
         with interrupts_held(), _variables(environment or {}):
             futures = {pool.submit(function, *arguments): key for key, arguments in work.items()}
@@ -90,6 +93,26 @@ def start_worker(begin: Callable[..., None] | None = None, begin_with: tuple[Any
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    if begin is not None:
+        begin(*begin_with)
+
+
+def visible_cards() -> list[str]:
+    """What CUDA_VISIBLE_DEVICES calls the GPUs that PyTorch sees here."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",")[:count] if named else [str(i) for i in range(count)]
+
+
+def _take_card(
+    taken: Any, cards: Sequence[str], begin: Callable[..., None] | None, begin_with: tuple[Any, ...]
+) -> None:
+    """In a new process, before it looks for GPUs: see the next one alone."""
+    with taken.get_lock():
+        os.environ["CUDA_VISIBLE_DEVICES"] = cards[taken.value % len(cards)]
+        taken.value += 1
     if begin is not None:
         begin(*begin_with)
 

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import ast
 import itertools
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import networkx as nx
 
 from naslab.errors import InvalidArchitecture, InvalidValue, UnknownName
+from naslab.files import clipped
 from naslab.ops import (
     AvgPool,
     Conv,
@@ -135,7 +137,14 @@ class DARTS(SearchSpace):
         return f"Genotype({', '.join(fields)})"
 
     def from_string(self, string: str) -> Architecture:
-        """The architecture of a genotype in DARTS' notation; the two pairs of a node may be in any order."""
+        """The architecture of a genotype in DARTS' notation; the two pairs of a node may be in any order.
+
+        A pasted line that ends in a genotype is read, too (``DARTS_V2 = Genotype(...)``, a line of a log), and the
+        compact form of NAS-Bench-301 and NASLib: for both cells eight pairs of input and operation, without ``none``.
+
+        Raises:
+            InvalidArchitecture: The string is none of these, or names what DARTS does not have.
+        """
         genotype = _parsed(string)
         decisions = {choice.name: 0 for choice in self.choices}
         for kind in KINDS:
@@ -207,9 +216,12 @@ def _two_inputs(inputs: int) -> frozenset[tuple[int, ...]]:
 
 def _parsed(string: str) -> dict[str, list[tuple[str, int]]]:
     """The two lists of a genotype: parsed, never evaluated."""
-    fault = f"{string!r} is not a genotype such as {PUBLISHED['DARTS_V2']}"
+    fault = f"{clipped(string)} is not a genotype such as {PUBLISHED['DARTS_V2']}"
+    if "Genotype(" not in string:
+        return _compact(string, fault)
+    pasted = string[string.index("Genotype(") : string.rfind(")") + 1]
     try:
-        call = ast.parse(string.strip().replace("range(2, 6)", "[2, 3, 4, 5]"), mode="eval").body
+        call = ast.parse(pasted.replace("range(2, 6)", "[2, 3, 4, 5]"), mode="eval").body
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Genotype"):
             raise InvalidArchitecture(fault)
         pairs = [(keyword.arg, ast.literal_eval(keyword.value)) for keyword in call.keywords]
@@ -225,6 +237,18 @@ def _parsed(string: str) -> dict[str, list[tuple[str, int]]]:
         if not isinstance(chosen, list) or len(chosen) != 2 * len(NODES) or not all(map(_is_pair, chosen)):
             raise InvalidArchitecture(f"{string!r}: {kind} is not a list of eight pairs such as ('sep_conv_3x3', 0)")
     return {kind: fields[kind] for kind in KINDS}
+
+
+def _compact(string: str, fault: str) -> dict[str, list[tuple[str, int]]]:
+    """The same from two lists of pairs of an input and the number of an operation."""
+    try:
+        cells = ast.literal_eval(string.strip())
+        pairs = [[(operator.index(u), OPERATIONS[1:][operator.index(k)]) for u, k in cell if k >= 0] for cell in cells]
+    except (SyntaxError, ValueError, TypeError, IndexError, RecursionError, MemoryError):
+        raise InvalidArchitecture(fault) from None
+    if [len(cell) for cell in pairs] != [2 * len(NODES)] * len(KINDS):
+        raise InvalidArchitecture(fault)
+    return {kind: [(name, u) for u, name in cell] for kind, cell in zip(KINDS, pairs, strict=True)}
 
 
 def _is_pair(value: object) -> bool:

@@ -31,6 +31,10 @@ OPERATIONS = {
 }
 """The official names, in the official order."""
 
+NASLIB_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+NASLIB_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+"""The orders in which NASLib numbers edges and operations; NAS-Bench-Suite-Zero's keys are its tuples."""
+
 EXAMPLE = "|nor_conv_3x3~0|+|skip_connect~0|none~1|+|avg_pool_3x3~0|nor_conv_1x1~1|skip_connect~2|"
 
 
@@ -93,6 +97,15 @@ class NASBench201(SearchSpace):
         return f"|{labels[0]}+|{labels[1]}{labels[2]}+|{''.join(labels[3:])}"
 
     def from_string(self, string: str) -> Architecture:
+        """Inverse of :meth:`to_string`; NASLib's tuples, such as ``(0, 2, 3, 2, 3, 1)``, are read, too.
+
+        Raises:
+            InvalidArchitecture: The string is neither.
+        """
+        string = string.strip()
+        if re.fullmatch(r"[(\[](\s*[0-4]\s*,){5}\s*[0-4]\s*,?\s*[)\]]", string):
+            named = dict(zip(NASLIB_EDGES, map(int, re.findall("[0-4]", string)), strict=True))
+            return tuple(list(OPERATIONS).index(NASLIB_OPERATIONS[named[edge]]) for edge in EDGES)
         # A regular expression takes time that grows with the square of a long text without any separator.
         found = re.findall(r"([^|+~]+)~([0-9])\|", string) if len(string) <= 10 * len(EXAMPLE) else []
         for name, _ in found:

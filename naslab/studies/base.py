@@ -37,6 +37,8 @@ def in_processes(
     workers: int,
     progress: Progress | None,
     keep: Path | None = None,
+    *,
+    device: str = "cpu",
 ) -> list[Result]:
     """Results in the order of the work, whichever process does it.
 
@@ -47,6 +49,7 @@ def in_processes(
         progress: Called after every result.
         keep: A file to which results are appended as they come, so that the same study continues after a kill; results
             must then be JSON.
+        device: Where networks run there: see :func:`~naslab.running.do_in_processes`.
 
     Raises:
         OutputError: The file was written by other versions, or is damaged.
@@ -68,7 +71,7 @@ def in_processes(
         if progress:
             progress(done, len(work), "")
 
-    do_in_processes(function, missing, workers, found)
+    do_in_processes(function, missing, workers, found, device=device)
     return [results[repr(each)] for each in work]
 
 

@@ -131,6 +131,7 @@ def run_experiment(
     training_free: int = 0,
     weight_sharing: bool = False,
     data: Path | None = None,
+    device: str = "cpu",
     progress: Progress | None = None,
 ) -> Outcome:
     """Run an experiment (or finish it, in the same folder) and set its numbers beside the published ones.
@@ -143,6 +144,7 @@ def run_experiment(
         training_free: Fill in the training-free rows, too, from the scores of this many random architectures.
         weight_sharing: Fill in the weight-sharing rows, too: searches on the images of ``data``.
         data: A folder of CIFAR; training-free rows are scored on standard normal inputs where None.
+        device: Where the searches of weight-sharing rows run; all else is on the CPU, as its pages say.
         progress: Called after every run.
 
     Raises:
@@ -157,6 +159,10 @@ def run_experiment(
         raise InvalidValue("--weight-sharing trains on images: give a folder of CIFAR-10, --data DIR")
     if data is not None and not (training_free or weight_sharing):
         raise InvalidValue(f"--data {data} means nothing to {wanted.name} without --training-free or --weight-sharing")
+    if device != "cpu" and not weight_sharing:
+        raise InvalidValue(
+            f"--device {device} means nothing to {wanted.name} without --weight-sharing: it runs on the CPU"
+        )
     if isinstance(wanted, Study):
         if table:
             raise InvalidValue(f"{wanted.name} runs on no table: --table {table} means nothing to it")
@@ -201,7 +207,9 @@ def run_experiment(
         from naslab.studies.nasbench201 import weight_sharing as sharing
 
         datasets = [column.dataset for column in wanted.columns]
-        further.append(sharing.further_rows(wanted.weight_sharing, data, out, stored, datasets, workers, progress))
+        further.append(
+            sharing.further_rows(wanted.weight_sharing, data, out, stored, datasets, workers, progress, device)
+        )
     picks = [*_compared_picks(wanted, results, stored), *(pick for each in further for pick in each.picks)]
     notes = [note for each in further for note in each.notes]
     tables = [table for each in further for table in each.tables]
@@ -219,7 +227,8 @@ def run_experiment(
         title=title, notes=notes, tables=[("Beside the published numbers", frame, caption), *tables],
         command=f"naslab reproduce {wanted.name}" + (f" --table {table}" if table else "")
         + (" --training-free" if training_free else "")
-        + (" --weight-sharing" if weight_sharing else "") + (f" --data {data}" if data else ""),
+        + (" --weight-sharing" if weight_sharing else "") + (f" --data {data}" if data else "")
+        + (f" --device {device}" if device != "cpu" else ""),
     )  # fmt: skip
     return Outcome([(title, frame[frame["note"] != "not run"])], report)
 

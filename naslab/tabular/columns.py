@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from naslab.errors import InvalidDataset
 from naslab.tabular.dates import ORDERS, DateOrder, days_of, infer_order, parse_date
 from naslab.tabular.delimited import Cell, Cells, counted, shown
-from naslab.tabular.numbers import PLAIN, Notation, example, infer_notation, number_reader, parse_number
+from naslab.tabular.numbers import (
+    PLAIN,
+    Notation,
+    example,
+    infer_notation,
+    number_reader,
+    parse_number,
+    plain_numbers,
+)
 
 ColumnKind = Literal["numeric", "categorical", "date"]
 KINDS: tuple[ColumnKind, ...] = get_args(ColumnKind)
@@ -96,7 +104,7 @@ def candidates_of(counts: Mapping[str, int]) -> tuple[Counter[str], tuple[str, .
 
 def counts_of(cells: Cells, position: int, rows: Sequence[int]) -> Counter[str]:
     """The texts of a column that may be values, and how often they occur."""
-    counts = Counter(plain_text(cells.rows[row][position]) for row in rows)
+    counts = Counter(_texts([cells.rows[row][position] for row in rows]))
     return Counter({text: count for text, count in counts.items() if not is_missing(text)})
 
 
@@ -113,7 +121,12 @@ def infer_column(
         kind: What it is said to be, in place of this rule.
         coerce: Whether what does not fit counts as missing.
     """
-    name, counts = cells.header[position], counts_of(cells, position, rows)
+    name = cells.header[position]
+    if kind in (None, "numeric") and decimal == PLAIN.decimal:
+        plain = plain_numbers([cells.rows[row][position] for row in rows])
+        if plain is not None and not np.isnan(plain).all():
+            return Column(name, "numeric", coerce=coerce)  # no other notation reads more, and none is simpler
+    counts = counts_of(cells, position, rows)
     values, marks = candidates_of(counts)
     most = values.total() / 2
     notation, numbers = infer_notation(values, decimal)
@@ -137,9 +150,11 @@ def read_column(cells: Cells, position: int, column: Column, rows: Sequence[int]
     taken = [cells.rows[row][position] for row in rows]
     if column.kind == "categorical":
         spelled = {folded(category): category for category in column.categories}
-        texts = [None if is_missing(cell) else plain_text(cell) for cell in taken]
-        said = [None if text is None else spelled.get(folded(text), text) for text in texts]
-        return ReadColumn(column, np.array(said, dtype=object))
+        texts = _texts(taken)
+        said = {text: None if is_missing(text) else spelled.get(folded(text), text) for text in set(texts)}
+        return ReadColumn(column, np.array([said[text] for text in texts], dtype=object))
+    if column.kind == "numeric" and column.notation.is_plain and (plain := plain_numbers(taken)) is not None:
+        return ReadColumn(column, plain)
     values, misfits, marked = np.full(len(taken), np.nan), [], []
     value_of = _reader(column)
     for place, cell in enumerate(taken):
@@ -238,6 +253,20 @@ def remarks_on_reading(cells: Cells, column: Column, rows: Sequence[int]) -> lis
     return []
 
 
+def remarks_on_codes(cells: Cells, column: Column, rows: Sequence[int]) -> list[str]:
+    """Numbers that are probably codes, such as postcodes: reading them as numbers drops their leading zeros."""
+    position = cells.position(column.name)
+    for row in rows if column.kind == "numeric" else ():
+        cell = cells.rows[row][position]
+        if isinstance(cell, str) and cell[:1] == "0" and len(cell) > 1 and cell.isdigit():
+            instead = shlex.quote(f"{column.name}=categorical")
+            return [
+                f"Column {column.name!r}: {shown(cell)} (line {cells.lines[row]}) is read as a number, without its "
+                f"leading zeros; if these are codes: --types {instead}."
+            ]
+    return []
+
+
 def folded(text: str) -> str:
     """What all spellings of a category have in common: ``1`` and ``1.0`` are one, and so are ``TRUE`` and ``True``."""
     if text.casefold() in ("true", "false"):
@@ -255,6 +284,10 @@ def plain_text(cell: Cell) -> str:
     if isinstance(cell, datetime):
         return cell.isoformat(sep=" ")
     return str(int(cell)) if cell.is_integer() and abs(cell) < 2**53 else repr(cell)
+
+
+def _texts(taken: Sequence[Cell]) -> list[str]:
+    return [cell if isinstance(cell, str) else plain_text(cell) for cell in taken]
 
 
 def _reader(column: Column) -> Callable[[Cell], float | None]:

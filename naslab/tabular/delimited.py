@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from naslab.errors import InvalidDataset
+from naslab.files import unreadable
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _SNIFFED = 100
@@ -124,7 +125,7 @@ def _read_bytes(path: Path) -> bytes:
     except IsADirectoryError:
         raise InvalidDataset(f"{path} is a folder. Give the path of a CSV file.") from None
     except OSError as error:
-        raise InvalidDataset(f"{path} can't be read: {error.strerror}.") from None
+        raise InvalidDataset(unreadable(path, error)) from None
 
 
 def _decoded(path: Path, data: bytes) -> str:

@@ -11,7 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 CURRENCIES = "$€£¥₹"
 PERCENT = "%"
@@ -20,6 +23,7 @@ _SPACES = str.maketrans({"\N{NO-BREAK SPACE}": " ", "\N{NARROW NO-BREAK SPACE}":
                          "\N{RIGHT SINGLE QUOTATION MARK}": "'", "\N{MINUS SIGN}": "-"})  # fmt: skip
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 _MOST_EXAMPLES, _GROUP = 40, 3
+_NOT_PLAIN = re.compile(r"[^0-9.eE+-]")
 
 
 class Style(NamedTuple):
@@ -86,6 +90,24 @@ def number_reader(notation: Notation) -> Callable[[str], float | None]:
         return float(text.replace(",", ".") if decimal == "," else text)
 
     return read
+
+
+def plain_numbers(cells: Sequence[Any]) -> NDArray[np.float64] | None:
+    """A column of which every cell is a finite number in the :data:`PLAIN` notation, or empty: NaN.
+
+    None for any other column. This is the usual case in a tenth of the time that looking at each cell takes: of such
+    characters alone Python reads as a number what :func:`parse_number` does.
+
+    Args:
+        cells: Texts, or the numbers of a data frame.
+    """
+    if _NOT_PLAIN.search("".join([cell for cell in cells if isinstance(cell, str)])):
+        return None
+    try:
+        values = np.array([np.nan if cell == "" else float(cell) for cell in cells], dtype=np.float64)
+    except (TypeError, ValueError):  # a moment, or a text such as "-"
+        return None
+    return None if np.isinf(values).any() else values
 
 
 def file_decimal(columns: Iterable[Mapping[str, int]], *, semicolons: bool) -> str:

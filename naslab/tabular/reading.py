@@ -21,6 +21,7 @@ from naslab.tabular.columns import (
     read_column,
     refuse_misfits,
     remarks_on_cells,
+    remarks_on_codes,
     remarks_on_reading,
 )
 from naslab.tabular.delimited import Cells, read_cells, shown, suggestion
@@ -163,6 +164,8 @@ def read_table(
     remarks += remarks_on_cells(cells, read, goal.rows)
     for each in read:
         remarks += remarks_on_reading(cells, each.column, goal.rows)
+        if each.column.name not in kinds:
+            remarks += remarks_on_codes(cells, each.column, goal.rows)
     columns = tuple(each.column for each in read)
     values = {each.column.name: each.values for each in read}
     return RawTable(columns, values, goal.target, goal.y, tuple(dropped), tuple(remarks), tuple(described))

@@ -72,6 +72,33 @@ class Task:
                 raise InvalidValue(f"{error}; the smallest there is: {smallest}") from None
         return dataclasses.replace(self, problem=problem)
 
+    def on(self, device: str) -> Task:
+        """The same task with all networks on a device: those of its reward, and those that a strategy makes.
+
+        A reward runs networks if it has a method ``on(device)``, which gives the same reward on a device; one that
+        reads a table has none, and stays as it is.
+
+        Args:
+            device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"`` for a GPU where there is one.
+
+        Raises:
+            UnknownName, InvalidValue: There is no such device.
+        """
+        if device != "cpu":  # what is there, only PyTorch knows; a search on a table does without it
+            from naslab.compiler.devices import resolved
+
+            device = resolved(device)
+        if device == self.problem.device:
+            return self
+        placed = getattr(self.reward, "on", None)
+        problem = dataclasses.replace(self.problem, device=device)
+        return dataclasses.replace(self, problem=problem, reward=placed(device) if placed else self.reward)
+
+    @property
+    def trains(self) -> bool:
+        """Whether its reward runs networks."""
+        return hasattr(self.reward, "on")
+
     def true_value(self, architecture: Architecture) -> float:
         """The truth about one architecture, in :attr:`unit`."""
         what, rng = f"the truth of task {self.id!r} can't be told", np.random.default_rng(0)

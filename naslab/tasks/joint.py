@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
 
 from naslab.errors import InvalidValue
 from naslab.evaluators.training import TrainingEvaluator
 from naslab.space import SGD, Choice, Range, Recipe, SearchSpace
 from naslab.tasks import Task
 from naslab.tasks.problem import Problem
+from naslab.tasks.rewards import TrainedReward
 
 BATCHES = (16, 32, 64, 128)
 
@@ -41,13 +41,14 @@ def joint(task: Task, recipe: Recipe | None = None) -> Task:
         recipe = _open(task.recipe, len(problem.train))
     cells = [cell for cell in space.cells if cell is not space.graph]
     searched = SearchSpace(space.graph, name=f"{space.name}@joint", rules=space.rules, cells=cells, recipe=recipe)
-    reward = partial(TrainingEvaluator, searched, problem.train, problem.validation, recipe, task.training_objective)
+    truth = TrainingEvaluator(searched, problem.train, test, recipe, task.training_objective)
+    problem = Problem(searched, train=problem.train, validation=problem.validation, device=problem.device)
     return dataclasses.replace(
         task,
         id=f"{task.id}@joint",
-        problem=Problem(searched, train=problem.train, validation=problem.validation),
-        reward=reward,
-        truth=TrainingEvaluator(searched, problem.train, test, recipe, task.training_objective),
+        problem=problem,
+        reward=TrainedReward(TrainingEvaluator, problem, recipe, task.training_objective),
+        truth=truth,
         source={**task.source, "reward": repr(recipe)},
         recipe=None,
     )

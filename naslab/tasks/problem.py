@@ -101,6 +101,7 @@ class Problem:
         additive: Costs that are sums of tables, such as a fitted latency (:mod:`naslab.feasibility.additive`), by name.
         train: Training rows, where the task has any; loaded when they are first looked at.
         validation: Validation rows, likewise.
+        device: Where networks run that a strategy or an evaluator makes: see :meth:`naslab.tasks.Task.on`.
     """
 
     space: SearchSpace
@@ -111,6 +112,7 @@ class Problem:
     additive: Mapping[str, Sequence[Factor]] = field(default_factory=dict)
     train: Labelled | None = None
     validation: Labelled | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         for limit in self.constraint.limits:

@@ -19,7 +19,8 @@ def live(task: Task, recipe: Recipe | None = None) -> Task:
     """The same problem and the same truth, but every evaluation trains a network on the task's rows.
 
     It charges measured CPU seconds, converted to seconds of the machine on which the task's table was recorded, so
-    that a live search and one on the table can be compared on one clock.
+    that a live search and one on the table can be compared on one clock. Off the CPU seconds are those of the device,
+    and are not converted.
 
     Args:
         task: With rows to train on.
@@ -58,7 +59,7 @@ def shared(task: Task, recipe: Recipe | None = None) -> Task:
 
 
 @dataclass(frozen=True)
-class _Reward:
+class TrainedReward:
     """Makes an evaluator for each run; none is shared."""
 
     kind: type[TrainingEvaluator] | type[OneShot]
@@ -69,7 +70,12 @@ class _Reward:
     def __call__(self) -> Evaluator:
         assert self.problem.train is not None
         assert self.problem.validation is not None
-        return self.kind(self.problem.space, self.problem.train, self.problem.validation, self.recipe, self.objective)
+        parts = (self.problem.space, self.problem.train, self.problem.validation, self.recipe, self.objective)
+        return self.kind(*parts, device=self.problem.device)
+
+    def on(self, device: str) -> TrainedReward:
+        """The same on a device: see :meth:`naslab.tasks.Task.on`."""
+        return dataclasses.replace(self, problem=dataclasses.replace(self.problem, device=device))
 
 
 def _trained(
@@ -92,6 +98,6 @@ def _trained(
         task,
         id=f"{task.id}@{mode}",
         problem=problem,
-        reward=_Reward(kind, problem, recipe, task.training_objective),
+        reward=TrainedReward(kind, problem, recipe, task.training_objective),
         source={**task.source, "reward": repr(recipe)},
     )

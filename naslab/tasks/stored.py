@@ -84,19 +84,28 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
     )
 
 
-def task(task_id: str) -> Task:
+def task(task_id: str, *, device: str = "cpu") -> Task:
     """The task of this id, such as ``"nasbench201/cifar10"``: a registered one, or one of a stored table.
 
     With ``@mode`` after it, such as ``"pocket-mlp/mnist@shared"``, the reward is computed in another way: see the
     entry-point group ``naslab.rewards``.
 
+    Args:
+        task_id: As above.
+        device: Where its networks run: see :meth:`~naslab.tasks.Task.on`.
+
     Raises:
         UnknownTask: There is none of this id.
-        UnknownName: There is no such mode.
+        UnknownName: There is no such mode, or no such device.
+        InvalidValue: The device is not there.
     """
+    return _found(task_id).on(device)
+
+
+def _found(task_id: str) -> Task:
     if "@" in task_id:
         plain, _, mode = task_id.rpartition("@")
-        rewarded: Task = called(f"task {task_id!r} can't be made", load("rewards", mode), task(plain))
+        rewarded: Task = called(f"task {task_id!r} can't be made", load("rewards", mode), _found(plain))
         return rewarded
     registered = entries("tasks")
     if task_id in registered:

@@ -8,6 +8,7 @@ from scipy import stats
 
 from naslab.analysis.intervals import (
     bootstrap_interval,
+    bootstrap_intervals,
     iqm,
     mean_interval,
     probability_of_improvement,
@@ -145,3 +146,23 @@ def test_a_bound_that_would_be_a_failed_run_is_not_given(rng):
     nothing = bootstrap_interval([np.full(4, -np.inf)], rng)
     assert nothing.value == -np.inf
     assert np.isnan(nothing.low)
+
+
+@pytest.mark.parametrize("batches", [1, 40])
+def test_several_statistics_of_the_same_rows_have_the_quantiles_of_the_same_resamples(batches, monkeypatch):
+    values = np.random.default_rng(0).exponential(size=30)
+    strata = [np.arange(10), np.arange(10, 30)]
+    monkeypatch.setattr("naslab.analysis.intervals.MOST_DRAWN", 30 * 1000 // batches)
+
+    def of_rows(rows):
+        return values[rows].mean(), values[rows].max()
+
+    found = bootstrap_intervals(strata, np.random.default_rng(1), of_rows, n_resamples=1000, level=0.8)
+    rng, drawn = np.random.default_rng(1), []
+    for _ in range(batches):
+        rows = np.hstack([each[rng.integers(0, len(each), (1000 // batches, len(each)))] for each in strata])
+        drawn.append(values[rows])
+    for interval, statistic in zip(found, (np.mean, np.max), strict=True):
+        ends = np.quantile(statistic(np.vstack(drawn), axis=1), [0.1, 0.9])
+        assert interval == pytest.approx((statistic(values), *ends))
+    assert np.isnan(bootstrap_intervals([*strata, np.array([3])], rng, of_rows)[0].low)

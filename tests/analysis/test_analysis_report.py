@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import re
 import shutil
 import subprocess
@@ -175,10 +176,25 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OutputError, match="No space left on device"):
+    with pytest.raises(OutputError, match="no space left on device"):
         write(comparison([info()], ["a"], 2), tmp_path)
     assert page.read_bytes() == before
     assert not list(tmp_path.rglob(".*"))
+
+
+def test_what_a_killed_report_left_is_removed_and_what_is_being_written_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr("naslab.analysis.report.render", only_svg)
+    killed = subprocess.Popen(["sleep", "60"])
+    killed.kill()
+    killed.wait()
+    dead, alive = killed.pid, os.getpid()
+    left = [f".report.html.{dead}.draft", f"figures/.anytime.svg.{dead}.draft", f"tables/.a\nb.csv.{dead}.draft"]
+    others = [f"figures/.anytime.svg.{alive}.draft", ".mine.draft", f"notes.{dead}.draft"]
+    for name in (*left, *others):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("half")
+    write(comparison([info()], ["a"], 1), tmp_path)
+    assert [name for name in (*left, *others) if (tmp_path / name).exists()] == others
 
 
 CLICKS = """<script>

@@ -1,4 +1,5 @@
 import itertools
+from math import comb
 
 import numpy as np
 import pandas as pd
@@ -273,6 +274,13 @@ def test_wilcoxon_takes_differences_that_differ_by_float_noise_for_equal():
     assert len(shaken) == 1
 
 
+def test_wilcoxon_with_ties_counts_the_signs_of_up_to_13_tasks():
+    one_dissents = np.r_[np.ones(12), -1.0]
+    assert wilcoxon_over_tasks(one_dissents, np.zeros(13)) == pytest.approx(2 * (1 + 13) / 2**13)
+    more = np.r_[one_dissents, 1.0]
+    assert wilcoxon_over_tasks(more, np.zeros(14)) == stats.wilcoxon(more, method="approx").pvalue
+
+
 def test_noise_is_removed_without_borders():
     values = np.array([0.1 + 0.2, 0.3, 0.5, -np.inf, 0.3 + 1e-16, np.inf])
     found = without_noise(values)
@@ -289,6 +297,13 @@ def test_van_elteren_of_one_task_is_the_rank_sum_test(rng):
     assert van_elteren([x], [y], rng) == pytest.approx(expected)
     few = stats.mannwhitneyu(x[:5], y[:6], method="exact").pvalue
     assert van_elteren([x[:5]], [y[:6]], rng) == pytest.approx(few, abs=0.015)
+
+
+def test_van_elteren_of_many_runs_against_few_is_permuted_not_approximated(rng):
+    many, few = np.arange(30.0) + 3, np.arange(3.0)
+    exact = 2 / comb(33, 3)  # 0.0004; the normal distribution says 0.005
+    for x, y in ((many, few), (few, many)):
+        assert van_elteren([x], [y], rng) == pytest.approx(exact, abs=0.001)
 
 
 def test_van_elteren_over_two_tasks_by_enumeration(rng):

@@ -122,10 +122,10 @@ def test_bad_searches(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["list", "tasks", "x"], "naslab list tasks x: options are shown of spaces, optimizers, evaluators"),
+        (["list", "tasks", "x"], "naslab list tasks x: options are shown of spaces, operations, optimizers"),
         (["list", "optimizers", "gdsa"], "UnknownOptimizer: 'gdsa'. Did you mean 'gdas'? See: naslab list optimizers"),
         (["list", "evaluators", "synflo"], "UnknownEvaluator: 'synflo'. Did you mean 'synflow'?"),
-        (["list", "foo"], "UnknownName: 'foo'. Known: evaluators, experiments, optimizers, spaces, tasks."),
+        (["list", "foo"], "UnknownName: 'foo'. Known: evaluators, experiments, operations, optimizers, spaces, tasks."),
         (["list", "optimisers"], "UnknownName: 'optimisers'. Did you mean 'optimizers'?"),
         (["compar"], "UsageError: No such command 'compar'. Did you mean 'compare'?"),
         (["--no-such"], "UsageError: No such option: --no-such"),
@@ -305,6 +305,7 @@ def test_a_search(stored_task: str, tmp_path: Path, capsys: pytest.CaptureFixtur
         (["optimizers", "regularized-evolution"], "Real et al.", "  population=10"),
         (["optimizers", "gdas"], "GDAS (Dong & Yang 2019)", "  weights=hard-gumbel"),
         (["spaces", "mlp"], "Raises:", "  depth=3"),
+        (["operations", "mbconv"], "Inverted bottleneck", "  activation=relu"),
         (["evaluators", "path-kernel"], "naslab", "  trees=true"),
         (["evaluators", "zero-cost/naswot"], "Mellor", "  batch=64"),
         (["evaluators", "early-loss"], "loss", "  steps=none"),
@@ -336,6 +337,36 @@ def test_a_limit_that_does_not_bind_is_pointed_out(
         assert run_command(arguments(command, [stored_task], usual, changes)) == 0
         note = f"Note: params <= {limit} does not bind on {stored_task}: the most there is, is {largest}."
         assert (note in capsys.readouterr().out) == said
+
+
+def test_a_device_for_a_search_that_reads_a_table_is_pointed_out_once(
+    stored_task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for device in ("meta", "cpu", "auto"):
+        changes = {"--device": device, "--out": str(tmp_path / device)}
+        assert run_command(arguments("search", [stored_task], SEARCH, changes)) == 0
+        said = f"Note: --device {device} has no effect on random: a table is read, and no network runs."
+        assert capsys.readouterr().out.count(said) == (device == "meta")
+    assert contents(tmp_path / "meta" / "runs") == contents(tmp_path / "cpu" / "runs")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["search", "TASK", "--optimizer", "random", "--device", "cuda:99"], "GPUs here. There is: cpu"),
+        (["compare", "TASK", "--optimizers", "random", "--device", "gpu:0"], "device 'gpu:0'. "),
+        (["correlate", "TASK", "--evaluators", "params", "--device", "cuda:99"], "GPUs here. There is: cpu"),
+        (["search", "--csv", "x.csv", "--target", "y", "--optimizer", "random", "--device", "cuda"], "on the CPU"),
+        (["reproduce", "gradient-estimators", "--device", "cuda"], "means nothing to gradient-estimators"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_devices_that_are_refused(
+    stored_task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    given = [stored_task if word == "TASK" else word for word in words]
+    assert said in refused(capsys, [*given, "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_search_that_finds_nothing(stored_task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

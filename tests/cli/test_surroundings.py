@@ -149,6 +149,19 @@ def test_a_terminal_without_letters_a_foreign_matplotlibrc_and_no_home(stored_ta
     assert (tmp_path / "\u00f6\u30c4/report/report.html").exists()
 
 
+def test_settings_of_matplotlib_that_are_no_text_are_one_line_after_the_work(stored_task: str, tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_bytes("# größer\nfont.size: 30\n".encode("latin-1"))
+    words = ["compare", stored_task, "--optimizers", "random", "--seeds", "1", "--budget", "5", "--out", "x"]
+    command = [sys.executable, "-c", "from naslab.cli import main; main()", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert done.stderr.splitlines()[-1].startswith(
+        "InvalidValue: matplotlib, which draws the figures, can't be loaded:"
+    )
+    assert "its settings in 'matplotlibrc' are not UTF-8 text. Fix: save them as UTF-8" in done.stderr
+    assert list((tmp_path / "x").rglob("*.jsonl"))
+
+
 def test_no_home_and_no_cache(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "NASLAB_CACHE"}
     words = ["list", "tasks"]

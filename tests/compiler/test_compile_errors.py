@@ -231,6 +231,8 @@ DECISIONS = {
     "sparse, unknown active": ({**GOOD, "xy": Sparse(W, (0, 5))}, ["'xy'", "active=(0, 5)", "0 to 4"]),
     "sparse, active below zero": ({**GOOD, "xy": Sparse(W, (-1,))}, ["'xy'", "active=(-1,)"]),
     "sparse, active twice": ({**GOOD, "xy": Sparse(W, (2, 2))}, ["'xy'", "active=(2, 2)", "once"]),
+    "sparse, hard and several": ({**GOOD, "xy": Sparse(W, (0, 1), "scalar", hard=True)}, ["'xy'", "one active"]),
+    "sparse, hard and dropped": ({**GOOD, "xy": Sparse(W, (0,), hard=True)}, ["'xy'", "inactive='scalar'"]),
     "sparse, unknown inactive": ({**GOOD, "xy": Sparse(W, (0,), "ignore")}, ["'xy'", "'ignore'", "'drop', 'scalar'"]),
     "a string": ({**GOOD, "xy": "1"}, ["'xy'", "'1'", "no index"]),
     "nothing": ({**GOOD, "xy": None}, ["'xy'", "None", "no index"]),

@@ -102,7 +102,7 @@ def test_gdas_adds_inactive_weights_as_numbers(form, active, hard):
     if hard:
         w["p"] = torch.tensor([float(k in active) for k in range(4)], dtype=torch.float64)
     w["p"].requires_grad_()
-    y = net(x, {"p": Sparse(w["p"], active, "scalar"), "q": 1})
+    y = net(x, {"p": Sparse(w["p"], active, "scalar", hard=hard and len(active) == 1), "q": 1})
     expected = sum(w["p"][k] * (o(x) if k in active else 1) for k, o in enumerate(p)) + q[1](fixed(x))
     close(y, expected)
     g = cotangent(y)
@@ -118,7 +118,7 @@ def test_a_hard_weight_has_the_second_derivatives_of_the_sum():
     weight = dict(net.named_parameters())["x->y.3.conv.weight"]
     found = []
     for y in (
-        net(x, {"p": Sparse(w, (3,), "scalar"), "q": 1}),
+        net(x, {"p": Sparse(w, (3,), "scalar", hard=True), "q": 1}),
         w[3] * p[3](x) + w[0] + w[1] + w[2] + q[1](fixed(x)),
     ):
         (by_w,) = torch.autograd.grad((y**2).sum(), w, create_graph=True)

@@ -390,6 +390,7 @@ def test_an_index_for_an_operation_beside_weights_for_a_width():
         ("b", "y", Conv(kernel=1)),
         x={"shape": (3, 4, 4)},
         a={"width": Choice("w", (2, 4))},
+        b={"width": Choice("w", (2, 4))},
         y={"width": 2},
     )
     space = SearchSpace(graph)

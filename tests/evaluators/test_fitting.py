@@ -19,7 +19,7 @@ from naslab.compiler.network import compile_network
 from naslab.compiler.population import stack_networks
 from naslab.datasets import Rows
 from naslab.errors import InvalidValue
-from naslab.evaluators import fitting
+from naslab.evaluators import stopwatch
 from naslab.evaluators.fitting import Training, count_right, fit
 from naslab.search_spaces.pocket_cell import pocket_cell
 from naslab.space import Recipe
@@ -233,7 +233,7 @@ def test_seconds_are_those_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
             clock[0] += 1.0 if self.training else 100.0
             return super().forward(x)
 
-    monkeypatch.setattr(fitting.time, "process_time", lambda: clock[0])
+    monkeypatch.setattr(stopwatch.time, "process_time", lambda: clock[0])
     done = fit(Slow(), TRAIN, SGD, seeded(), {"held": HELD})
     assert done.seconds.tolist() == [4.0, 8.0, 12.0, 16.0, 20.0]
 

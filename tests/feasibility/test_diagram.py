@@ -161,6 +161,27 @@ def test_bounds_are_bounds_and_draws_stay_exact():
         Feasibility(space, {"params": 300_000}, "exact")
 
 
+def test_loose_bounds_give_their_middle_and_exact_draws(monkeypatch):
+    monkeypatch.setattr("naslab.feasibility.feasibility.BOUNDS_NODES", 50)
+    monkeypatch.setattr("naslab.feasibility.feasibility.TRIES", 500)  # in a row: successes begin anew
+    space = naslab.search_space("mlp", in_features=7, out_features=2, widths=tuple(range(2, 22)), depth=4)
+    loose, exact = (Feasibility(space, {"params": 900}, backend) for backend in ("bounds", "exact"))
+    logits = policy(space, 0, 0.5)
+    low, high = loose.bracket(logits)
+    assert low < exact.log_probability(logits) < high
+    assert np.exp(loose.log_probability(logits)) == pytest.approx((np.exp(low) + np.exp(high)) / 2)
+    drawn = loose.sample(logits, np.random.default_rng(0), 4000)
+    assert loose.is_feasible(drawn).all()
+    for column, share in zip(drawn.T, exact.marginals(logits), strict=True):
+        assert stats.chisquare(np.bincount(column, minlength=20), 4000 * share).pvalue > 1e-3
+
+
+def test_what_is_too_large_to_enumerate_is_refused():
+    space = naslab.search_space("mlp", in_features=7, out_features=2, widths=range(1, 60), depth=3)
+    with pytest.raises(InvalidValue, match=r"205,379 architectures are too many to enumerate\. Allowed: 200,000"):
+        Feasibility(space, {"params": 900}, "enumerate")
+
+
 def space_draws(space, count: int) -> np.ndarray:
     rng = np.random.default_rng(1)
     return np.stack([rng.integers(size, size=count) for size in space.sizes], axis=1)
@@ -213,3 +234,24 @@ def test_least_sum_is_the_smallest_of_all():
     )
     every = itertools.product(*map(range, sizes))
     assert least_sum(sizes, Additive(terms, 0)) == min(sum(t[tuple(a[i] for i in s)] for s, t in terms) for a in every)
+
+
+@pytest.mark.parametrize("backend", ["exact", "bounds", "enumerate"])
+def test_a_policy_that_excludes_all_that_is_feasible(backend):
+    """Probabilities that are exactly zero: nothing can be drawn, which is said in one line."""
+    space = naslab.search_space("mlp", in_features=4, out_features=2, widths=(1, 1000), depth=2)
+    logits = [np.array([-1e4, 0.0])] * 2
+    feasible = Feasibility(space, {"params": space.cost((0, 0)).params}, backend)
+    assert feasible.log_probability(logits) == -np.inf
+    assert [each.tolist() for each in feasible.marginals(logits)] == [[0.0, 0.0]] * 2
+    assert feasible.top(logits, 3) == []
+    for asked in (feasible.most_probable, lambda logits: feasible.sample(logits, np.random.default_rng(0))):
+        with pytest.raises(InvalidValue, match="every feasible architecture has the probability 0 under this policy"):
+            asked(logits)
+
+
+def test_monte_carlo_says_that_it_drew_nothing():
+    space = naslab.search_space("mlp", in_features=4, out_features=2, widths=(1, 1000), depth=2)
+    feasible = Feasibility(space, {"params": space.cost((0, 0)).params}, "monte-carlo")
+    with pytest.raises(InvalidValue, match=r"none of the draws is feasible\. Fix: backend='exact'"):
+        feasible.most_probable([np.array([-30.0, 0.0])] * 2)

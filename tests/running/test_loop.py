@@ -18,7 +18,7 @@ from toy_tasks import MeasuredReward, ToyReward, toy_task
 
 import naslab
 from naslab.errors import InvalidValue, OutputError, PluginError
-from naslab.evaluators import Evaluation, Evaluator
+from naslab.evaluators import Evaluation, Evaluator, stopwatch
 from naslab.running import StepGenerator, loop, seed_sequence, trace_path
 from naslab.space import Architecture
 from naslab.tasks import Constraint, Task
@@ -316,7 +316,7 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         looks[0] += 1
         return looks[0] * 0.5
 
-    monkeypatch.setattr(loop.time, "process_time", process_time)
+    monkeypatch.setattr(stopwatch.time, "process_time", process_time)
     return looks
 
 
@@ -344,7 +344,7 @@ def test_asking_is_measured_too() -> None:
         asking_seconds = 1000.0  # a price, for clocks that measure nothing
 
         def ask(self) -> Architecture:
-            loop.time.process_time(), loop.time.process_time()  # so long it takes
+            stopwatch.time.process_time(), stopwatch.time.process_time()  # so long it takes
             return super().ask()
 
     result = naslab.search(toy_task(MeasuredReward()), Thoughtful, budget="4s")
@@ -508,6 +508,21 @@ def test_a_thorough_evaluation_beats_a_better_sketchy_one(stored_task: str) -> N
     # None means the task's default, which is 3 here.
     result = naslab.search(one, asking(query(worst, 3), best, query(worst)), budget=9)
     assert [s.incumbent for s in result.trace.steps] == [True, True, False]
+
+
+def test_finalists_are_evaluated_uncharged_and_decide_what_is_returned(stored_task: str) -> None:
+    one = naslab.task(stored_task)
+    truth = {a: one.reward().evaluate(a, fidelity=9, rng=np.random.default_rng(0)).score for a in toy_tasks.ROWS}
+    ranked = sorted(toy_tasks.ROWS, key=truth.__getitem__)
+
+    class Finals(asking(ranked[-1])):  # type: ignore[misc]
+        def finalists(self) -> list[naslab.Query]:
+            return [naslab.Query(ranked[place], 9) for place in (0, 9, 4)]
+
+    result = naslab.search(one, Finals, budget=5)
+    assert [tuple(each["architecture"]) for each in result.trace.end["finalists"]] == [ranked[0], ranked[9], ranked[4]]
+    assert result.architecture == ranked[9]  # at the highest fidelity, which ranks above what was asked for
+    assert result.trace.end["evaluations"] == len(result.trace.steps) == 1
 
 
 @pytest.mark.parametrize("fidelity", [2, 200, "full", 0, -1])

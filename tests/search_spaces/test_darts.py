@@ -144,11 +144,31 @@ V2 = PUBLISHED["DARTS_V2"]
 
 
 @pytest.mark.parametrize(
+    "string",
+    [
+        "DARTS_V2 = " + V2,
+        "2019-01-01 12:00:00 genotype = " + V2 + "\n",
+        V2.replace("], normal_concat", "],\n  normal_concat"),
+        # NAS-Bench-301's compact form: pairs of input and operation
+        "(((0, 3), (1, 3), (0, 3), (1, 3), (1, 3), (0, 2), (0, 2), (2, 5)), "
+        "((0, 0), (1, 0), (2, 2), (1, 0), (0, 0), (2, 2), (2, 2), (1, 0)))",
+    ],
+)
+def test_other_notations_are_read(space, string):
+    assert space.from_string(string) == space.from_string(V2)
+
+
+@pytest.mark.parametrize(
     ("string", "said"),
     [
         ("", "is not a genotype such as Genotype(normal="),
         ("Genotype", "is not a genotype such as"),
         ("Genotype()", "is not a genotype such as"),
+        ("(((0, 3),), ((0, 0),))", "is not a genotype such as"),
+        ("(((0, 7),) * 8, ((0, 0),) * 8)", "is not a genotype such as"),
+        (f"({((0, 7), (1, 3)) * 4}, {((0, 0), (1, 0)) * 4})", "is not a genotype such as"),
+        (f"({((0, 3), (5, 3)) * 4}, {((0, 0), (1, 0)) * 4})", "input 5; allowed: 0 to 1"),
+        (f"({((0, 3.0), (1, 3)) * 4}, {((0, 0), (1, 0)) * 4})", "is not a genotype such as"),
         ("__import__('os').system('false')", "is not a genotype such as"),
         (V2.replace("normal=[('sep_conv_3x3', 0)", "normal=[(open('x'), 0)"), "is not a genotype such as"),
         (V2.replace("Genotype(", "Genotype(1, "), "is not a genotype such as"),

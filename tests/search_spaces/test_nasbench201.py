@@ -98,12 +98,19 @@ def test_official_strings(space, architecture, string):
         assert repr(resolved.edges[tail, f"stage1/cell1/{v}"]["op"]).startswith(LABELS[option])
 
 
+@pytest.mark.parametrize("string", ["(0, 2, 3, 2, 3, 1)", "[0,2,3,2,3,1]", " (0, 2, 3, 2, 3, 1)\n"])
+def test_tuples_of_naslib_are_read(space, string):
+    written = "|skip_connect~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_1x1~0|nor_conv_1x1~1|none~2|"
+    assert space.to_string(space.from_string(string)) == written
+
+
 @pytest.mark.parametrize(
     ("string", "said"),
     [
         ("", "is not an official NAS-Bench-201 string"),
         ("|none~0|", "is not an official NAS-Bench-201 string"),
-        ("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|\n", "is not an official NAS-Bench-201 string"),
+        ("(0, 2, 3, 2, 3)", "is not an official NAS-Bench-201 string"),
+        ("(0, 2, 3, 2, 3, 5)", "is not an official NAS-Bench-201 string"),
         ("|none~1|+|none~0|none~1|+|none~0|none~1|none~2|", "is not an official NAS-Bench-201 string"),
         ("|none~0|+|none~0|none~1|+|none~0|none~1|nor_conv_5x5~2|", "Did you mean 'nor_conv_3x3'?"),
         ("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|none~3|", "is not an official NAS-Bench-201 string"),

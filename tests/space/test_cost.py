@@ -31,6 +31,7 @@ from naslab.ops import (
     SeparableConv,
     Zero,
 )
+from naslab.space import Factor, rounding
 
 # ---- operations --------------------------------------------------------------------------------------------------
 
@@ -302,3 +303,10 @@ def test_a_space_of_many_widths_asks_its_operations_a_few_times(monkeypatch):
     space = naslab.search_space("mlp", in_features=4, out_features=2, depth=3, widths=range(1, 401))
     assert len(asked) < 20
     assert space.cost((399, 0, 399)).params == 5 * 400 + 401 * 1 + 2 * 400 + 401 * 2
+
+
+def test_a_limit_holds_up_to_the_rounding_of_the_largest_sum():
+    whole = Factor((0,), np.array([[3, -7]]))
+    assert rounding([whole]) == rounding([]) == 0.0
+    assert isinstance(rounding([whole]), float)
+    assert rounding([whole, Factor((1,), np.array([0.5, -2.0])), Factor((2,), np.empty(0))]) == 1e-12 * (7 + 2.0)

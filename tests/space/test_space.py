@@ -389,6 +389,7 @@ RELU_OR_NOT = Choice("c", (Identity(), ReLU()))
         (graph_of(("x", "a", Linear()), x=VECTOR, a={"width": Choice("w", (3, 0))}), ["node 'a'", "width 0", "'w'"]),
         (graph_of(("x", "a", Linear()), x=VECTOR, a={"width": "8"}), ["node 'a'", "width '8'"]),
         (graph_of(("x", "a", Linear()), x={"shape": (0,)}), ["node 'x'", "shape (0,)"]),
+        (graph_of(("x", "a", Linear()), x={"shape": ()}), ["node 'x'", "shape ()"]),
         (
             graph_of(
                 ("x", "a", ReLU()),

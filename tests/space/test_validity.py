@@ -93,3 +93,14 @@ def test_listing_does_not_go_through_all_combinations():
     # One architecture among 10^60.
     rules = [((i,), frozenset({(7,)})) for i in range(60)]
     assert list(enumerate_valid((10,) * 60, indexed((10,) * 60, rules))) == [(7,) * 60]
+
+
+@pytest.mark.parametrize("drawn", range(4))
+def test_equal_shares_of_the_draw_are_half_open(drawn):
+    """A draw on the border of two options belongs to the second, as 0 belongs to the first."""
+
+    class Fixed:
+        def random(self) -> float:
+            return drawn / 4
+
+    assert Elimination((4,), []).sample(Fixed()) == (drawn,)

@@ -198,6 +198,25 @@ def test_spellings_of_a_category_are_one_and_said(file):
     ]
 
 
+@pytest.mark.parametrize(
+    ("cells", "options", "said"),
+    [
+        ({}, {}, True),
+        ({}, {"types": {"zip": "numeric"}}, False),
+        ({}, {"types": {"zip": "categorical"}}, False),
+        ({9: "0", 11: "0.5", 13: "00.5"}, {}, False),
+    ],
+)
+def test_codes_that_are_read_as_numbers_are_said(file, cells, options, said):
+    codes: list[object] = [10000 + row for row in range(60)]
+    table = read(file, {"zip": with_cells(codes, cells or {4: "01234", 7: "02345"})}, **options)
+    remark = (
+        "Column 'zip': '01234' (line 6) is read as a number, without its leading zeros; if these are codes: "
+        "--types zip=categorical."
+    )
+    assert [remark] * said == [each for each in table.remarks if "zip" in each and "one category" not in each]
+
+
 def test_classes_are_known_in_every_spelling(file):
     table = read_table(write(file, {"x": NUMBERS, "label": alternating("TRUE", "FALSE")}), "label")
     assert table.target.classes == ("FALSE", "TRUE")

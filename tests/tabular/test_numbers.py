@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from writing import alternating, write
 
-from naslab.tabular.numbers import PLAIN, Notation, infer_notation, parse_number
+import naslab.tabular.columns
+from naslab.tabular.numbers import PLAIN, Notation, infer_notation, parse_number, plain_numbers
 from naslab.tabular.reading import RawTable, read_rows, read_table
 
 LABELS = alternating("yes", "no")
@@ -110,3 +111,31 @@ def test_whatever_is_written_in_one_notation_comes_back(numbers, data):
 @given(st.floats(allow_nan=False))
 def test_every_float_of_python_is_read_exactly(number):
     assert parse_number(repr(number)) == number
+
+
+PIECES = st.text(st.sampled_from("0123456789.eE+-"), max_size=6)
+NUMBER_TEXTS = st.floats(allow_nan=False, allow_infinity=False).map(repr) | st.integers().map(str)
+
+
+@given(
+    st.lists(PIECES | NUMBER_TEXTS | st.sampled_from(["", "1_0", "\u0661", "1e999", "inf", "1,5", "1 "]), max_size=4)
+)
+def test_a_column_read_as_a_whole_is_the_column_read_cell_by_cell(cells):
+    numbers = [np.nan if cell == "" else parse_number(cell) for cell in cells]
+    if any(number is None or np.isinf(number) for number in numbers):
+        assert plain_numbers(cells) is None
+    else:
+        np.testing.assert_array_equal(plain_numbers(cells), np.array(numbers, dtype=float))
+
+
+def test_a_plain_column_of_a_file_of_commas_is_read_as_the_file_is(tmp_path):
+    columns = {"a": ["1,5", "2,25", "3"] * 20, "b": ["1.234", "2.345", "3.456"] * 20}
+    assert read(tmp_path / "t.csv", delimiter=";", **columns).values["b"][0] == 1234
+
+
+def test_cells_are_looked_at_one_by_one_only_where_a_column_is_not_plain(tmp_path, monkeypatch):
+    path = write(tmp_path / "t.csv", {"x": [row * 0.5 for row in range(3000)], "label": LABELS * 50})
+    seen: list[str] = []
+    monkeypatch.setattr(naslab.tabular.columns, "number_reader", lambda notation: seen.append)
+    assert read_table(path, "label").values["x"][-1] == 1499.5
+    assert "1499.5" not in seen

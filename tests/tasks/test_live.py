@@ -18,10 +18,10 @@ import naslab
 from naslab import Evaluation, Evaluator, Problem, Query, Task, compare
 from naslab.datasets import Rows
 from naslab.errors import InvalidValue
-from naslab.evaluators import calibration
+from naslab.evaluators import calibration, stopwatch
 from naslab.evaluators.table import TableTruth
 from naslab.evaluators.training import TrainingEvaluator
-from naslab.running import loop, trace_path
+from naslab.running import trace_path
 from naslab.space import Architecture, Recipe
 from naslab.tasks.rewards import live
 
@@ -99,7 +99,7 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
                 now[0] += seconds
                 return now[0]
 
-        monkeypatch.setattr(loop, "time", Clock)
+        monkeypatch.setattr(stopwatch, "time", Clock)
 
     return set_pace
 

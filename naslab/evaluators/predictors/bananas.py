@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from naslab.compiler.devices import array
 from naslab.errors import InvalidValue
 from naslab.evaluators.predictors.base import Floats, Prediction
 from naslab.evaluators.predictors.neural import NeuralPredictor
@@ -84,13 +85,13 @@ class BANANAS(NeuralPredictor):
         return self.loss(model(*inputs).T, targets.expand(self.members, -1))
 
     def _scores_of(self, model: nn.Module, inputs: Inputs) -> Floats:
-        means: Floats = outputs_of(model, inputs).double().mean(dim=1).numpy()
+        means: Floats = array(outputs_of(model, inputs).double().mean(dim=1))
         return means
 
     def _predict(self, architectures: list[Architecture], features: Floats | None) -> Prediction:
         assert self.model is not None
         with one_thread():
-            each = [outputs_of(self.model, inputs).double().numpy() for inputs in self._blocks(architectures, features)]
+            each = [array(outputs_of(self.model, inputs).double()) for inputs in self._blocks(architectures, features)]
         outputs = np.concatenate(each)
         return Prediction(outputs.mean(axis=1), outputs.std(axis=1))
 
@@ -129,8 +130,8 @@ class Batched(nn.Module):
 
     def __init__(self, members: int, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(members, inputs, outputs))
-        self.bias = nn.Parameter(torch.empty(members, 1, outputs))
+        self.weight = nn.Parameter(torch.empty(members, inputs, outputs, device="meta"))
+        self.bias = nn.Parameter(torch.empty(members, 1, outputs, device="meta"))
 
     def initialise(self, generator: torch.Generator) -> None:
         bound = (6 / (self.weight.shape[1] + self.weight.shape[2])) ** 0.5  # Xavier's, as in Keras

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from naslab.errors import InvalidValue
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity, TaskLike
 from naslab.evaluators.predictors.features import FeatureScale
 from naslab.evaluators.predictors.targets import transform
+from naslab.evaluators.stopwatch import Stopwatch
 from naslab.space import Architecture, SearchSpace
 
 Floats = npt.NDArray[np.float64]
@@ -25,8 +25,9 @@ class Prediction(NamedTuple):
 
     Attributes:
         mean: ``(n,)``.
-        deviation: ``(n,)`` standard deviations of what would be measured (label noise included); None where the
-            predictor has none.
+        deviation: ``(n,)`` standard deviations: of what would be measured, label noise included, where the predictor
+            models it (Gaussian processes, Bayesian regression); of its members' means in an ensemble (``bananas``,
+            ``random-forest``), without any noise. None where the predictor has none.
     """
 
     mean: Floats
@@ -42,8 +43,13 @@ class Predictor(Evaluator):
         space: The search space.
         target: What is learned, see :func:`naslab.evaluators.predictors.targets.transform`. Predictions are on that
             scale.
+
+    Attributes:
+        device: Where a network runs, if it has one: the CPU, unless it was made for a problem that is elsewhere. It is
+            no hyperparameter.
     """
 
+    device = "cpu"
     clock = "measured"
     learns = True
 
@@ -66,6 +72,7 @@ class Predictor(Evaluator):
         if labels < 2:
             raise InvalidValue(f"labels={labels}. Allowed: at least 2")
         fitted = cls(task.problem.space, **options)
+        fitted.device = task.problem.device
         drawn = list(dict.fromkeys(task.problem.sample(rng) for _ in range(labels)))
         found = task.reward().evaluate_many(drawn, rng=rng)
         rewards = [(a, each.score) for a, each in zip(drawn, found, strict=True) if np.isfinite(each.score)]
@@ -158,9 +165,9 @@ class Predictor(Evaluator):
         """The predicted means as scores, with ``metrics["deviation"]`` where there is one; seconds in equal shares."""
         if fidelity is not None:
             raise InvalidValue(f"fidelity {fidelity!r}: a predictor has none. Fix: give no fidelity")
-        started = time.process_time()
+        watch = Stopwatch(self.device)
         mean, deviation = self.predict(architectures)
-        seconds = (time.process_time() - started) / max(1, len(architectures))
+        seconds = watch.seconds() / max(1, len(architectures))
         metrics: list[dict[str, float]] = [{} for _ in mean]
         if deviation is not None:
             metrics = [{"deviation": each} for each in deviation.tolist()]

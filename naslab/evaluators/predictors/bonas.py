@@ -8,6 +8,7 @@ from sklearn.linear_model import BayesianRidge
 from torch import Tensor, nn
 from torch.nn import functional
 
+from naslab.compiler.devices import array
 from naslab.evaluators.predictors.base import Floats, Prediction
 from naslab.evaluators.predictors.graph_networks import GraphPredictor
 from naslab.evaluators.predictors.layers import Linear
@@ -66,7 +67,7 @@ class BONAS(GraphPredictor):
     def _train(self, training: Training, held: Held | None) -> None:
         super()._train(training, held)
         *inputs, targets = training.rows
-        self._regression = BayesianRidge().fit(self._embedded(training.model, tuple(inputs)), targets.double().numpy())
+        self._regression = BayesianRidge().fit(self._embedded(training.model, tuple(inputs)), array(targets.double()))
 
     def _predict(self, architectures: list[Architecture], features: Floats | None) -> Prediction:
         assert self.model is not None
@@ -77,7 +78,7 @@ class BONAS(GraphPredictor):
 
     def _embedded(self, model: nn.Module, inputs: Inputs) -> Floats:
         assert isinstance(model, GlobalNodeNetwork)
-        embedded: Floats = outputs_of(model.embedder, inputs).double().numpy()
+        embedded: Floats = array(outputs_of(model.embedder, inputs).double())
         return embedded
 
 
@@ -119,16 +120,47 @@ class Embedder(nn.Module):
         """``(B, width + k)``: the global node, and the features."""
         there = functional.pad(tokens > 0, (0, 1), value=True)
         # A row receives itself and its sources; the last row, the global node, receives all that is not padding.
-        taken = functional.pad(adjacency.transpose(1, 2), (0, 1, 0, 1)) + torch.eye(there.shape[1])
+        taken = functional.pad(adjacency.transpose(1, 2), (0, 1, 0, 1)) + torch.eye(
+            there.shape[1], device=tokens.device
+        )
         taken[:, -1, :-1] = (tokens > 0).to(taken.dtype)
         # The last token is the global node's own, not an operation's.
         x = functional.one_hot(functional.pad(tokens - 1, (0, 1), value=self.tokens - 1).clamp(min=0), self.tokens)
         x = x.to(taken.dtype) * there[:, :, None]
         for layer, norm in zip(self.layers, self.norms, strict=True):
-            convolved = layer(x, taken)
-            normed = functional.relu(norm(convolved[there]))  # padding is no part of the batch
-            x = torch.zeros_like(convolved).masked_scatter(there[:, :, None], normed)
+            x = functional.relu(normed_where(norm, layer(x, taken), there))  # padding is no part of the batch
         return torch.cat([x[:, -1], features], dim=1)
+
+
+def normed_where(norm: nn.Module, x: Tensor, there: Tensor) -> Tensor:
+    """``(B, L, C)``: the batch normalisation of the nodes that are ``there`` ``(B, L)``; zeros for all others.
+
+    On the CPU it sees a selection. Elsewhere a selection would wait for its size, so that sums leave out what is not
+    there; the two differ by rounding.
+    """
+    assert isinstance(norm, nn.BatchNorm1d)
+    if x.device.type == "cpu":
+        return torch.zeros_like(x).masked_scatter(there[:, :, None], norm(x[there]))
+    return weighted_norm(norm, x, there)
+
+
+def weighted_norm(norm: nn.BatchNorm1d, x: Tensor, there: Tensor) -> Tensor:
+    """:func:`normed_where` by sums."""
+    weight, count = there[:, :, None].to(x.dtype), there.sum()
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    mean, variance = norm.running_mean, norm.running_var
+    if norm.training:
+        assert norm.momentum is not None
+        mean = (x * weight).sum(dim=(0, 1)) / count
+        variance = ((x - mean).square() * weight).sum(dim=(0, 1)) / count
+        with torch.no_grad():
+            norm.running_mean.lerp_(mean.detach(), norm.momentum)
+            norm.running_var.lerp_(variance.detach() * count / (count - 1), norm.momentum)
+            if norm.num_batches_tracked is not None:
+                norm.num_batches_tracked.add_(1)
+    scaled: Tensor = (x - mean) * (variance + norm.eps).rsqrt() * norm.weight + norm.bias
+    return scaled * weight
 
 
 class Convolution(nn.Module):
@@ -141,8 +173,8 @@ class Convolution(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(inputs, outputs))
-        self.bias = nn.Parameter(torch.empty(outputs))
+        self.weight = nn.Parameter(torch.empty(inputs, outputs, device="meta"))
+        self.bias = nn.Parameter(torch.empty(outputs, device="meta"))
 
     def initialise(self, generator: torch.Generator) -> None:
         nn.init.uniform_(self.weight, -0.05, 0.05, generator=generator)

@@ -47,13 +47,15 @@ class PredictorSpec:
     factory: type[Predictor]
     options: dict[str, Any]
 
-    def build(self, space: SearchSpace) -> Predictor:
-        """A fresh predictor.
+    def build(self, space: SearchSpace, device: str = "cpu") -> Predictor:
+        """A fresh predictor, whose network, if it has one, is on a device that is there.
 
         Raises:
             NaslabError: It refuses its hyperparameters or the space.
         """
-        return self.factory(space, **self.options)
+        made = self.factory(space, **self.options)
+        made.device = device
+        return made
 
 
 def predictor_spec(written: str) -> PredictorSpec:

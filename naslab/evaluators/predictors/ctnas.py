@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from naslab.compiler.devices import array, moved
 from naslab.evaluators.predictors.base import Floats
 from naslab.evaluators.predictors.graph_networks import GraphPredictor, normalised
 from naslab.evaluators.predictors.layers import Embedding, Linear
@@ -63,10 +64,15 @@ class CTNAS(GraphPredictor):
         return Comparator(self._tokens, columns)
 
     def _objective(self, model: nn.Module, inputs: Inputs, targets: Tensor) -> Tensor:
-        other = torch.randperm(len(targets), generator=self._generator)
+        order = torch.randperm(len(targets), generator=self._generator, device="cpu")
+        other = moved(order, targets.device)
         first, second = model(*inputs).unbind(dim=1)
         unequal = targets != targets[other]
-        logits, better = (first + second[other])[unequal], (targets > targets[other])[unequal]
+        logits, better = first + second[other], targets > targets[other]
+        if targets.device.type != "cpu":  # a selection would wait for its size
+            each = functional.binary_cross_entropy_with_logits(logits, better.to(logits.dtype), reduction="none")
+            return (each * unequal).sum() / unequal.sum().clamp(min=1)
+        logits, better = logits[unequal], better[unequal]
         summed = functional.binary_cross_entropy_with_logits(logits, better.to(logits.dtype), reduction="sum")
         return summed / max(1, len(logits))
 
@@ -78,7 +84,7 @@ class CTNAS(GraphPredictor):
     def _scores_of(self, model: nn.Module, inputs: Inputs) -> Floats:
         first = outputs_of(model, inputs)[:, 0]
         second = outputs_of(model, self._known)[:, 1]
-        means: Floats = torch.sigmoid(first[:, None] + second).double().mean(dim=1).numpy()
+        means: Floats = array(torch.sigmoid(first[:, None] + second).double().mean(dim=1))
         return means
 
 
@@ -103,7 +109,7 @@ class Comparator(nn.Module):
     def forward(self, tokens: Tensor, adjacency: Tensor, features: Tensor) -> Tensor:
         """Tokens ``(B, L)``, adjacency ``(B, L, L)`` (data flows from row to column), features; to ``(B, 2)``."""
         there = (tokens > 0).to(adjacency.dtype)[:, :, None]
-        taken = normalised(adjacency.transpose(1, 2) + torch.eye(adjacency.shape[1]))
+        taken = normalised(adjacency.transpose(1, 2) + torch.eye(adjacency.shape[1], device=adjacency.device))
         x = self.embedding(tokens)
         for layer in self.layers:
             x = functional.relu(taken @ layer(x) + x)

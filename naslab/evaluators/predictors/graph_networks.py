@@ -141,7 +141,7 @@ class GCNNetwork(nn.Module):
     def forward(self, tokens: Tensor, adjacency: Tensor, features: Tensor) -> Tensor:
         """Tokens ``(B, L)``, adjacency ``(B, L, L)`` (data flows from row to column), features; to ``(B,)``."""
         there = (tokens > 0).to(adjacency.dtype)[:, :, None]
-        with_self = adjacency + torch.eye(adjacency.shape[1])
+        with_self = adjacency + torch.eye(adjacency.shape[1], device=adjacency.device)
         # In the forward direction a node receives its sources, which are rows: hence the transpose.
         forward, backward = normalised(with_self.transpose(1, 2)), normalised(with_self)
         x = one_hot(tokens, self.tokens)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from naslab.compiler.devices import moved
 from naslab.compiler.primitives import Linear, initialised
 from naslab.errors import InvalidValue
 
@@ -89,19 +90,21 @@ class Dropout(nn.Module):
             raise InvalidValue(f"dropout={rate}. Allowed: from 0 to below 1")
         self.zeros = min(round(256 * rate), 255)
         self.generator = generator
-        self._masks, self._used = torch.empty(0), 0
+        self._masks, self._used = torch.empty(0, device="cpu"), 0
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.zeros:
             return x
         if self._used + x.numel() > len(self._masks):
-            self._masks, self._used = self._drawn(max(_MASKS, x.numel())), 0
+            self._masks, self._used = moved(self._drawn(max(_MASKS, x.numel())), x.device), 0
         mask = self._masks[self._used : self._used + x.numel()].view(x.shape)
         self._used += x.numel()
         return x * mask
 
     def _drawn(self, count: int) -> Tensor:
         """A new buffer: the backward pass still needs what was cut from the last one."""
-        draws = torch.empty(-(-count // 8), dtype=torch.int64).random_(-(2**63), None, generator=self.generator)
+        draws = torch.empty(-(-count // 8), dtype=torch.int64, device="cpu").random_(
+            -(2**63), None, generator=self.generator
+        )
         kept = draws.view(torch.uint8)[:count] >= self.zeros
         return kept * (256 / (256 - self.zeros))

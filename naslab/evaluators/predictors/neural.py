@@ -13,6 +13,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
+from naslab.compiler.devices import array, moved
 from naslab.errors import InvalidValue
 from naslab.evaluators.fitting import torch_generator
 from naslab.evaluators.predictors.base import Floats, Prediction, Predictor, checked_features, checked_scores
@@ -65,7 +66,7 @@ class _Aside(NamedTuple):
 
 
 class NeuralPredictor(Predictor):
-    """A network trained by gradients on one core.
+    """A network trained by gradients, on one core or on a GPU.
 
     Subclasses say what it reads (:meth:`_inputs`) and what it is (:meth:`_network`).
 
@@ -141,7 +142,7 @@ class NeuralPredictor(Predictor):
 
     @abstractmethod
     def _inputs(self, architectures: Sequence[Architecture]) -> Inputs:
-        """What the network reads of architectures, each tensor with one row per architecture."""
+        """What the network reads of architectures, each tensor on the CPU with one row per architecture."""
 
     @abstractmethod
     def _network(self, columns: int, generator: torch.Generator) -> nn.Module:
@@ -180,7 +181,7 @@ class NeuralPredictor(Predictor):
 
     def _scores_of(self, model: nn.Module, inputs: Inputs) -> Floats:
         """Predicted means, ``(n,)``."""
-        means: Floats = outputs_of(model, inputs).double().numpy()
+        means: Floats = array(outputs_of(model, inputs).double())
         return means
 
     def _fit(
@@ -194,7 +195,7 @@ class NeuralPredictor(Predictor):
         self._prepare(architectures)
         with one_thread(), tiny_is_zero():
             generator = torch_generator(rng)
-            model = built(lambda: self._network(columns, generator), generator)
+            model = built(lambda: self._network(columns, generator), generator).to(self.device)
             inputs = self._tensors(architectures, features)
             aside = self._aside
             held = aside and Held(self._tensors(aside.architectures, aside.features), aside.scores, aside.labels)
@@ -202,7 +203,7 @@ class NeuralPredictor(Predictor):
             def objective(inputs: Inputs, targets: Tensor) -> Tensor:
                 return self._objective(model, inputs, targets)
 
-            wanted = torch.from_numpy(targets.astype(np.float32))
+            wanted = moved(torch.from_numpy(targets.astype(np.float32)), self.device)
             self._train(Training(model, objective, inputs, wanted, self.schedule, generator), held)
         self.model = model
 
@@ -230,4 +231,5 @@ class NeuralPredictor(Predictor):
 
     def _tensors(self, architectures: Sequence[Architecture], features: Floats | None) -> Inputs:
         table = np.empty((len(architectures), 0)) if features is None else features
-        return (*self._inputs(architectures), torch.from_numpy(table.astype(np.float32)))
+        tensors = (*self._inputs(architectures), torch.from_numpy(table.astype(np.float32)))
+        return tuple(moved(each, self.device) for each in tensors)

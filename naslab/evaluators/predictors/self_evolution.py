@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from naslab.compiler.devices import array, moved
 from naslab.errors import InvalidValue
 from naslab.evaluators.predictors.base import Floats
 from naslab.evaluators.predictors.targets import transform
@@ -98,8 +99,9 @@ class Constrained:
         self.target_rate, self.multiplier_rate = target_rate, multiplier_rate
         count = len(inputs[0])
         self.batch = min(batch, count)
-        self.predictions, self.errors = torch.empty(0, count), torch.empty(0)
-        self.targets, self.multipliers = torch.empty(0), torch.empty(0)
+        none = torch.empty(0, device=inputs[0].device)
+        self.predictions, self.errors = none.new_empty(0, count), none
+        self.targets, self.multipliers = none, none
         self._pull: tuple[Tensor, Tensor] | None = None
 
     def constrain(self, predictions: Tensor, error: float) -> None:
@@ -107,8 +109,8 @@ class Constrained:
         if not len(self.errors):
             self.targets = predictions.clone()
         self.predictions = torch.cat([self.predictions, predictions[None]])
-        self.errors = torch.cat([self.errors, torch.tensor([error], dtype=torch.float32)])
-        self.multipliers = torch.cat([self.multipliers, torch.zeros(1)])
+        self.errors = torch.cat([self.errors, self.errors.new_full((1,), error)])
+        self.multipliers = torch.cat([self.multipliers, self.multipliers.new_zeros(1)])
 
     def residuals(self) -> Tensor:
         """``(t,)``: by how much the targets' mean squared distance from each prediction exceeds its error."""
@@ -118,7 +120,8 @@ class Constrained:
         """``alpha`` times the mean squared distance of a batch's outputs from their targets; None where it is zero."""
         if self.alpha == 0:
             return None
-        rows = torch.randperm(len(self.targets), generator=self.generator)[: self.batch]
+        rows = torch.randperm(len(self.targets), generator=self.generator, device="cpu")[: self.batch]
+        rows = moved(rows, self.targets.device)
         outputs = self.predict(tuple(tensor[rows] for tensor in self.inputs))
         self._pull = rows, outputs.detach()
         return self.alpha * (outputs - self.targets[rows]).square().mean()
@@ -167,7 +170,7 @@ def evolve(
     )
     for _ in range(evolution.rounds):
         predictions = outputs(inputs).clone()
-        error = float(np.mean((predictions.double().numpy() - labels) ** 2))
+        error = float(np.mean((array(predictions.double()) - labels) ** 2))
         constrained.constrain(predictions, error)
         for _ in range(evolution.epochs):
             training.epoch(evolution.learning_rate, constrained)

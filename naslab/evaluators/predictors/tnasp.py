@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from naslab.compiler.devices import moved
 from naslab.errors import UnknownName
 from naslab.evaluators.predictors.layers import Dropout, Embedding, LayerNorm, Linear
 from naslab.evaluators.predictors.neural import NeuralPredictor
@@ -40,7 +41,7 @@ class TNASP(NeuralPredictor):
     Args:
         space: The search space.
         target: See :class:`~naslab.evaluators.predictors.base.Predictor`; the paper has ``"raw"``.
-        loss: ``"squared"`` (the paper), ``"hinge"``, ``"bce"`` (its supplement) or ``"absolute"``.
+        loss: ``"squared"`` (the paper), ``"hinge"``, ``"bce"`` (its supplement), ``"absolute"`` or ``"exponential"``.
         positions: ``"laplacian"``; ``"eigenvectors"`` of the symmetric normalised Laplacian, whose signs are random in
             each training batch, as in Dwivedi & Bresson 2021; ``"none"``.
         cut: Whether operations that are zero or on no path through the cell are left out instead of being tokens.
@@ -170,7 +171,8 @@ class TransformerNetwork(nn.Module):
             x = x + self.to_embedding(self.to_tokens(self._signed(positions[0])).transpose(1, 2))
         x = self.norm(self.dropout(x))
         there = tokens > 0
-        padded = not bool(there.all())
+        # Off the CPU rows count as padded, because to look would be to wait; the two means differ by rounding.
+        padded = there.device.type != "cpu" or not bool(there.all())
         for layer in self.layers:
             x = layer(x, there[:, None, None, :] if padded else None)
         if padded:
@@ -184,8 +186,8 @@ class TransformerNetwork(nn.Module):
     def _signed(self, positions: Tensor) -> Tensor:
         if self.flips is None or not self.training:
             return positions
-        draws = torch.randint(0, 2, (*positions.shape[:2], 1), generator=self.flips)
-        return positions * (2 * draws - 1)
+        draws = torch.randint(0, 2, (*positions.shape[:2], 1), generator=self.flips, device="cpu")
+        return positions * (2 * moved(draws, positions.device) - 1)
 
 
 class EncoderLayer(nn.Module):

@@ -10,7 +10,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from naslab.compiler.devices import moved
 from naslab.errors import InvalidValue
+from naslab.evaluators.fitting import has_fused
 
 Inputs = tuple[Tensor, ...]
 """What a network takes, each with one row per architecture."""
@@ -84,7 +86,7 @@ class Training:
     """A training that can be continued.
 
     Args:
-        model: Trained from its present weights.
+        model: Trained from its present weights, on the device that it and the rows are on.
         objective: The loss of a batch.
         inputs: The rows.
         targets: ``(n,)``.
@@ -110,7 +112,7 @@ class Training:
             self.schedule.learning_rate,
             betas=schedule.betas,
             weight_decay=schedule.weight_decay,
-            fused=True,  # one pass over the parameters a step instead of eight
+            fused=has_fused(self._parameters),  # one pass over the parameters a step instead of eight
         )
 
     def run(self, after: Callable[[], None] | None = None) -> None:
@@ -127,7 +129,8 @@ class Training:
         self.model.train()
         rows = len(self.rows[0])
         batch = self.schedule.batch
-        order = torch.randperm(rows, generator=self.generator)[: rows // batch * batch]
+        order = torch.randperm(rows, generator=self.generator, device="cpu")[: rows // batch * batch]
+        order = moved(order, self.rows[0].device)
         shuffled = [torch.split(tensor[order], batch) for tensor in self.rows]
         for *inputs, targets in zip(*shuffled, strict=True):
             loss = self.objective(tuple(inputs), targets)

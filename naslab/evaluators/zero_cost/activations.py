@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from naslab.compiler.devices import array, normal_like, number, numbers
 from naslab.errors import InvalidValue
 from naslab.evaluators.zero_cost.base import WORST
 from naslab.evaluators.zero_cost.options import options_of
@@ -43,7 +44,7 @@ def jacob_cov(known: Pass) -> float:
     """
     if not known.connected:
         return WORST
-    correlations = _correlations(known.jacobian.double().numpy())
+    correlations = _correlations(array(known.jacobian.double()))
     if not np.isfinite(correlations).all():
         return WORST
     values = np.linalg.eigvalsh(correlations) + _SMALL
@@ -60,7 +61,7 @@ def epe_nas(known: Pass) -> float:
     """
     if not known.connected or known.y is None:
         return WORST
-    jacobian, labels = known.jacobian.double().numpy(), known.y.numpy()
+    jacobian, labels = array(known.jacobian.double()), array(known.y)
     many = known.forward.logits.shape[1] > 100
     sums = []
     for label in np.unique(labels):
@@ -89,10 +90,10 @@ def swap(known: Pass) -> float:
         known.network(rows)
     if not recorder.relus:
         raise InvalidValue(_NO_RELU.format("swap"))
-    shown = torch.zeros(2 ** len(rows), dtype=torch.bool)
+    shown = torch.zeros(2 ** len(rows), dtype=torch.bool, device=rows.device)
     for patterns in recorder.relus:
         shown[patterns] = True
-    return float(shown.sum()) if known.connected else WORST
+    return number(shown.sum()) if known.connected else WORST
 
 
 def meco(known: Pass) -> float:
@@ -113,7 +114,7 @@ def meco(known: Pass) -> float:
     size = options_of(known).size
     x = known.x[:1]
     if size:
-        x = x.new_empty((1, x.shape[1], size, size)).normal_(generator=known.generator("meco"))
+        x = normal_like(x.new_empty((1, x.shape[1], size, size)), known.generator("meco"))
     recorder = Recorder(maps=_smallest_eigenvalue)
     try:
         with known.values.installed(), torch.no_grad(), recorder:
@@ -124,7 +125,8 @@ def meco(known: Pass) -> float:
         raise InvalidValue(
             f"meco[size={size}]: a network of the space takes images of its own size alone ({error}). Fix: size=0"
         ) from None
-    return sum(recorder.maps) if known.connected else WORST
+    smallest = numbers(each for each in recorder.maps if each is not None)
+    return sum(each for each in smallest if math.isfinite(each)) if known.connected else WORST
 
 
 def _agreements(known: Pass, name: str) -> list[Tensor]:
@@ -139,7 +141,7 @@ _NO_RELU = "proxy '{}' looks at the codes of ReLUs, and the network has none. Fi
 def _log_determinant(agreements: list[Tensor], known: Pass) -> float:
     if not agreements or not known.connected:
         return WORST
-    kernel = torch.stack(agreements).double().sum(dim=0).numpy()
+    kernel = array(torch.stack(agreements).double().sum(dim=0))
     others = kernel - np.diag(np.full(len(kernel), np.inf))
     if (others.max(axis=1) >= kernel.diagonal()).any():
         return WORST
@@ -155,15 +157,16 @@ def _correlations(rows: np.ndarray) -> np.ndarray:
 
 def _patterns(out: Tensor) -> Tensor:
     """For every neuron the rows at which it is above zero, as the bits of a number (at most 16: exact in float32)."""
-    return (2.0 ** torch.arange(len(out), dtype=out.dtype) @ out.flatten(1).sign()).long()
+    return (2.0 ** torch.arange(len(out), dtype=out.dtype, device=out.device) @ out.flatten(1).sign()).long()
 
 
-def _smallest_eigenvalue(out: Tensor) -> float:
+def _smallest_eigenvalue(out: Tensor) -> Tensor | None:
+    """Of the correlations between channels; None for what is no image."""
     if out.dim() != 4:
-        return 0.0
+        return None
     centred = out[0].flatten(1).double()
     centred = centred - centred.mean(dim=1, keepdim=True)
     norms = centred.norm(dim=1)
     centred = torch.where(norms[:, None] > 0, centred / norms.clamp_min(1e-300)[:, None], 0.0)
-    value = float(torch.linalg.eigvalsh(centred @ centred.T)[0])
-    return value if math.isfinite(value) else 0.0
+    smallest: Tensor = torch.linalg.eigvalsh(centred @ centred.T)[0]
+    return smallest

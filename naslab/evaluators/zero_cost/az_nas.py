@@ -6,6 +6,8 @@ Kaiming-normal weights (fan-in) and standard normal inputs, in training mode, as
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +17,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 from torch.nn import functional
 
+from naslab.compiler.devices import moved, numbers
 from naslab.evaluators.zero_cost.base import WORST
 from naslab.evaluators.zero_cost.blocks import block_outputs
 from naslab.evaluators.zero_cost.shared import Pass
@@ -80,31 +83,43 @@ def _looked_at(known: Pass) -> tuple[list[float], float]:
         with values.installed(), torch.enable_grad():
             outputs = block_outputs(known, x, "az-...")
             if outputs is not None and known.connected:
-                entropies = [_entropy(out.detach()) for out in outputs]
+                entropies = numbers(_entropy(out.detach()) for out in outputs)
                 signs = known.generator("az/signs")
-                found = [_closeness(first, second, signs) for first, second in pairwise(outputs)]
+                found = _closeness([_norm(first, second, signs) for first, second in pairwise(outputs)])
                 known.context["az"] = (entropies, float(np.mean(found)) if found else WORST)
     result: tuple[list[float], float] = known.context["az"]
     return result
 
 
-def _entropy(features: Tensor) -> float:
+def _entropy(features: Tensor) -> Tensor:
     rows = features.transpose(0, 1).flatten(1)
     rows = rows - rows.mean(dim=1, keepdim=True)
     values = torch.linalg.eigvalsh(rows @ rows.T / rows.shape[1]).clamp_min(0)  # rounding gives negative ones
     shares = values / values.sum()
-    return float((-shares * (shares + _TINY).log()).sum())
+    entropy: Tensor = (-shares * (shares + _TINY).log()).sum()
+    return entropy
 
 
-def _closeness(first: Tensor, second: Tensor, generator: torch.Generator) -> float:
-    sent = torch.randint(0, 2, second.shape, generator=generator).to(second.dtype) * 2 - 1
+def _norm(first: Tensor, second: Tensor, generator: torch.Generator) -> Tensor | None:
+    """The spectral norm of a block's mean Jacobian, infinity for the identity; None where no gradient arrives."""
+    drawn = torch.randint(0, 2, second.shape, generator=generator, device="cpu").to(second.dtype) * 2 - 1
+    sent = moved(drawn, second.device)
     if first is second:
-        return WORST
-    (received,) = torch.autograd.grad(second, first, sent, retain_graph=True, allow_unused=True)
-    if received is None or (received.shape == sent.shape and torch.equal(received, sent)):
-        return WORST
+        return None
+    gradients: Sequence[Tensor | None] = torch.autograd.grad(second, first, sent, retain_graph=True, allow_unused=True)
+    received = gradients[0]
+    if received is None:
+        return None
+    identity = (received == sent).all() if received.shape == sent.shape else None
     if received.shape[2:] != sent.shape[2:]:
         received = functional.pixel_unshuffle(received, received.shape[2] // sent.shape[2])
     sent, received = (each.transpose(0, 1).flatten(1) for each in (sent, received))
-    norm = float(torch.linalg.matrix_norm(received @ sent.T / sent.shape[1], 2))
-    return 2 - norm - 1 / (norm + _SMALL)
+    norm: Tensor = torch.linalg.matrix_norm(received @ sent.T / sent.shape[1], 2)
+    return norm if identity is None else torch.where(identity, torch.inf, norm)
+
+
+def _closeness(norms: Sequence[Tensor | None]) -> list[float]:
+    """Of every block."""
+    told = iter(numbers(norm for norm in norms if norm is not None))
+    found = [math.inf if norm is None else next(told) for norm in norms]
+    return [WORST if norm == math.inf else 2 - norm - 1 / (norm + _SMALL) for norm in found]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from naslab.compiler.devices import moved, resolved
 from naslab.compiler.layout import channels_last
 from naslab.compiler.network import compile_network
 from naslab.datasets import Labelled
 from naslab.errors import InvalidDataset, InvalidValue
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity, TaskLike
 from naslab.evaluators.fitting import torch_generator
+from naslab.evaluators.stopwatch import Stopwatch
 from naslab.evaluators.zero_cost.base import scores
 from naslab.evaluators.zero_cost.blocks import cut_nodes
 from naslab.evaluators.zero_cost.catalogue import OWN_OPTIONS
@@ -43,11 +44,14 @@ class ZeroCost(Evaluator):
         short: The training whose start ``early-loss`` and ``early-accuracy`` run.
         options: Of single proxies; the defaults where None.
         seed: For drawing the batch.
+        device: Where networks and the batch are. What a proxy adds up is waited for once, or a few times where one
+            number decides what is computed next.
 
     Raises:
         UnknownName: There is no such proxy.
         InvalidDataset: The rows do not fit the space.
-        InvalidValue: A batch that a proxy is not defined for, or that is larger than the rows; missing labels.
+        InvalidValue: There is no such device; a batch that a proxy is not defined for, or that is larger than the rows;
+            missing labels.
     """
 
     clock = "measured"
@@ -63,11 +67,14 @@ class ZeroCost(Evaluator):
         short: Short | None = None,
         options: Options | None = None,
         seed: int = 0,
+        device: str = "cpu",
     ) -> None:
         space.require_network("a score of the untrained network")
         space.require_one_size("a score of the untrained network")
         self.space, self.cut, self._short, self._options = space, cut, short, options or Options()
-        self.x, self.y = _drawn(space, rows, batch, np.random.default_rng(seed))
+        self.device = resolved(device)
+        x, y = _drawn(space, rows, batch, np.random.default_rng(seed))
+        self.x, self.y = moved(x, self.device), None if y is None else moved(y, self.device)
         if self.x.dim() == 4:
             self.x = self.x.contiguous(memory_format=torch.channels_last)
         labelled = self.y is not None and not self.y.is_floating_point()
@@ -117,16 +124,26 @@ class ZeroCost(Evaluator):
         if rows is not None and held is not None and task.recipe is not None:
             short = Short(rows, held, task.recipe, steps, epochs)
         seed = int(rng.integers(2**62))
-        return cls(task.problem.space, rows, proxies, batch=batch, cut=cut, short=short, options=options, seed=seed)
+        return cls(
+            task.problem.space,
+            rows,
+            proxies,
+            batch=batch,
+            cut=cut,
+            short=short,
+            options=options,
+            seed=seed,
+            device=task.problem.device,
+        )
 
     def evaluate(
         self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
     ) -> Evaluation:
         if fidelity is not None:
             raise InvalidValue(f"fidelity {fidelity!r}: a proxy has none. Fix: give no fidelity")
-        started = time.process_time()
+        watch = Stopwatch(self.device)
         generator = torch_generator(rng)
-        network = compile_network(self.space, architecture, generator=generator, cut=self.cut)
+        network = compile_network(self.space, architecture, generator=generator, cut=self.cut, device=self.device)
         network = channels_last(network)
         known = Pass(
             network,
@@ -140,7 +157,7 @@ class ZeroCost(Evaluator):
         )
         found = scores(self.proxies, known)
         metrics = {**found, "gaussian_inputs": float(self.inputs == "gaussian")}
-        return Evaluation(found[self.proxies[0].name], time.process_time() - started, metrics)
+        return Evaluation(found[self.proxies[0].name], watch.seconds(), metrics)
 
 
 def _drawn(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from naslab.compiler.devices import moved, number
 from naslab.compiler.primitives import BatchNorm, Conv2d, initialised
 from naslab.evaluators.zero_cost.base import WORST
 from naslab.evaluators.zero_cost.blocks import block_outputs
@@ -43,8 +44,8 @@ def gen_nas(known: Pass) -> float:
             return WORST
         last = {out.shape[2:]: index for index, out in enumerate(outputs)}
         stages = list(last.values())[-len(WEIGHTS) :]
-        heads = [_head(outputs[stage].shape[1], generator) for stage in stages]
-        targets = [_waves(generator) for _ in stages]
+        heads = [_head(outputs[stage].shape[1], generator).to(x.device) for stage in stages]
+        targets = [moved(_waves(generator), x.device) for _ in stages]
         parameters: list[Tensor] = [*values.parameters(), *(p for head in heads for p in head.parameters())]
         decayed: dict[str, Any] = {"params": [p for p in parameters if p.dim() > 1], "weight_decay": 4e-5}
         others: dict[str, Any] = {"params": [p for p in parameters if p.dim() <= 1]}
@@ -67,7 +68,7 @@ def gen_nas(known: Pass) -> float:
         for module in (known.network, *heads):
             module.eval()
         with torch.no_grad():
-            return -float(loss())
+            return -number(loss())
 
 
 def _head(channels: int, generator: torch.Generator) -> nn.Module:
@@ -77,10 +78,10 @@ def _head(channels: int, generator: torch.Generator) -> nn.Module:
 
 
 def _waves(generator: torch.Generator) -> Tensor:
-    """``(64, 8, 8)``: a sine in both dimensions for every channel."""
-    down, right = FREQUENCY * torch.rand(2, CHANNELS, 1, 1, generator=generator)
-    phase = torch.rand(CHANNELS, 1, 1, generator=generator)
-    mirrored = torch.where(torch.arange(CHANNELS) % 2 == 0, 1.0, -1.0).view(-1, 1, 1)
-    position = torch.arange(SIZE, dtype=torch.float32)
+    """``(64, 8, 8)``, on the CPU: a sine in both dimensions for every channel."""
+    down, right = FREQUENCY * torch.rand(2, CHANNELS, 1, 1, generator=generator, device="cpu")
+    phase = torch.rand(CHANNELS, 1, 1, generator=generator, device="cpu")
+    mirrored = torch.where(torch.arange(CHANNELS, device="cpu") % 2 == 0, 1.0, -1.0).view(-1, 1, 1)
+    position = torch.arange(SIZE, dtype=torch.float32, device="cpu")
     waves: Tensor = 2 * math.pi * (mirrored * down * position[:, None] + right * position + phase)
     return waves.sin()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
+from naslab.compiler.devices import numbers
 from naslab.evaluators.zero_cost.base import WORST
 from naslab.evaluators.zero_cost.shared import Pass
 
@@ -61,4 +62,4 @@ def _curved(known: Pass) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def _total(known: Pass, terms: Iterator[Tensor]) -> float:
-    return sum(float(term.detach()) for term in terms) if known.connected else WORST
+    return sum(numbers(terms)) if known.connected else WORST

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from naslab.compiler.devices import number, numbers, where_true
 from naslab.evaluators.zero_cost.base import WORST
 from naslab.evaluators.zero_cost.options import options_of
 from naslab.evaluators.zero_cost.recorder import Recorder
@@ -39,13 +40,13 @@ def zen(known: Pass) -> float:
             known.network(changed)
     if recorder.features is None or other.features is None:
         return WORST
-    change = float((recorder.features - other.features).double().abs().flatten(1).sum(dim=1).mean())
+    change = number((recorder.features - other.features).double().abs().flatten(1).sum(dim=1).mean())
     if not 0 < change < math.inf:
         return WORST
-    variances = [first for first, _ in recorder.norms]
+    variances = numbers(variance for variance, _ in recorder.norms)
     if options_of(known).variances == "running":
-        pairs = zip(recorder.norms, other.norms, strict=True)
-        variances = [0.9 * (0.9 + 0.1 * first) + 0.1 * second for (_, first), (_, second) in pairs]
+        pairs = zip(_unbiased(recorder), _unbiased(other), strict=True)
+        variances = [0.9 * (0.9 + 0.1 * first) + 0.1 * second for first, second in pairs]
     return math.log(change) + sum(0.5 * math.log(variance) for variance in variances if variance != 0)
 
 
@@ -65,15 +66,14 @@ def zico(known: Pass) -> float:
         with known.values.installed(), torch.enable_grad():
             loss = functional.cross_entropy(known.network(known.x[rows]), known.y[rows])
             found.append(torch.autograd.grad(loss, known.values.weights, allow_unused=True))
-    total = 0.0
+    sums = []
     for one, other in zip(*found, strict=True):
         if one is None or other is None:
             continue
         deviation = (one - other).abs() / 2
-        ratios = ((one.abs() + other.abs()) / 2 / deviation)[deviation > 0]
-        summed = float(ratios.double().sum())
-        total += math.log(summed) if summed > 0 else 0.0
-    return total
+        ratios = where_true((one.abs() + other.abs()) / 2 / deviation, deviation > 0)
+        sums.append(ratios.double().sum())
+    return sum((math.log(summed) for summed in numbers(sums) if summed > 0), 0.0)
 
 
 def gradsign(known: Pass) -> float:
@@ -94,11 +94,17 @@ def gradsign(known: Pass) -> float:
         for total, gradient in zip(signs, found, strict=True):
             if gradient is not None:
                 total += gradient.sign()
-    return float(sum(total.detach().abs().sum(dtype=torch.float64) for total in signs))
+    return sum(numbers(total.detach().abs().sum(dtype=torch.float64) for total in signs))
 
 
-def _mean_variance(x: Tensor) -> tuple[float, float]:
-    """The mean of the channels' variances over the batch and all positions: as it normalises, and without bias."""
+def _unbiased(recorder: Recorder) -> list[float]:
+    """The mean variances that :func:`_mean_variance` kept, without bias."""
+    counts = [count for _, count in recorder.norms]
+    variances = numbers(variance for variance, _ in recorder.norms)
+    return [variance * count / max(1, count - 1) for variance, count in zip(variances, counts, strict=True)]
+
+
+def _mean_variance(x: Tensor) -> tuple[Tensor, int]:
+    """The mean of the channels' variances over the batch and all positions, and the number of these."""
     centred = x - x.mean(dim=(0, *range(2, x.dim())), keepdim=True)  # Tensor.var takes six times as long
-    variance, number = float(centred.square().mean()), x.numel() // x.shape[1]
-    return variance, variance * number / max(1, number - 1)
+    return centred.square().mean(), x.numel() // x.shape[1]

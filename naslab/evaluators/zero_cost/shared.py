@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from naslab.compiler.devices import normal_like, number
 from naslab.evaluators.zero_cost.calls import Calls
 from naslab.evaluators.zero_cost.recorder import Recorder
 from naslab.evaluators.zero_cost.values import Change, Initialisation, Values, initialised
@@ -70,7 +71,7 @@ class Pass:
     ) -> None:
         self.network, self.x, self.y, self.wants = network, x.detach(), y, frozenset(wants)
         self.blocks, self.context = tuple(blocks), context
-        self._seed = int(torch.randint(2**62, (), generator=generator))
+        self._seed = int(torch.randint(2**62, (), generator=generator, device="cpu"))
         self.values = Values(network)
         self.channel_saliency: list[tuple[Tensor, Tensor]] = []
 
@@ -80,7 +81,7 @@ class Pass:
 
     def gaussian(self, purpose: str) -> Tensor:
         """Standard normal inputs of the batch's shape."""
-        return torch.empty_like(self.x).normal_(generator=self.generator(purpose))
+        return normal_like(self.x, self.generator(purpose))
 
     def drawn(self, kind: Initialisation, purpose: str) -> Values:
         """Other initial values."""
@@ -113,7 +114,10 @@ class Pass:
         else:
             with self.values.installed(), torch.no_grad():
                 logits = self.network(self.x[:2])
-        return bool(logits.isfinite().all() and (len(logits) == 1 or (logits != logits[:1]).any()))
+        told = logits.isfinite().all()
+        if len(logits) > 1:
+            told = told & (logits != logits[:1]).any()
+        return bool(number(told))
 
     @cached_property
     def reached(self) -> list[bool]:
@@ -175,7 +179,7 @@ class Pass:
         """The Hessian of the mean cross-entropy times its gradient, one tensor for each of ``values.weights``."""
         gradients = self.gradients
         with self.values.installed(), torch.enable_grad():
-            product = sum(((g.detach() * g).sum() for g in gradients), torch.zeros(()))
+            product = sum(((g.detach() * g).sum() for g in gradients), self.x.new_zeros(()))
             return _gradients(product, self.values.weights)
 
     @cached_property

@@ -6,6 +6,7 @@ code: see ``cut`` of :class:`~naslab.evaluators.zero_cost.evaluator.ZeroCost`.
 
 from __future__ import annotations
 
+from naslab.compiler.devices import number
 from naslab.evaluators.zero_cost.shared import Pass
 
 
@@ -33,4 +34,4 @@ def depth(known: Pass) -> float:
 
 def l2_norm(known: Pass) -> float:
     """The sum over convolutions and linear layers of the norm of their weights (Abdelfattah et al. 2021)."""
-    return float(sum(weight.detach().norm() for weight in known.values.weights))
+    return number(sum((weight.detach().norm() for weight in known.values.weights), known.x.new_zeros(())))

@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from naslab.compiler.devices import numbers
 from naslab.evaluators.zero_cost.base import WORST
 from naslab.evaluators.zero_cost.recorder import Recorder
 from naslab.evaluators.zero_cost.shared import Pass
@@ -22,7 +23,7 @@ def synflow(known: Pass) -> float:
     NASLib, changes no rank. No batch normalisation is left, as in NASLib and FreeREA; the code of Abdelfattah et al.
     leaves four in NAS-Bench-201's reductions. Biases are made positive, too, but are not summed over.
     """
-    total = sum(float((w.detach() * g).abs().sum()) for w, g in _flow(known))
+    total = sum(numbers((w.detach() * g).abs().sum() for w, g in _flow(known)))
     return math.log(total) if total > 0 else WORST
 
 
@@ -31,7 +32,7 @@ def logsynflow(known: Pass) -> float:
 
     This is not the logarithm of :func:`synflow`: here each gradient is scaled down, not the sum.
     """
-    total = sum(float((w.detach() * g.log1p()).abs().sum()) for w, g in _flow(known))
+    total = sum(numbers((w.detach() * g.log1p()).abs().sum() for w, g in _flow(known)))
     return total if total > 0 else WORST
 
 
@@ -39,7 +40,7 @@ def _flow(known: Pass) -> list[tuple[Tensor, Tensor]]:
     """Weights and the gradients of the summed outputs, shared by both proxies."""
     if "flow" not in known.context:
         values = known.changed(_positive)
-        ones = torch.ones(1, *known.x.shape[1:], dtype=torch.float64)
+        ones = torch.ones(1, *known.x.shape[1:], dtype=torch.float64, device=known.x.device)
         with values.installed(), torch.enable_grad(), Recorder(normalise=False):
             output = known.network(ones).sum()
         found: list[Tensor | None] = [None] * len(values.weights)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from naslab.compiler.devices import moved, numbers
 from naslab.datasets import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators.fitting import fit, losses_of, new_optimizer
@@ -49,15 +50,16 @@ def early_loss(known: Pass) -> float:
     The losses of :attr:`Short.steps` batches, each before its step; no augmentation.
     """
     short = _short(known, "early-loss")
-    x, y = torch.from_numpy(short.train.x), torch.from_numpy(short.train.y)
-    values, generator, loss_of = known.changed(copied), known.generator("early-loss"), losses_of(ACCURACY)
+    device = known.x.device
+    x, y = (moved(torch.from_numpy(each), device) for each in (short.train.x, short.train.y))
+    values, generator, loss_of = known.changed(copied), known.generator("early-loss"), losses_of(ACCURACY, device)
     optimizer = new_optimizer(values.parameters(), short.recipe)  # type: ignore[arg-type]
     per_epoch = short.recipe.batches(len(x))
-    total, waiting = 0.0, list[Tensor]()
+    losses, waiting = list[Tensor](), list[Tensor]()
     with values.installed(), torch.enable_grad():
         for step in range(per_epoch if short.steps is None else short.steps):
             if not waiting:
-                order = torch.randperm(len(x), generator=generator)
+                order = moved(torch.randperm(len(x), generator=generator, device="cpu"), device)
                 waiting = list(torch.split(order[: per_epoch * short.recipe.batch], short.recipe.batch))
             rows = waiting.pop(0)
             for group in optimizer.param_groups:
@@ -66,8 +68,8 @@ def early_loss(known: Pass) -> float:
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            total += float(loss.detach())
-    return -total
+            losses.append(loss.detach())
+    return -sum(numbers(losses))
 
 
 def early_accuracy(known: Pass) -> float:

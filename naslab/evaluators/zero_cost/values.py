@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from naslab.compiler.devices import normal_like
+
 Change: TypeAlias = Callable[[nn.Module, str, Tensor], Tensor]
 """From a module, the name of one of its parameters and its value to the value that stands in for it."""
 
@@ -86,7 +88,7 @@ def initialised(kind: Initialisation, generator: torch.Generator) -> Change | No
             if name != "weight":
                 return torch.zeros_like(value)
             scale = 1.0 if kind == "normal" else (2 / value[0].numel()) ** 0.5
-            return torch.empty_like(value).normal_(0.0, scale, generator=generator)
+            return normal_like(value, generator, scale)
         if isinstance(module, nn.modules.batchnorm._NormBase):
             return torch.ones_like(value) if name == "weight" else torch.zeros_like(value)
         return value

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from naslab.compiler.devices import together
 from naslab.evaluators.batches import Batches
 from naslab.feasibility import Feasibility
 from naslab.optimizers.base import GradientSearch
@@ -64,7 +65,7 @@ class SharedWeightsSearch(GradientSearch):
 
     def logits(self) -> list[np.ndarray]:
         """Of every choice, ``(K,)``, float64."""
-        return [each.detach().double().numpy() for each in self.model.logits]
+        return [each.double().numpy() for each in together(self.model.logits)]
 
     def draws(self, count: int, rng: np.random.Generator) -> list[Architecture]:
         """Feasible architectures, drawn from the distribution as it is."""

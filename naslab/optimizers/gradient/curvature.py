@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional
 
+from naslab.compiler.devices import array, moved
 from naslab.compiler.supernet import Supernet, compile_supernet
 from naslab.optimizers.gradient.base import SharedWeightsSearch
 from naslab.optimizers.gradient.model import Model
@@ -27,6 +28,7 @@ def curvature_of(search: SharedWeightsSearch) -> Curvature:
             track_running_stats=search.ranking.statistics != "batch",
             partial_channels=search.partial,
             fast=False,
+            device=search.problem.device,
         )
     )
 
@@ -52,7 +54,7 @@ class Curvature:
         Args:
             model: Its weights and logits are used.
             batch: Validation rows.
-            start: ``(sum K,)``: where Lanczos' method begins.
+            start: ``(sum K,)``, on the CPU: where Lanczos' method begins.
         """
         x, y = batch
         tensors = {name: value.detach() for name, value in model.supernet.named_parameters()}
@@ -65,9 +67,9 @@ class Curvature:
         gradient = torch.cat(torch.autograd.grad(loss, leaves, create_graph=True))
 
         def times(vector: np.ndarray) -> np.ndarray:
-            along = (gradient @ torch.from_numpy(vector).to(gradient)).sum()
+            along = (gradient @ moved(torch.from_numpy(vector).to(gradient.dtype), gradient.device)).sum()
             found = torch.autograd.grad(along, leaves, retain_graph=True)
-            return torch.cat(found).double().numpy()
+            return array(torch.cat(found).double())
 
         size = len(gradient)
         if size <= DENSE:

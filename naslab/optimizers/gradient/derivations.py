@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from naslab.compiler.devices import numbers
 from naslab.compiler.network import compile_network
-from naslab.datasets import Rows
 from naslab.errors import UnknownName
-from naslab.evaluators.fitting import fit, torch_generator
+from naslab.evaluators.fitting import Placed, fit, torch_generator
 from naslab.optimizers.gradient.base import SharedWeightsSearch
 from naslab.space import Architecture, Recipe
 
@@ -47,7 +47,7 @@ class Argmax(Derivation):
         own: Callable[..., Architecture] | None = getattr(space, "discretise", None)
         if own is not None:
             weighed = search.model.edge_weights() or {}  # PC-DARTS: an edge counts as its operation times its weight
-            edges = {name: float(weight.detach()) for name, weight in weighed.items()}
+            edges = dict(zip(weighed, numbers(weighed.values()), strict=True))
             names = [choice.name for choice in space.choices]
             weights = {name: softmax(each) for name, each in zip(names, logits, strict=True)}
             found = own({name: share * edges.get(name, 1.0) for name, share in weights.items()})
@@ -130,13 +130,14 @@ class Retrain(SampleAndRank):
         if not final:
             return super().derive(search, final=False)
         candidates, rng = self.ranked(search, SAMPLES)[:RETRAINED], np.random.default_rng(search.ending)
-        train, held = (Rows(each.x.numpy(), each.y.numpy()) for each in (search.train_batches, search.held_batches))
+        train, held = (Placed(each.x, each.y) for each in (search.train_batches, search.held_batches))
         recipe = Recipe(
             search.epochs, search.train_batches.size, search.learning_rate, weight_decay=search.weight_decay
         )
 
         def accuracy(architecture: Architecture) -> float:
-            network = compile_network(search.space, architecture, generator=torch_generator(rng))
+            generator, device = torch_generator(rng), search.problem.device
+            network = compile_network(search.space, architecture, generator=generator, device=device)
             record = fit(network, train, recipe, torch_generator(rng), {"held": held})
             return float(record.scored["held"][-1][0])
 

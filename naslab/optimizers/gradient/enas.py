@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from naslab.compiler.devices import numbers
 from naslab.errors import InvalidValue
 from naslab.evaluators.fitting import torch_generator
 from naslab.optimizers.gradient.relaxations import Sampled
@@ -27,6 +29,8 @@ TRIES = 100
 
 class Controller(nn.Module):
     """An LSTM that decides one choice after another, each given those before (Pham et al. 2018, section 2.2).
+
+    It is always on the CPU: it is tiny, and what it draws the processor must know.
 
     Two layers of 32, logits ``2.5 tanh(h / 5)``. As in the NAS-Bench-201 script, the first input, the first layer's
     matrices, embeddings and the matrices that decide are uniform in [-0.1, 0.1]; the second layer and all biases, as
@@ -45,7 +49,7 @@ class Controller(nn.Module):
         self.kinds = [sorted(set(kinds)).index(kind) for kind in kinds]
         sizes = [len(options[kind]) for kind in sorted(set(kinds))]
         with torch.device("meta"):  # constructors draw from the global generator
-            self.first = nn.Parameter(torch.empty(1, 1, HIDDEN))
+            self.first = nn.Parameter(torch.empty(1, 1, HIDDEN, device="meta"))
             self.lstm = nn.LSTM(HIDDEN, HIDDEN, LAYERS, batch_first=True)
             self.embeddings = nn.ModuleList(nn.Embedding(size, HIDDEN) for size in sizes)
             self.heads = nn.ModuleList(nn.Linear(HIDDEN, size) for size in sizes)
@@ -63,7 +67,7 @@ class Controller(nn.Module):
             decisions on the way, added up.
         """
         seen, state, drawn = self.first.expand(count, 1, HIDDEN), None, []
-        log_probability = entropy = torch.zeros(count)
+        log_probability = entropy = torch.zeros(count, device="cpu")
         for kind in self.kinds:
             out, state = self.lstm(seen, state)
             logits = TANH * torch.tanh(self.heads[kind](out[:, 0]) / TEMPERATURE)
@@ -89,8 +93,10 @@ class ENAS(OneShotSearch):
 
     Deviations: the baseline moves with every draw (the script's is constant for an epoch and absent at first); the
     controller's draws are made together, and each has a batch of its own. ``update`` and ``relaxation`` have no effect
-    here. Draws that break a limit are not returned; those that break a rule of the space are drawn again, and teach the
-    controller nothing.
+    here. A path that breaks a rule of the space trains no weights, another is drawn; among the controller's 20 draws it
+    is not replaced: its reward is left out, and it counts as zero in their mean. Draws that break a rule or a limit are
+    not returned: up to a hundred times 100 are drawn until 100 are feasible; if none is, the 100 come from the feasible
+    ones by each choice's share of options among a thousand draws.
 
     Args:
         problem: With rows to train on.
@@ -127,21 +133,27 @@ class ENAS(OneShotSearch):
         rewards = []
         for _ in range(self.controller_steps):
             drawn, log_probability, entropy = self.controller(self.DRAWS, self.generator)
-            told = []
-            for row, bonus in zip(drawn.tolist(), entropy.tolist(), strict=True):
-                if self.space.rules and not self.space.is_valid(self.space.normal(tuple(row))):
-                    told.append(0.0)
-                    continue
+            told, right = [], []
+            valid = [
+                not self.space.rules or self.space.is_valid(self.space.normal(tuple(row))) for row in drawn.tolist()
+            ]
+            for row in itertools.compress(drawn.tolist(), valid):
                 x, y = self.held_batches.next()
                 with torch.no_grad():
-                    accuracy = float((paths(x, row).argmax(dim=1) == y).double().mean())
+                    right.append((paths(x, row).argmax(dim=1) == y).double().mean())
+            accuracies = iter(numbers(right))
+            for keeps, bonus in zip(valid, entropy.tolist(), strict=True):
+                if not keeps:
+                    told.append(0.0)
+                    continue
+                accuracy = next(accuracies)
                 reward = accuracy + self.ENTROPY * bonus
                 self.baseline = (
                     reward if math.isnan(self.baseline) else self.DECAY * self.baseline + (1 - self.DECAY) * reward
                 )
                 told.append(reward - self.baseline)
                 rewards.append(accuracy)
-            loss = -(torch.tensor(told) * log_probability).mean()
+            loss = -(torch.tensor(told, device="cpu") * log_probability).mean()
             self.controller_optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self.controller.parameters(), self.CLIP)
@@ -193,7 +205,7 @@ class Drawn(Sampled):
     """One path that a controller draws, and that keeps the rules of the space.
 
     Raises:
-        InvalidValue: None of a thousand draws does.
+        InvalidValue: Neither the first draw nor any of a thousand more does.
     """
 
     space: SearchSpace

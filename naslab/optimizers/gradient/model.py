@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from naslab.compiler.devices import moved, number
 from naslab.compiler.supernet import Form, Supernet
 from naslab.optimizers.gradient.relaxations import Decisions
 from naslab.space import SearchSpace, scope
@@ -17,7 +18,7 @@ INITIAL_SPREAD = 1e-3
 
 
 class Model:
-    """A supernet's weights and a distribution over its architectures.
+    """A supernet's weights and a distribution over its architectures, on one device.
 
     Attributes:
         supernet: The shared weights, in mixed form.
@@ -26,15 +27,17 @@ class Model:
             normalisation); empty without.
     """
 
-    def __init__(self, supernet: Supernet, generator: torch.Generator, *, edges: bool = False) -> None:
+    def __init__(
+        self, supernet: Supernet, generator: torch.Generator, *, edges: bool = False, device: str = "cpu"
+    ) -> None:
+        def drawn(size: int) -> nn.Parameter:
+            noise = INITIAL_SPREAD * torch.randn(size, generator=generator, device="cpu")
+            return nn.Parameter(moved(noise, device))
+
         self.supernet = supernet
-        self.logits = [
-            nn.Parameter(INITIAL_SPREAD * torch.randn(size, generator=generator)) for size in supernet.space.sizes
-        ]
+        self.logits = [drawn(size) for size in supernet.space.sizes]
         self._groups = arriving(supernet.space) if edges else []
-        self.edge_logits = [
-            nn.Parameter(INITIAL_SPREAD * torch.randn(len(group), generator=generator)) for group in self._groups
-        ]
+        self.edge_logits = [drawn(len(group)) for group in self._groups]
 
     @property
     def architecture(self) -> list[nn.Parameter]:
@@ -74,7 +77,8 @@ class Model:
     def entropy(self) -> float:
         """Of the distribution over architectures, in nats; choices are independent."""
         with torch.no_grad():
-            return float(sum(-(p * p.clamp_min(1e-30).log()).sum() for p in self.probabilities()))
+            terms = [-(p * p.clamp_min(1e-30).log()).sum() for p in self.probabilities()]
+            return number(sum(terms[1:], terms[0]))
 
 
 @contextmanager

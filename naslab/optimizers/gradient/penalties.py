@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from naslab.compiler.devices import moved
 from naslab.errors import InvalidValue, UnknownName
 from naslab.space import SearchSpace
 
@@ -22,19 +23,21 @@ class ExpectedCost:
     Args:
         space: Its cost model is used.
         metric: ``"params"``, ``"macs"`` or ``"activation_bytes"``.
+        device: Where the probabilities are.
 
     Raises:
         UnknownName: Another metric: peak memory is a maximum, not a sum.
     """
 
-    def __init__(self, space: SearchSpace, metric: str) -> None:
+    def __init__(self, space: SearchSpace, metric: str, device: str = "cpu") -> None:
         if metric not in ADDED:
             raise UnknownName(metric, ADDED, of="resource")
         factors = space.cost_model.factors[metric]
         largest = float(sum(factor.table.max() for factor in factors))
         if largest <= 0:
             raise InvalidValue(f"every architecture of {space.name!r} has {metric} 0: a penalty on it has no effect")
-        self._tables = [(factor.scope, torch.as_tensor(factor.table / largest)) for factor in factors]
+        tables = [(factor.scope, torch.as_tensor(factor.table / largest, device="cpu")) for factor in factors]
+        self._tables = [(scope, moved(table, device)) for scope, table in tables]
 
     def __call__(self, probabilities: Sequence[Tensor]) -> Tensor:
         """The penalty, 0 to 1; differentiable.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from naslab.compiler.devices import uniform
 from naslab.errors import UnknownName
 
 Loss = Callable[[Sequence[Tensor]], Tensor]
@@ -63,7 +64,7 @@ class RandomPerturbation(Perturbation):
         return [_projected(p.detach() + self._noise(p, generator)) for p in probabilities]
 
     def _noise(self, p: Tensor, generator: torch.Generator) -> Tensor:
-        return self.radius * (2 * torch.rand(p.shape, generator=generator, dtype=p.dtype) - 1)
+        return self.radius * (2 * uniform(p.shape, generator, p.device, p.dtype) - 1)
 
 
 class AdversarialPerturbation(RandomPerturbation):
@@ -78,13 +79,14 @@ class AdversarialPerturbation(RandomPerturbation):
 
     def perturbed(self, probabilities: Sequence[Tensor], loss: Loss, generator: torch.Generator) -> list[Tensor]:
         own = [p.detach() for p in probabilities]
-        before = float(loss(own).detach())
+        before = loss(own).detach()
         found = [_projected(p + self._noise(p, generator)) for p in own]
         for _ in range(self.STEPS):
             leaves = [p.clone().requires_grad_() for p in found]
             gradients = torch.autograd.grad(loss(leaves), leaves, allow_unused=True)
             found = [self._ascended(*each) for each in zip(found, gradients, own, strict=True)]
-        return found if float(loss(found).detach()) > before else own
+        worse = loss(found).detach() > before
+        return [torch.where(worse, there, here) for there, here in zip(found, own, strict=True)]
 
     def _ascended(self, p: Tensor, gradient: Tensor | None, center: Tensor) -> Tensor:
         if gradient is None:
@@ -96,9 +98,8 @@ class AdversarialPerturbation(RandomPerturbation):
 def _projected(p: Tensor) -> Tensor:
     inside = p.clamp(0, 1)
     total = inside.sum()
-    if not bool(total > 0):
-        return torch.nn.functional.one_hot(p.argmax(), len(p)).to(p)
-    return inside / total
+    largest = torch.arange(len(p), device=p.device) == p.argmax()
+    return torch.where(total > 0, inside / total, largest.to(p))
 
 
 PERTURBATIONS: dict[str, type[Perturbation]] = {

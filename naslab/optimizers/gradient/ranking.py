@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from naslab.compiler.devices import number
 from naslab.compiler.primitives import BatchNorm
 from naslab.compiler.supernet import Supernet
 from naslab.errors import UnknownName
@@ -56,8 +57,10 @@ class Ranking:
         x, y = self.rows
         with torch.inference_mode():
             pairs = zip(torch.split(x, ROWS_AT_ONCE), torch.split(y, ROWS_AT_ONCE), strict=True)
-            right = sum(int(right_of(paths(part, architecture)[:, None], labels)) for part, labels in pairs)
-        return 100.0 * right / len(y)
+            right = torch.stack(
+                [right_of(paths(part, architecture)[:, None], labels)[0] for part, labels in pairs]
+            ).sum()
+        return 100.0 * number(right) / len(y)
 
     def paths(self) -> Supernet:
         """The single paths as they are scored; the caller recalibrates."""
@@ -76,11 +79,12 @@ class Ranking:
         norms = [each for each in self.supernet.modules() if isinstance(each, BatchNorm)]
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
-            norm.momentum = None  # the plain mean of all batches
             norm.reset_running_stats()
         try:
             with torch.no_grad():
-                for part in self._seen:
+                for number_seen, part in enumerate(self._seen, start=1):
+                    for norm in norms:
+                        norm.momentum = 1 / number_seen  # the plain mean of all batches
                     paths(part, architecture)
             yield
         finally:

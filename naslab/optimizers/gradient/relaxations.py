@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from naslab.compiler.decisions import Decision, Sparse
+from naslab.compiler.devices import array, indices, moved, one_hot, together
 from naslab.compiler.supernet import Form
 from naslab.errors import TrainingFailed, UnknownName
 from naslab.space import SearchSpace
 
 Decisions = list[Decision]
-DRAWS = 100
 
 
 class Relaxation(ABC):
@@ -110,15 +110,15 @@ class HardGumbel(Relaxation):
 
     def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
         decisions: Decisions = []
-        for p in probabilities:
-            relaxed = relaxed_draw(p, self.temperature, generator)
-            drawn = int(relaxed.argmax())
+        draws = [relaxed_draw(p, self.temperature, generator) for p in probabilities]
+        options = array(torch.stack([relaxed.argmax() for relaxed in draws])).tolist()
+        for p, relaxed, drawn in zip(probabilities, draws, options, strict=True):
             if self.form == "categorical" and not p.requires_grad:
                 decisions.append(drawn)  # only weights learn: the same path, without the terms that are zero
                 continue
             gradient = relaxed - relaxed.detach()  # added last: otherwise rounding makes h only almost one
-            hard = torch.nn.functional.one_hot(torch.tensor(drawn), len(p)).to(p) + gradient
-            decisions.append(hard if self.form == "mixed" else Sparse(hard, (drawn,), "scalar"))
+            hard = one_hot(drawn, p) + gradient
+            decisions.append(hard if self.form == "mixed" else Sparse(hard, (drawn,), "scalar", hard=True))
         return [decisions]
 
 
@@ -136,20 +136,21 @@ class AllPaths(Relaxation):
     def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
         decisions: Decisions = []
         zeros = zero_options(self.space) if self.space is not None else [frozenset[int]()] * len(probabilities)
-        for p, zero in zip(probabilities, zeros, strict=True):
-            among = self.drawn_among(p, generator)
-            shares = p[list(among)] / p[list(among)].sum()
-            drawn = int(torch.multinomial(shares.detach(), 1, generator=generator))
+        for p, known, zero in zip(probabilities, drawable(probabilities), zeros, strict=True):
+            among = self.drawn_among(known, generator)
+            places = indices(among, p.device)
+            shares = p[places] / p[places].sum()
+            drawn = _multinomial(known[list(among)] / known[list(among)].sum(), generator)
             if among[drawn] in zero and self.form == "categorical":
                 decisions.append(among[drawn])
                 continue
             gates = _gates(shares.detach() if among[drawn] in zero else shares, drawn)
-            gates = torch.zeros_like(p).scatter(0, torch.tensor(among), gates)
+            gates = torch.zeros_like(p).scatter(0, places, gates)
             decisions.append(gates if self.form == "mixed" else Sparse(gates, among, "drop"))
         return [decisions]
 
     def drawn_among(self, p: Tensor, generator: torch.Generator) -> tuple[int, ...]:
-        """The options whose gates are opened or shut: all."""
+        """The options whose gates are opened or shut: all. `p` is on the CPU."""
         return tuple(range(len(p)))
 
 
@@ -169,7 +170,7 @@ class TwoPath(AllPaths):
         return super().decide(probabilities, generator)
 
     def drawn_among(self, p: Tensor, generator: torch.Generator) -> tuple[int, ...]:
-        self._pairs.append(tuple(torch.multinomial(p.detach(), min(2, len(p)), generator=generator).tolist()))
+        self._pairs.append(tuple(torch.multinomial(p, min(2, len(p)), generator=generator).tolist()))
         return self._pairs[-1]
 
     def corrected(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> list[Tensor]:
@@ -177,7 +178,7 @@ class TwoPath(AllPaths):
             return list(after)  # the logits learnt in another way: from rewards of drawn paths
         found = []
         for old, new, pair in zip(before, after, self._pairs, strict=True):
-            both = list(pair)
+            both = indices(pair, old.device)
             shifted = old.clone()  # logits that were not drawn only feel Adam's momentum: they stay as they were
             shifted[both] = new[both] + old[both].logsumexp(0) - new[both].logsumexp(0)
             found.append(shifted)
@@ -195,9 +196,9 @@ class Uniform(Relaxation):
 
     def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
         if self.space is not None and self.space.rules:
-            seed = int(torch.randint(2**31, (1,), generator=generator))
+            seed = int(torch.randint(2**31, (1,), generator=generator, device="cpu"))
             return [list(self.space.sample(np.random.default_rng(seed)))]
-        return [[int(torch.randint(len(p), (1,), generator=generator)) for p in probabilities]]
+        return [[int(torch.randint(len(p), (1,), generator=generator, device="cpu")) for p in probabilities]]
 
 
 class Fair(Relaxation):
@@ -209,7 +210,7 @@ class Fair(Relaxation):
     differentiable = False
 
     def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
-        orders = [torch.randperm(len(p), generator=generator).tolist() for p in probabilities]
+        orders = [torch.randperm(len(p), generator=generator, device="cpu").tolist() for p in probabilities]
         return [[order[i % len(order)] for order in orders] for i in range(max(map(len, orders)))]
 
 
@@ -220,19 +221,32 @@ class Sampled(Relaxation):
     differentiable = False
 
     def decide(self, probabilities: Sequence[Tensor], generator: torch.Generator) -> list[Decisions]:
-        return [[int(torch.multinomial(p.detach(), 1, generator=generator)) for p in probabilities]]
+        return [[_multinomial(p, generator) for p in drawable(probabilities)]]
 
 
 def relaxed_draw(p: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """``softmax((log p + g) / temperature)``, g standard Gumbel noise; drawn again if a number is not finite."""
+    """``softmax((log p + g) / temperature)``, g standard Gumbel noise."""
     log_p = p.clamp_min(torch.finfo(p.dtype).tiny).log()
-    for _ in range(DRAWS):
-        uniform = torch.rand(p.shape, generator=generator, dtype=torch.float64)
-        gumbel = -(-uniform.clamp_min(1e-300).log()).log().to(p.dtype)
-        relaxed = torch.softmax((log_p + gumbel) / temperature, dim=0)
-        if bool(relaxed.isfinite().all()):
-            return relaxed
-    raise TrainingFailed(f"no finite draw from probabilities {p.tolist()}; fix: a lower learning_rate")
+    uniform = torch.rand(p.shape, generator=generator, dtype=torch.float64, device="cpu")
+    gumbel = -(-uniform.clamp_min(1e-300).log()).log().to(p.dtype)
+    return torch.softmax((log_p + moved(gumbel, p.device)) / temperature, dim=0)
+
+
+def drawable(probabilities: Sequence[Tensor]) -> list[Tensor]:
+    """Probabilities on the CPU, to draw from: which path runs next, the processor must know.
+
+    Raises:
+        TrainingFailed: One is not finite.
+    """
+    found = together(probabilities)
+    for p in found:
+        if not bool(p.isfinite().all()):
+            raise TrainingFailed(f"probabilities {p.tolist()} can't be drawn from; fix: a lower learning_rate")
+    return found
+
+
+def _multinomial(p: Tensor, generator: torch.Generator) -> int:
+    return int(torch.multinomial(p, 1, generator=generator))
 
 
 class _Gates(torch.autograd.Function):
@@ -240,7 +254,7 @@ class _Gates(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: object, shares: Tensor, drawn: int) -> Tensor:
-        return torch.nn.functional.one_hot(torch.tensor(drawn), len(shares)).to(shares)
+        return one_hot(drawn, shares)
 
     @staticmethod
     def backward(ctx: object, *outer: Tensor) -> tuple[Tensor, None]:

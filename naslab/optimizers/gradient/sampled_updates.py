@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from naslab.compiler.devices import moved, number, one_hot, together
 from naslab.errors import UnknownName
 from naslab.optimizers.gradient.model import nothing_dropped, unmoved_statistics
+from naslab.optimizers.gradient.relaxations import drawable
 from naslab.optimizers.gradient.updates import (
     ArchitectureUpdate,
     Batch,
@@ -38,15 +40,15 @@ class Reinforce(ArchitectureUpdate):
     def __init__(self) -> None:
         self.baseline = Baseline(MOMENTUM)
 
-    def update(self, learner: Learner, train: Batch, validation: Batch) -> float:
+    def update(self, learner: Learner, train: Batch, validation: Batch) -> Tensor | None:
         model = learner.model
-        p = [torch.softmax(logits.detach(), 0) for logits in model.logits]
+        p = drawable([torch.softmax(logits.detach(), 0) for logits in model.logits])
         drawn = [int(torch.multinomial(each, 1, generator=learner.generator)) for each in p]
         loss, accuracy = _judged(learner, drawn, validation)
         advantage = self.baseline.advantage(accuracy)
         descent: list[Tensor | None] = [
-            advantage * (each - functional.one_hot(torch.tensor(k), len(each)))
-            for each, k in zip(p, drawn, strict=True)
+            moved(advantage * (each - one_hot(k, each)), logits.device)
+            for each, k, logits in zip(p, drawn, model.logits, strict=True)
         ]
         learner.step([*descent, *(None for _ in model.edge_logits)])
         return loss
@@ -72,20 +74,23 @@ class Relax(ArchitectureUpdate):
         self._control: estimators.ControlVariate | None = None
         self._adam: torch.optim.Optimizer | None = None
 
-    def update(self, learner: Learner, train: Batch, validation: Batch) -> float:
+    def update(self, learner: Learner, train: Batch, validation: Batch) -> Tensor | None:
         model, width = learner.model, max(learner.model.supernet.space.sizes)
-        logits = torch.stack([_padded(each.detach().double(), width) for each in model.logits])
+        logits = torch.stack([_padded(each.double(), width) for each in together(model.logits)])
         control, adam = self._parts(tuple(logits.shape), learner.generator)
-        noise, given = (torch.rand(logits.shape, generator=learner.generator, dtype=torch.float64) for _ in range(2))
+        noise, given = (
+            torch.rand(logits.shape, generator=learner.generator, dtype=torch.float64, device="cpu") for _ in range(2)
+        )
         drawn = estimators.perturbed(torch.log_softmax(logits, 1), noise).argmax(dim=1).tolist()
         loss, accuracy = _judged(learner, drawn, validation)
-        told = torch.tensor(self.baseline.advantage(accuracy))
+        told = torch.tensor(self.baseline.advantage(accuracy), device="cpu")
         gradient = estimators.relax(logits, noise, given, lambda _: told, control)
         adam.zero_grad()
         estimators.variance_loss(gradient).backward()  # type: ignore[no-untyped-call]
         adam.step()
         rows = zip(-gradient.detach(), model.logits, strict=True)
-        learner.step([*(row[: len(each)].to(each.dtype) for row, each in rows), *(None for _ in model.edge_logits)])
+        descent = [moved(row[: len(each)].to(each.dtype), each.device) for row, each in rows]
+        learner.step([*descent, *(None for _ in model.edge_logits)])
         return loss
 
     def state(self) -> dict[str, Any]:
@@ -106,19 +111,19 @@ class Relax(ArchitectureUpdate):
         self, shape: tuple[int, ...], generator: torch.Generator
     ) -> tuple[estimators.ControlVariate, torch.optim.Optimizer]:
         if self._control is None or self._adam is None:
-            seed = int(torch.randint(2**31, (1,), generator=generator))
+            seed = int(torch.randint(2**31, (1,), generator=generator, device="cpu"))
             self._control = estimators.ControlVariate(shape, np.random.default_rng(seed))
             self._adam = torch.optim.Adam(self._control.parameters(), CONTROL_RATE)
         return self._control, self._adam
 
 
-def _judged(learner: Learner, path: list[int], batch: Batch) -> tuple[float, float]:
+def _judged(learner: Learner, path: list[int], batch: Batch) -> tuple[Tensor, float]:
     """Loss and accuracy (0 to 1) of one path, by the batch's statistics; no path is dropped, no statistics change."""
     x, y = batch
     supernet = learner.model.supernet
     with torch.no_grad(), unmoved_statistics(supernet), nothing_dropped(supernet):
         outputs = supernet.view("categorical")(x, path)
-        return float(functional.cross_entropy(outputs, y)), float((outputs.argmax(dim=1) == y).double().mean())
+        return functional.cross_entropy(outputs, y), number((outputs.argmax(dim=1) == y).double().mean())
 
 
 def _padded(logits: Tensor, width: int) -> Tensor:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
-import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from naslab.compiler.devices import numbers
 from naslab.compiler.drop_path import DropPath
 from naslab.compiler.layout import channels_last
 from naslab.compiler.supernet import Form, compile_supernet
 from naslab.errors import InvalidValue, TrainingFailed, UnknownName
 from naslab.evaluators.batches import Batches
 from naslab.evaluators.fitting import torch_generator
+from naslab.evaluators.stopwatch import Stopwatch
 from naslab.optimizers.base import Step
 from naslab.optimizers.gradient.base import SharedWeightsSearch
 from naslab.optimizers.gradient.derivations import new_derivation
@@ -41,6 +44,9 @@ class OneShotSearch(SharedWeightsSearch):
     Every step updates the logits on a batch of validation rows (after ``warm_up`` epochs) and the weights on a batch of
     training rows. An epoch is one pass over the training rows. The named strategies differ only in their parts
     and defaults, and any part of one can be given to another: ``gdas[perturbation=random]``.
+
+    Weights, logits and rows are on the problem's device. What a step finds is looked at when its epoch is over; only
+    relaxations and updates that draw a path from the logits wait for them in a step.
 
     Args:
         problem: With rows to train on.
@@ -115,6 +121,7 @@ class OneShotSearch(SharedWeightsSearch):
         resource: str = "macs",
     ) -> None:
         super().__init__(problem, rng)
+        problem.space.require_network("a search through shared weights")
         train, held = problem.train, problem.validation
         if train is None or held is None:
             raise InvalidValue(
@@ -161,7 +168,8 @@ class OneShotSearch(SharedWeightsSearch):
             )
         problem.space.require_one_size(type(self).__name__)
         self.weights.space = self.relaxation.space = problem.space
-        self.cost = ExpectedCost(problem.space, resource)
+        device = problem.device
+        self.cost = ExpectedCost(problem.space, resource, device)
         self.generator, self.noise = torch_generator(rng), torch_generator(rng)
         if any(scope(node.get("width")) for _, node in problem.space.graph.nodes(data=True)):
             self.weights.use_tensors()
@@ -176,10 +184,11 @@ class OneShotSearch(SharedWeightsSearch):
             partial_channels=partial,
             drop_path=DropPath.operations(drop_path, self.generator) if drop_path else None,
             fast=update != "second-order-exact",
+            device=device,
         )
         if self.weights.form == "categorical":
             channels_last(supernet)
-        self.model = Model(supernet, self.generator, edges=edges)
+        self.model = Model(supernet, self.generator, edges=edges, device=device)
         self.weight_optimizer = torch.optim.SGD(
             self.model.weights,
             learning_rate,
@@ -190,8 +199,8 @@ class OneShotSearch(SharedWeightsSearch):
         self.optimizer = torch.optim.Adam(
             self.model.architecture, architecture_rate, betas=(first_beta, 0.999), weight_decay=architecture_decay
         )
-        self.train_batches = Batches(train, batch, torch_generator(rng), augmentation)
-        self.held_batches = Batches(held, batch, torch_generator(rng), augmentation)
+        self.train_batches = Batches(train, batch, torch_generator(rng), augmentation, device=device)
+        self.held_batches = Batches(held, batch, torch_generator(rng), augmentation, device=device)
         self.steps = len(train) // batch
         held_rows, train_rows = ((each.x, each.y) for each in (self.held_batches, self.train_batches))
         self.ranking = Ranking(supernet, held_rows, train_rows, statistics)
@@ -207,33 +216,36 @@ class OneShotSearch(SharedWeightsSearch):
         self._schedule()
         self.model.supernet.train()
         learner, learning = self.learner(), self.epoch >= self.warm_up
-        losses, held_losses = [], []
-        for _ in range(self.steps):
-            train, held = self.train_batches.next(), self.held_batches.next()
-            self._check_logits()
-            if learning and self.order == "logits-first":
-                held_losses.append(self.update.update(learner, train, held))
-            losses.append(self._train(*train))
-            if not math.isfinite(losses[-1]):
-                raise TrainingFailed(
-                    f"the training loss is {losses[-1]} in epoch {self.epoch + 1}; fix: a lower learning_rate"
-                )
-            if learning and self.order == "weights-first":
-                held_losses.append(self.update.update(learner, train, held))
-        self._check_logits()
+        finite: list[Tensor] = []  # before each step and after the last: whether all logits are
+        losses: list[Tensor] = []
+        held_losses: list[Tensor | None] = []
+        try:
+            for _ in range(self.steps):
+                train, held = self.train_batches.next(), self.held_batches.next()
+                finite.append(_all_finite(self.model.architecture))
+                if learning and self.order == "logits-first":
+                    held_losses.append(self.update.update(learner, train, held))
+                losses.append(self._train(*train))
+                if learning and self.order == "weights-first":
+                    held_losses.append(self.update.update(learner, train, held))
+        except TrainingFailed:
+            self._checked(finite, losses)  # what failed before the draw did says more
+            raise
+        told = self._checked([*finite, _all_finite(self.model.architecture)], losses)
         self.epoch += 1
-        metrics = {"train_loss": float(np.mean(losses))}
-        if held_losses and not math.isnan(held_losses[0]):
-            metrics["validation_loss"] = float(np.mean(held_losses))
+        metrics = {"train_loss": float(np.mean(told))}
+        held_told = numbers(each for each in held_losses if each is not None)
+        if held_told and not math.isnan(held_told[0]):
+            metrics["validation_loss"] = float(np.mean(held_told))
         metrics |= self.after_epoch()
         metrics |= self.stopping.after_epoch(self)
-        if not all(bool(each.isfinite().all()) for each in self.model.weights):
+        if not all(numbers([_all_finite(self.model.weights)])):
             raise TrainingFailed(f"a weight is not finite after epoch {self.epoch}; fix: a lower learning_rate")
-        started = time.process_time()
+        watch = Stopwatch(self.problem.device)
         metrics["entropy"] = self.entropy()
         architecture = self.derivation.derive(self, final=False)
         score = self.score(architecture)
-        return Step(architecture, score, metrics, time.process_time() - started)
+        return Step(architecture, score, metrics, watch.seconds())
 
     def learner(self) -> Learner:
         """What updates of the logits work on."""
@@ -271,9 +283,15 @@ class OneShotSearch(SharedWeightsSearch):
         self.train_batches.restore(state["train"])
         self.held_batches.restore(state["held"])
 
-    def _check_logits(self) -> None:
-        if not all(bool(each.isfinite().all()) for each in self.model.architecture):
-            raise TrainingFailed(f"a logit is not finite in epoch {self.epoch + 1}; fix: a lower architecture_rate")
+    def _checked(self, finite: Sequence[Tensor], losses: Sequence[Tensor]) -> list[float]:
+        """The losses of an epoch's steps; the first thing that is not finite ends the search."""
+        told, epoch = numbers(losses), self.epoch + 1
+        for logits, loss in itertools.zip_longest(numbers(finite), told, fillvalue=0.0):
+            if not logits:
+                raise TrainingFailed(f"a logit is not finite in epoch {epoch}; fix: a lower architecture_rate")
+            if not math.isfinite(loss):
+                raise TrainingFailed(f"the training loss is {loss} in epoch {epoch}; fix: a lower learning_rate")
+        return told
 
     def _schedule(self) -> None:
         """Set everything that changes from epoch to epoch."""
@@ -292,17 +310,17 @@ class OneShotSearch(SharedWeightsSearch):
         begun = self.warm_up if self.warm_up_rate else 0
         return annealed(self.learning_rate, self.end_rate, self.epoch - begun, self.epochs - begun)
 
-    def _penalty(self) -> torch.Tensor | None:
+    def _penalty(self) -> Tensor | None:
         """What the expected cost adds to the loss of the logits."""
         return self.penalty * self.cost(self.model.probabilities()) if self.penalty else None
 
-    def _train(self, x: torch.Tensor, y: torch.Tensor) -> float:
-        """One step of the weights."""
+    def _train(self, x: Tensor, y: Tensor) -> Tensor:
+        """One step of the weights; returns its loss."""
         edges = self.model.edge_weights()
         held_edges = edges and {name: weight.detach() for name, weight in edges.items()}
         noise = self.generator.get_state()  # the same draws in every evaluation of this step
 
-        def loss_of(probabilities: Any) -> torch.Tensor:
+        def loss_of(probabilities: Any) -> Tensor:
             self.generator.set_state(noise)
             decisions = self.weights.decide(probabilities, self.generator)
             return self.model.loss(decisions, x, y, self.weights.form, held_edges)
@@ -314,7 +332,11 @@ class OneShotSearch(SharedWeightsSearch):
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.weights, self.clip)
         self.weight_optimizer.step()
-        return float(loss.detach())
+        return loss.detach()
+
+
+def _all_finite(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.stack([each.isfinite().all() for each in tensors]).all()
 
 
 def annealed(start: float, end: float, epoch: int, epochs: int) -> float:

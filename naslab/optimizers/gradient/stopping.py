@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from naslab.compiler.devices import moved
 from naslab.errors import UnknownName
 from naslab.optimizers.gradient.base import SharedWeightsSearch
 from naslab.optimizers.gradient.curvature import Curvature, curvature_of
@@ -92,8 +93,9 @@ class Eigenvalue(Stopping):
         if self._curvature is None:
             self._curvature = curvature_of(search)
         held = search.held_batches
-        drawn = torch.randperm(len(held.y), generator=search.noise)[: held.size]
-        start = torch.randn(sum(map(len, model.logits)), generator=search.noise)
+        drawn = torch.randperm(len(held.y), generator=search.noise, device="cpu")[: held.size]
+        drawn = moved(drawn, held.x.device)
+        start = torch.randn(sum(map(len, model.logits)), generator=search.noise, device="cpu")
         return self._curvature.eigenvalue(model, (held.x[drawn], held.y[drawn]), start)
 
 

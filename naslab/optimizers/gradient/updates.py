@@ -71,8 +71,8 @@ class ArchitectureUpdate(ABC):
     differentiates: ClassVar[bool] = True
 
     @abstractmethod
-    def update(self, learner: Learner, train: Batch, validation: Batch) -> float:
-        """Learn; returns the validation loss, NaN where there is none."""
+    def update(self, learner: Learner, train: Batch, validation: Batch) -> Tensor | None:
+        """Learn; returns the validation loss, which nobody waits for, or None where there is none."""
 
     def state(self) -> dict[str, Any]:
         """What the next updates depend on, besides the learner."""
@@ -88,17 +88,17 @@ class NoUpdate(ArchitectureUpdate):
 
     differentiates = False
 
-    def update(self, learner: Learner, train: Batch, validation: Batch) -> float:
-        return float("nan")
+    def update(self, learner: Learner, train: Batch, validation: Batch) -> Tensor | None:
+        return None
 
 
 class FirstOrder(ArchitectureUpdate):
     """Along the gradient of the validation loss with the weights as they are (DARTS, section 2.3, xi = 0)."""
 
-    def update(self, learner: Learner, train: Batch, validation: Batch) -> float:
+    def update(self, learner: Learner, train: Batch, validation: Batch) -> Tensor | None:
         loss = learner.loss(validation)
         learner.step(torch.autograd.grad(loss, learner.model.architecture, allow_unused=True))
-        return float(loss.detach())
+        return loss.detach()
 
 
 class SecondOrder(ArchitectureUpdate):
@@ -118,7 +118,7 @@ class SecondOrder(ArchitectureUpdate):
     length = 0.01
     """Length of the step to w+ and w-, as in the paper."""
 
-    def update(self, learner: Learner, train: Batch, validation: Batch) -> float:
+    def update(self, learner: Learner, train: Batch, validation: Batch) -> Tensor | None:
         model, weights = learner.model, learner.model.weights
         noise, own = learner.generator.get_state(), [w.detach().clone() for w in weights]
 
@@ -145,13 +145,13 @@ class SecondOrder(ArchitectureUpdate):
         set_values(weights, own)
         mixed = [(up - down) / (2 * epsilon) for up, down in zip(*ends, strict=True)]
         learner.step([g - xi * h for g, h in zip(at_unrolled, mixed, strict=False)])
-        return float(loss)
+        return loss
 
 
 class ExactSecondOrder(ArchitectureUpdate):
     """The same gradient by differentiating twice: for operations whose second derivatives PyTorch knows."""
 
-    def update(self, learner: Learner, train: Batch, validation: Batch) -> float:
+    def update(self, learner: Learner, train: Batch, validation: Batch) -> Tensor | None:
         model, weights = learner.model, learner.model.weights
         noise = learner.generator.get_state()
         with unmoved_statistics(model.supernet):
@@ -172,7 +172,7 @@ class ExactSecondOrder(ArchitectureUpdate):
             held = torch.stack(losses).sum()
             found = torch.autograd.grad(held, model.architecture, allow_unused=True)
         learner.step(found)
-        return float(held.detach())
+        return held.detach()
 
 
 def unrolled_step(

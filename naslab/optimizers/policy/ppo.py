@@ -17,8 +17,9 @@ class PPO(PolicySearch):
     """Clipped proximal policy optimisation (Schulman et al. 2017, equation 7); one action is a whole architecture.
 
     Draws are collected in batches; each batch is then used for several gradient steps in which the ratio of new to old
-    probability is clipped. Under a limit only feasible architectures are drawn, as in TabNAS. The ratio is then that of
-    P(y | y feasible), so it contains P(V), the probability of a feasible draw, of both policies.
+    probability is clipped. Under a limit, and where the space has rules, only feasible architectures (those that keep
+    both) are drawn, as in TabNAS. The ratio is then that of P(y | y feasible), so it contains P(V), the probability of
+    a feasible draw, of both policies.
 
     The reward comes once, with the whole architecture: an episode has one step, so there is nothing to discount and the
     value function is a number, the zero-debiased average of the rewards.

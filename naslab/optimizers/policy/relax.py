@@ -22,9 +22,10 @@ class Relax(TuNAS):
 
     The control variate is a small network on relaxed draws; it is trained along with the policy, its temperature
     included, by Adam, to minimise the squared gradient. What is evaluated is the draw b, never a relaxed
-    architecture. Rewards under a limit, the baseline and what is returned are those of
-    :class:`naslab.optimizers.policy.tunas.TuNAS`. A reward that is not finite teaches nothing. A step takes about
-    1.5 ms, fifty times what REINFORCE takes (two backward passes).
+    architecture. Rewards under a limit, the form of the baseline and what is returned are those of
+    :class:`naslab.optimizers.policy.tunas.TuNAS`; the baseline's momentum is .9 where TuNAS has .95, and beta1 of Adam
+    .9 where it has 0. A reward that is not finite teaches nothing. A step takes about 1.5 ms, fifty times what
+    REINFORCE takes (two backward passes).
 
     Deviations: f(b) is the advantage over the zero-debiased average of rewards, so that the network need not learn
     their level. It is divided by the root mean square of the earlier advantages, so that one ``control_rate`` fits

@@ -27,6 +27,7 @@ class Run:
     seed: int
     data: str
     out: str
+    device: str = "cpu"
 
 
 def further_rows(
@@ -37,6 +38,7 @@ def further_rows(
     datasets: Sequence[str],
     workers: int = 1,
     progress: Progress | None = None,
+    device: str = "cpu",
 ) -> Further:
     """Run every search, or go on with it, and return what each picked.
 
@@ -48,17 +50,18 @@ def further_rows(
         datasets: Those that a pick is judged on.
         workers: Processes, of one thread each.
         progress: Called after every search.
+        device: Where the searches run.
 
     Raises:
         InvalidDataset: The folder holds no CIFAR-10.
     """
-    with_images(constrained_task(protocol.task, Constraint()), data)  # refused here rather than in a worker
+    with_images(constrained_task(protocol.task, Constraint(), device), data)  # refused here rather than in a worker
     work = [
-        Run(protocol.task, optimizer, seed, str(data.resolve()), str(out.resolve()))
+        Run(protocol.task, optimizer, seed, str(data.resolve()), str(out.resolve()), device)
         for optimizer in protocol.rows.values()
         for seed in range(protocol.seeds)
     ]
-    found = dict(zip(work, in_processes(search, work, workers, progress), strict=True))
+    found = dict(zip(work, in_processes(search, work, workers, progress, device=device), strict=True))
     picks = []
     for published, optimizer in protocol.rows.items():
         rows = [table.row(tuple(found[run])) for run in work if run.optimizer == optimizer]
@@ -68,7 +71,10 @@ def further_rows(
 
 def search(work: Run) -> list[int]:
     """In a worker: the architecture that a search returns. Its trace goes into a file, and a checkpoint beside it."""
-    task, spec = with_images(constrained_task(work.task, Constraint()), work.data), optimizer_spec(work.optimizer)
+    task, spec = (
+        with_images(constrained_task(work.task, Constraint(), work.device), work.data),
+        optimizer_spec(work.optimizer),
+    )
     path = trace_path(Path(work.out) / FOLDER, task.id, spec.label, work.seed)
     recorded = run_one(task, spec, work.seed, Budget.parse(default_budget(spec)), path)
     if recorded.end is None or recorded.end["best"] is None:

@@ -64,10 +64,10 @@ class Landscape:
         return float(self._above[place]) if place < len(self._above) else 0.0
 
     def _distribution(self) -> tuple[int, Floats]:
-        """The lowest quality that is counted, and the share of architectures of each quality from there on.
+        """A quality that none is below, and the share of architectures of each quality from there on.
 
-        One choice after the other: ``shares[k]`` is the distribution of what is decided, given that the last decided
-        choice is k.
+        One choice after the other: ``shares[k]`` are the shares of what is decided whose last decided option is k, by
+        quality; all of them together sum to one.
         """
         low = int(self.single.min(axis=1).sum() + self.double.min(axis=(1, 2)).sum())
         high = int(self.single.max(axis=1).sum() + self.double.max(axis=(1, 2)).sum())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from naslab.errors import InvalidValue, NaslabError
 from naslab.evaluators.predictors.base import Predictor
 from naslab.evaluators.predictors.catalogue import predictor_spec
 from naslab.evaluators.threads import one_thread
+from naslab.files import read_json, unreadable
 from naslab.running import seed_sequence
 from naslab.space import Architecture, SearchSpace
 from naslab.tables import find_table
@@ -129,17 +129,26 @@ def ground(task_id: str, metric: str = ACCURACY, scores: str = "") -> Ground:
 
 
 def stored_scores(folder: str) -> dict[Architecture, list[float]]:
-    """Scores that ``naslab correlate`` left in ``folder/*.jsonl``, of the architectures that all files have."""
+    """Scores that ``naslab correlate`` left in ``folder/*.jsonl``, of the architectures that all files have.
+
+    Raises:
+        InvalidValue: A file is damaged, or can't be read.
+    """
     found: dict[Architecture, dict[str, float]] = {}
     names: set[str] = set()
     for path in sorted(Path(folder).glob("*.jsonl")):
-        text = path.read_text()
-        for line in text[: text.rfind("\n") + 1].splitlines()[1:]:  # the first is a header, the last may be cut short
-            entry = json.loads(line)
-            for metric, values in entry["scores"].items():
-                names.add(metric)
-                for options, value in zip(entry["architectures"], values, strict=True):
-                    found.setdefault(tuple(options), {})[metric] = float(value)
+        try:
+            content = path.read_bytes()
+            # The first line is a header, the last may be cut short.
+            for entry in map(read_json, content[: content.rfind(b"\n") + 1].splitlines()[1:]):
+                for metric, values in entry["scores"].items():
+                    names.add(metric)
+                    for options, value in zip(entry["architectures"], values, strict=True):
+                        found.setdefault(tuple(map(int, options)), {})[metric] = float(value)
+        except OSError as error:
+            raise InvalidValue(unreadable(path, error, "the scores ")) from None
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise InvalidValue(f"{path} holds no scores: give a folder of naslab correlate") from None
     columns = sorted(names)
     return {a: [known[name] for name in columns] for a, known in found.items() if len(known) == len(columns)}
 

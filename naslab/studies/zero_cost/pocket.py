@@ -21,7 +21,9 @@ from naslab.analysis.style import INK, new_axes, palette, style
 from naslab.correlation.judges import build, sources
 from naslab.correlation.populations import draw
 from naslab.correlation.study import Correlations, correlate
+from naslab.errors import OutputError
 from naslab.evaluators.threads import one_thread
+from naslab.files import load_json, reason, unreadable, written_whole
 from naslab.running import Progress, seed_sequence
 from naslab.studies.base import Outcome
 from naslab.studies.zero_cost.shared import ENSEMBLED, ENSEMBLES, about, spearman_of, with_ensembles
@@ -88,9 +90,12 @@ def seconds_alone(task_id: str, names: Sequence[str], path: Path, count: int = T
 
     On one architecture after the other all are measured in turn, in one process and one thread. This is done once: the
     seconds are kept in a file.
+
+    Raises:
+        OutputError: That file is damaged, or can't be read or written.
     """
     if path.exists():
-        kept: dict[str, float] = json.loads(path.read_text())
+        kept = _kept_seconds(path)
         if set(names) <= set(kept):
             return {name: kept[name] for name in names}
     task, rng = naslab.task(task_id), np.random.default_rng(seed_sequence("seconds", task_id))
@@ -106,9 +111,22 @@ def seconds_alone(task_id: str, names: Sequence[str], path: Path, count: int = T
                 evaluator.evaluate(architecture, rng=rng)
                 taken[name].append(time.process_time() - started)
     found = {name: float(np.median(each[1:])) for name, each in taken.items()}  # the first one warms up
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=1) + "\n")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as draft:
+            draft.write_text(json.dumps(found, indent=1) + "\n")
+    except OSError as error:
+        raise OutputError(f"{path} can't be written: {reason(error)}") from None
     return found
+
+
+def _kept_seconds(path: Path) -> dict[str, float]:
+    try:
+        return {str(name): float(seconds) for name, seconds in load_json(path).items()}
+    except OSError as error:
+        raise OutputError(unreadable(path, error)) from None
+    except (ValueError, TypeError, AttributeError):
+        raise OutputError(f"{path} is damaged; move it away to measure these seconds again") from None
 
 
 def beside_early_loss(found: Correlations, seconds: Mapping[str, float]) -> pd.DataFrame:

@@ -7,8 +7,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from gradient_toys import linear_space
 from scipy import stats
 
+import naslab
 from naslab.compiler.decisions import Sparse
 from naslab.errors import UnknownName
 from naslab.optimizers.gradient.relaxations import (
@@ -19,6 +21,7 @@ from naslab.optimizers.gradient.relaxations import (
     _gates,
     new_relaxation,
     relaxed_draw,
+    zero_options,
 )
 
 LOGITS = torch.tensor([0.3, -0.5, 0.9], dtype=torch.float64)
@@ -106,6 +109,31 @@ def test_two_paths_run_one_of_two_and_keep_their_mass():
         (other,) = {0, 1, 2} - set(both)
         assert put_right[other] == LOGITS[other]
     assert len(pairs) == 3
+
+
+def test_only_operations_that_are_no_connection_are_zero():
+    assert zero_options(linear_space()) == [{0}, {0}, {0}]
+    assert (
+        zero_options(naslab.search_space("mlp", in_features=2, out_features=2, widths=((1, 2), (3, 4)))) == [set()] * 2
+    )
+
+
+@pytest.mark.parametrize("form", ["categorical", "mixed"])
+def test_where_zero_is_drawn_the_gate_teaches_nothing(form):
+    gates = new_relaxation("all-paths")
+    gates.space, gates.form = linear_space(), form
+    certain = [
+        torch.tensor(row, dtype=torch.float64, requires_grad=True) for row in ([1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0])
+    ]
+    ((nothing, *others),) = gates.decide(certain, generator())
+    if form == "categorical":
+        assert nothing == 0
+    else:
+        assert (nothing.tolist(), nothing.requires_grad) == ([1, 0, 0], False)
+    for option, decision in enumerate(others, start=1):
+        weights = decision.weights if form == "categorical" else decision
+        assert weights.requires_grad
+        assert weights.tolist() == np.eye(3)[option].tolist()
 
 
 def test_fair_runs_every_option_once_in_a_step():

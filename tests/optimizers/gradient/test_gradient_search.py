@@ -298,7 +298,7 @@ def test_the_checkpoint_of_another_run_is_refused(tmp_path):
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_checkpoint(tmp_path, monkeypatch):
     train = OneShotSearch._train
     monkeypatch.setattr(
-        OneShotSearch, "_train", lambda self, x, y: float("nan") if self.epoch == 2 else train(self, x, y)
+        OneShotSearch, "_train", lambda self, x, y: torch.tensor(torch.nan) if self.epoch == 2 else train(self, x, y)
     )
     with pytest.raises(TrainingFailed, match=r"nan in epoch 3.*last good checkpoint, of epoch 2, is .*0\.checkpoint"):
         run_search(TASK, OPTIMIZER, budget="5epochs", out=tmp_path)
@@ -307,7 +307,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_checkpoint(tmp_pat
 
 def test_a_budget_in_seconds_counts_whole_epochs(monkeypatch):
     clock = iter(range(1000))
-    monkeypatch.setattr("naslab.running.gradient_loop.time.process_time", lambda: float(next(clock)))
+    monkeypatch.setattr("naslab.evaluators.stopwatch.time.process_time", lambda: float(next(clock)))
     result = run_search(TASK, OPTIMIZER, budget="7s")
     # Of the three between the first and the last look at the clock, one went into saying what would be returned.
     assert [step.evaluation.seconds for step in result.trace.steps] == [2.0, 2.0, 2.0]

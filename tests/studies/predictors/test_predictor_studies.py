@@ -108,6 +108,21 @@ def test_stored_scores_are_those_that_all_files_have(tmp_path) -> None:
     assert stored_scores(str(tmp_path)) == {(0, 1): [1.0, 3.0], (1, 1): [2.0, float("-inf")]}
 
 
+@pytest.mark.parametrize(
+    "line", ["{", "[]", '{"scores": {"x": [1]}}', '{"scores": 3}', "\ud800", '{"x": ' + "[" * 99999]
+)
+def test_damaged_scores_are_one_line(tmp_path, line) -> None:
+    (tmp_path / "x.jsonl").write_bytes(b"{}\n" + line.encode(errors="surrogatepass") + b"\n")
+    with pytest.raises(InvalidValue, match=r"x\.jsonl holds no scores: give a folder of naslab correlate$"):
+        stored_scores(str(tmp_path))
+
+
+def test_scores_that_cannot_be_read_are_not_called_damaged(tmp_path) -> None:
+    (tmp_path / "x.jsonl").mkdir()
+    with pytest.raises(InvalidValue, match=r"the scores '.*x\.jsonl' can't be read: is a directory\. Fix:"):
+        stored_scores(str(tmp_path))
+
+
 def test_stored_scores_are_features_of_the_architectures_that_have_them(tmp_path) -> None:
     data, rng = ground(SMALL), np.random.default_rng(0)
     rows = rng.permutation(len(data.architectures))[:600].tolist()

@@ -112,6 +112,13 @@ def test_pocket_tasks_are_judged_at_equal_seconds(tmp_path, monkeypatch):
     assert (tmp_path / "pocket-mlp-segments" / "seconds.json").read_bytes() == kept
 
 
+@pytest.mark.parametrize("content", [b"{", b"[1]", b'{"naswot": "slow"}', b"\xff", b"[" * 99999])
+def test_damaged_seconds_are_one_line(tmp_path, content):
+    (tmp_path / "seconds.json").write_bytes(content)
+    with pytest.raises(naslab.errors.OutputError, match=r"seconds\.json is damaged; move it away to measure"):
+        on_pocket.seconds_alone("pocket-mlp/segments", ["naswot"], tmp_path / "seconds.json")
+
+
 def test_studies_are_listed_and_take_no_table(tmp_path):
     with pytest.raises(naslab.NaslabError, match="runs on no table"):
         run_experiment(experiment("zero-cost-pocket"), tmp_path, table="nasbench201")
