@@ -71,6 +71,7 @@ class OneShot(Evaluator):
         device: str = "cpu",
     ) -> None:
         space.require_network("shared weights")
+        space.require_one_size("shared weights")
         if recipe.weight_decay:
             raise InvalidValue(f"weight_decay={recipe.weight_decay}. Allowed: 0 (it would shrink weights not in use)")
         if not 0 <= warm_up < 1:

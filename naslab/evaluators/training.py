@@ -71,6 +71,7 @@ class TrainingEvaluator(Evaluator):
     ) -> None:
         if space.recipe is not None and recipe != space.recipe:
             raise InvalidValue(f"space {space.name!r} states how its networks are trained: give no other recipe")
+        space.require_one_size("training")
         self.space, self.rows, self.validation, self.recipe = space, train, validation, recipe
         self.objective, self.best_epoch, self.device = objective, best_epoch, resolved(device)
 

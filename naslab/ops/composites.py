@@ -1,8 +1,7 @@
 """Operations made of operations, so that a grammar can be written as options.
 
-Any part may be a choice, and so may a part of a part. Costs are the sums over the parts, with shapes passed along;
-where a zero among them lets nothing through they still count, as those of dead edges do, though nothing is built.
-*Activation bytes* and *peak bytes* of a composite see its input and its output only.
+Any part may be a choice, and so may a part of a part. Costs are the sums over the parts, with shapes passed along.
+*Activation bytes* are the sum over the parts, too, *peak bytes* the largest of them.
 """
 
 from __future__ import annotations
@@ -19,6 +18,9 @@ from naslab.ops.slices import Slices, within
 @dataclass(frozen=True)
 class Composite(Operation):
     """What a sequence and a residual connection have in common: parts, one after the other."""
+
+    adds_input: ClassVar[bool] = False
+    """Whether what arrives is added to what the parts make of it: they keep the shape, and the sum is never zero."""
 
     @property
     def inside(self) -> tuple[Any, ...]:
@@ -105,8 +107,8 @@ class Residual(Composite):
         body: The operation; it may be a choice.
     """
 
+    adds_input = True
     body: Any
-    keeps_shape: ClassVar[bool] = True
 
     @property
     def inside(self) -> tuple[Any, ...]:

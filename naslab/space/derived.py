@@ -57,6 +57,9 @@ class CostPerArchitecture:
         self.name, self.resolve = name, resolve
         self._axes = Axes({})  # remembers operations, so that the second architecture is quicker
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.resolve)  # what is remembered is soon known again
+
     def model(self, architecture: Architecture) -> CostModel:
         """Shapes and costs of one architecture, as constants."""
         return resolved_cost_model(self.resolve(architecture), self._axes)

@@ -26,7 +26,7 @@ from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue, Unkno
 from naslab.ops import Shape
 from naslab.space import dataflow, notation
 from naslab.space.canonical import certificate
-from naslab.space.choice import Architecture, Choice, ranges_in, resolve, scope, without_ranges
+from naslab.space.choice import Architecture, Choice, choices_in, ranges_in, resolve, scope, without_ranges
 from naslab.space.cost import Cost, CostModel, build_cost_model, cost_of_edges
 from naslab.space.dataflow import live_edges
 from naslab.space.decisions import DecisionSpace
@@ -261,6 +261,18 @@ class SearchSpace(DecisionSpace):
                     f"{kind}({each.name!r}): {who} sees networks alone, not how they are trained; fix it"
                 )
         self.require_choices(who)
+
+    def require_one_size(self, who: str) -> None:
+        """Refuse an input whose size is a choice, for what shows every network the same rows.
+
+        Raises:
+            InvalidValue: It is one.
+        """
+        for choice in choices_in(self.graph.nodes[self.order[0]].get("shape")):
+            raise InvalidValue(
+                f"Choice({choice.name!r}) is the input's size: {who} shows all networks rows of one size; state it: "
+                f"shape={self.ends[0]}"
+            )
 
     # ---- inside --------------------------------------------------------------------------------------------------
 

@@ -99,7 +99,7 @@ def _tree(op: Any, width: Any, features: Features, place: _Place) -> tuple[Featu
     for part, wanted in parts:
         out, more = _tree(part, wanted, out, dataclasses.replace(place, inside=True))
         add(costs, more)
-    if getattr(op, "keeps_shape", False) and not features.equals(out):
+    if op.adds_input and not features.equals(out):
         raise InvalidSpace(f"{place}: {op} turns {features.largest} into {out.largest}; it has to keep the shape")
     return out, costs
 
@@ -107,10 +107,11 @@ def _tree(op: Any, width: Any, features: Features, place: _Place) -> tuple[Featu
 def _parts(op: Any, width: Any, features: Features) -> list[tuple[Any, Any]] | None:
     """The parts of a composite with the width that each is given: the destination's goes to the last that sets one.
 
-    None if it has no choices inside, or if which part is the last depends on choices and makes a difference.
+    None if it has no choices inside, if it may be zero (which costs nothing, other parts included), or if which part is
+    the last depends on choices and makes a difference.
     """
     parts = getattr(op, "inside", None)
-    if not parts or not scope(op):
+    if not parts or not scope(op) or _may_be_zero(op):
         return None
     if width is None:
         return [(part, None) for part in parts]
@@ -121,6 +122,14 @@ def _parts(op: Any, width: Any, features: Features) -> list[tuple[Any, Any]] | N
     if not scope(width) and features.sides[0].scope == () and int(features.widths) == width:
         return [(part, width) for part in parts]
     return None
+
+
+def _may_be_zero(op: Any) -> bool:
+    if isinstance(op, Choice):
+        return any(map(_may_be_zero, op.options))
+    if parts := getattr(op, "inside", None):
+        return not op.adds_input and any(map(_may_be_zero, parts))
+    return bool(getattr(op, "is_zero", False))
 
 
 def _sets_width(op: Any) -> set[bool]:
@@ -221,14 +230,14 @@ def counted(op: Any, shape: Any, out: Any) -> tuple[Any, ...]:
 
 def _memory(op: Any, shape: Any, out: Any) -> tuple[Any, Any]:
     """Bytes of activations, and input plus output; of a composite the sum over its parts and the largest of them."""
+    if op.is_zero or op.is_identity:
+        return 0, 0
     if hasattr(op, "between"):
         kept, peak = 0, 0
         for part, arriving, leaving in op.between(shape, out):
             more, here = _memory(part, arriving, leaving)
             kept, peak = kept + more, here + (peak - here) * (peak > here)  # the larger one, of arrays too
         return kept, peak
-    if op.is_zero or op.is_identity:
-        return 0, 0
     return BYTES_PER_NUMBER * prod(out), BYTES_PER_NUMBER * (prod(shape) + prod(out))
 
 

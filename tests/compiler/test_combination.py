@@ -11,12 +11,17 @@ from toy_spaces import graph_of
 
 from naslab.compiler import compile_network, compile_supernet
 from naslab.compiler.population import stack_networks
+from naslab.datasets import Rows
 from naslab.errors import InvalidSpace, InvalidValue
+from naslab.evaluators.one_shot import OneShot
+from naslab.evaluators.training import TrainingEvaluator
+from naslab.evaluators.zero_cost.evaluator import ZeroCost
 from naslab.ops import AvgPool, Conv, Identity, Linear, MaxPool, PlainConv, PooledLinear, Zero
-from naslab.space import Choice, SearchSpace
+from naslab.space import Choice, Recipe, SearchSpace
 from naslab.testing import check_search_space
 
 VECTOR = {"shape": (5,)}
+RECIPE = Recipe(epochs=1, batch=32, learning_rate=0.1)
 
 
 def resolution() -> SearchSpace:
@@ -218,3 +223,17 @@ def test_networks_that_cannot_be_stacked_are_refused(name):
     several = drawn(space)[:2]
     with pytest.raises(InvalidSpace, match="train its networks one by one"):
         stack_networks(space, several, [compile_network(space, a) for a in several])
+
+
+@pytest.mark.parametrize("evaluator", ["training", "zero-cost", "one-shot"])
+def test_what_shows_all_networks_the_same_rows_refuses_a_size_that_is_a_choice(evaluator):
+    space = resolution()
+    rng = np.random.default_rng(0)
+    rows = Rows(rng.standard_normal((64, 3, 12, 12)).astype(np.float32), rng.integers(5, size=64))
+    made = {
+        "training": lambda: TrainingEvaluator(space, rows, rows, RECIPE),
+        "zero-cost": lambda: ZeroCost(space, rows),
+        "one-shot": lambda: OneShot(space, rows, rows, RECIPE),
+    }
+    with pytest.raises(InvalidValue, match=r"Choice\('resolution'\) is the input's size: .* shape=\(3, 12, 12\)$"):
+        made[evaluator]()

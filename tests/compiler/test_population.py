@@ -282,7 +282,8 @@ SPACES = {
 def covering(space: SearchSpace) -> list[Architecture]:
     """Every option of every choice, connected."""
     sizes = [len(choice.options) for choice in space.choices]
-    stepped = [tuple((i + place) % size for place, size in enumerate(sizes)) for i in range(max(sizes))]
+    rows = [tuple((i + place) % size for place, size in enumerate(sizes)) for i in range(max(sizes))]
+    stepped = list(dict.fromkeys(map(space.normal, rows)))
     return [a for a in stepped + drawn(space, 5, seed=7) if space.is_connected(a)]
 
 

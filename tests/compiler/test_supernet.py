@@ -276,7 +276,7 @@ def test_training_one_form_trains_the_other():
 def test_copies_are_equal_and_their_own(name, form, way):
     space = SPACES[name]()
     net = shaken(supernet_of(space, form, affine=True)).eval()
-    x, w, a = input_of(space), weights(space), tuple(min(3, size - 1) for size in space.sizes)
+    x, w, a = input_of(space), weights(space), space.normal(tuple(min(3, size - 1) for size in space.sizes))
     expected = net(x, w), net(x, a)
     copied = way(net)
     assert not copied.training

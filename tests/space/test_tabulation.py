@@ -12,57 +12,21 @@ import pytest
 from toy_spaces import graph_of
 
 from naslab.errors import InvalidSpace
-from naslab.ops import AvgPool, Conv, Identity, MaxPool, MBConv, Operation, PooledLinear, SeparableConv, Zero
+from naslab.ops import (
+    AvgPool,
+    Conv,
+    Identity,
+    MaxPool,
+    MBConv,
+    Operation,
+    PooledLinear,
+    Residual,
+    SeparableConv,
+    Sequence,
+    Zero,
+)
 from naslab.space import Choice, SearchSpace
 from naslab.space.cost import resolved_cost_model
-
-
-@dataclass(frozen=True)
-class Chain(Operation):
-    """Operations one after the other: the least that a composite is."""
-
-    parts: tuple[Any, ...]
-
-    @property
-    def inside(self):
-        return self.parts
-
-    @property
-    def sets_width(self):
-        return any(part.sets_width for part in self.parts)
-
-    @property
-    def is_zero(self):
-        return any(part.is_zero for part in self.parts)
-
-    @property
-    def is_identity(self):
-        return all(part.is_identity for part in self.parts)
-
-    def between(self, shape, out):
-        last = max((i for i, part in enumerate(self.parts) if part.sets_width), default=None)
-        for i, part in enumerate(self.parts):
-            after = part.output_shape(shape, out[0] if i == last else None)
-            yield part, shape, after
-            shape = after
-
-    def output_shape(self, shape, width):
-        for _, _, after in self.between(shape, (shape[0] if width is None else width,)):
-            shape = after
-        return shape
-
-    def params(self, shape, out):
-        return sum(part.params(before, after) for part, before, after in self.between(shape, out))
-
-    def macs(self, shape, out):
-        return sum(part.macs(before, after) for part, before, after in self.between(shape, out))
-
-
-@dataclass(frozen=True)
-class Kept(Chain):
-    """A chain that has to keep the shape, as a residual connection does."""
-
-    keeps_shape = True
 
 
 @dataclass(frozen=True)
@@ -87,13 +51,13 @@ def numbered(prefix):
     return lambda *options: Choice(f"{prefix}{next(count)}", options)
 
 
-def grammar(depth, name, keep=Kept):
+def grammar(depth, name):
     """Sentences of a grammar: a pair, a connection that keeps the shape, or one of six operations."""
     if not depth:
         operations = (Conv(), Conv(kernel=1), SeparableConv(), AvgPool(), MaxPool(), Identity())
         return Choice(name, operations)
-    below = [grammar(depth - 1, f"{name}{i}", keep) for i in range(4)]
-    return Choice(name, (Chain((below[0], below[1])), keep((below[2],)), below[3]))
+    below = [grammar(depth - 1, f"{name}{i}") for i in range(4)]
+    return Choice(name, (Sequence((below[0], below[1])), Residual(below[2]), below[3]))
 
 
 def of_edge(op, width=4, shape=(4, 8, 8), **more):
@@ -115,11 +79,14 @@ def numbers(prefix):
         "a shared name in options": of_edge(
             n(Conv(kernel=Choice("k", (1, 3))), AvgPool(), MBConv(kernel=Choice("k", (3, 5)), expansion=n(1, 2)))
         ),
-        "zeros inside": of_edge(Chain((n(Zero(), MaxPool(stride=2)), Conv(), n(Identity(), Zero()))), 4),
-        "a width for the last that sets one": of_edge(
-            Chain((n(Conv(), Conv(kernel=1)), n(Conv(kernel=5), Conv()), n(AvgPool(), Identity()))), n(6, 8)
+        "zeros inside": of_edge(Sequence((n(Zero(), MaxPool(stride=2)), Conv(), n(Identity(), Zero()))), 4),
+        "zeros beside a connection": of_edge(
+            Sequence((Residual(n(Zero(), Conv())), Residual(Sequence((Conv(), n(Zero(), Identity()))))))
         ),
-        "which is the last depends": of_edge(Chain((Conv(), n(Conv(kernel=5), AvgPool()))), n(6, 8)),
+        "a width for the last that sets one": of_edge(
+            Sequence((n(Conv(), Conv(kernel=1)), n(Conv(kernel=5), Conv()), n(AvgPool(), Identity()))), n(6, 8)
+        ),
+        "which is the last depends": of_edge(Sequence((Conv(), n(Conv(kernel=5), AvgPool()))), n(6, 8)),
         "a grammar": of_edge(grammar(2, "g")),
     }  # fmt: skip
 
@@ -145,6 +112,7 @@ def test_a_grammar_is_as_large_as_its_rules_and_not_as_its_sentences():
     started = time.perf_counter()
     space = of_edge(grammar(3, "g"))
     taken = time.perf_counter() - started
+    assert space.size == 5_764_800
     assert max(factor.table.size for factor in space.cost_model.factors["params"]) <= 3**3 * 6
     assert taken < 1
     rng = np.random.default_rng(0)
@@ -183,7 +151,7 @@ def test_what_is_not_taken_costs_nothing():
             "costs or shapes depend on 'a', 'b', 'd' at once: 9,791,199 combinations, 4,194,304 fit a table",
         ),
         (
-            lambda: of_edge(Kept((Choice("c", (Conv(), MaxPool(stride=2))), Conv()))),
+            lambda: of_edge(Residual(Sequence((Choice("c", (Conv(), MaxPool(stride=2))), Conv())))),
             "edge 'x' -> 'y'",
         ),
         (

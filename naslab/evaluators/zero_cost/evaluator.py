@@ -70,6 +70,7 @@ class ZeroCost(Evaluator):
         device: str = "cpu",
     ) -> None:
         space.require_network("a score of the untrained network")
+        space.require_one_size("a score of the untrained network")
         self.space, self.cut, self._short, self._options = space, cut, short, options or Options()
         self.device = resolved(device)
         x, y = _drawn(space, rows, batch, np.random.default_rng(seed))

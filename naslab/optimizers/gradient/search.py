@@ -166,6 +166,7 @@ class OneShotSearch(SharedWeightsSearch):
                 f"update={update} with relaxation={relaxation}, through which no gradient reaches the logits. Allowed: "
                 f"{', '.join(name for name, each in RELAXATIONS.items() if each.differentiable)}; or update=reinforce"
             )
+        problem.space.require_one_size(type(self).__name__)
         self.weights.space = self.relaxation.space = problem.space
         device = problem.device
         self.cost = ExpectedCost(problem.space, resource, device)
