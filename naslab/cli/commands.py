@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 import naslab
-from naslab.cli.notes import say_idle_device, say_idle_limits
+from naslab.cli.notes import say_idle_limits, say_idle_placement, written_placement
+from naslab.cli.options import Budget, Deterministic, Device, Limits, Out, Precision
 from naslab.cli.tables import table_app
 from naslab.cli.values import whole
 from naslab.errors import InvalidValue, OutputError
@@ -25,15 +26,6 @@ app = typer.Typer(
 )
 app.add_typer(table_app, name="table")
 
-Budget = Annotated[
-    str,
-    typer.Option(help="Of every run: evaluations (100), seconds on the task's clock (12000s), or epochs (50epochs)."),
-]
-Limits = Annotated[list[str], typer.Option("--max", help="Limit on a cost, such as params=41153; may be repeated.")]
-Out = Annotated[Path, typer.Option(help="Folder for the traces and the report; repeat the command to resume.")]
-Device = Annotated[
-    str, typer.Option(help="Where networks run: cpu, cuda, cuda:1, or auto for a GPU where there is one.")
-]
 _MOST_COLUMNS = 50
 
 
@@ -85,6 +77,8 @@ def compare(
     workers: Annotated[int, typer.Option(parser=whole, help="Processes. The results do not depend on it.")] = 1,
     maximum: Limits = [],  # noqa: B006
     device: Device = "cpu",
+    precision: Precision = "float32",
+    deterministic: Deterministic = False,
 ) -> None:
     """Compare optimizers on tasks, and write the report."""
     from naslab.cli.console import progress
@@ -93,7 +87,7 @@ def compare(
 
     named = parse_list(optimizers)
     say_idle_limits(tasks, maximum)
-    say_idle_device(tasks, named, device)
+    say_idle_placement(tasks, named, device, precision, deterministic)
     with progress("runs") as tick:
         results = run_comparison(
             tasks,
@@ -104,6 +98,8 @@ def compare(
             workers=workers,
             max=maximum,
             device=device,
+            precision=precision,
+            deterministic=deterministic,
             progress=tick,
         )
     _report(results)
@@ -148,6 +144,8 @@ def search(
         bool, typer.Option("--coerce", help="With --csv: what does not fit its column counts as missing.")
     ] = False,
     device: Device = "cpu",
+    precision: Precision = "float32",
+    deterministic: Deterministic = False,
 ) -> None:
     """Run one search, on a task or on a table of your own, and print what it found."""
     own = {
@@ -164,8 +162,8 @@ def search(
             raise InvalidValue(f"which column of {csv} is to be predicted? Give --target NAME")
         if data is not None:
             raise InvalidValue("--data is for a TASK, not for a table, --csv")
-        if device != "cpu":
-            raise InvalidValue(f"--device {device} is for a TASK; tables, --csv, are searched on the CPU")
+        if asked := written_placement(device, precision, deterministic):
+            raise InvalidValue(f"{asked[0]} is for a TASK; tables, --csv, are searched on the CPU, in float32")
         _search_csv(csv, out, {**given, "optimizer": optimizer, "max": maximum, "budget": budget, "seed": seed})
         return
     if given:
@@ -178,7 +176,7 @@ def search(
     from naslab.running import search as run_search
 
     say_idle_limits([task], maximum)
-    say_idle_device([task], [optimizer], device)
+    say_idle_placement([task], [optimizer], device, precision, deterministic)
     spec = optimizer_spec(optimizer)
     budget = budget or default_budget(spec)
     searched: Any = task
@@ -189,8 +187,9 @@ def search(
         searched = with_images(task_of(task), data)
     with progress("epochs", detail=True) as tick:
         result = run_search(
-            searched, optimizer, budget=budget, seed=seed, max=maximum, out=out, device=device, progress=tick
-        )
+            searched, optimizer, budget=budget, seed=seed, max=maximum, out=out, device=device, precision=precision,
+            deterministic=deterministic, progress=tick,
+        )  # fmt: skip
     end = result.trace.end
     assert end is not None
     planned = spec.describe()["hyperparameters"]["epochs"] if spec.unit == "epochs" else float("inf")
@@ -295,6 +294,8 @@ def correlate(
         Path | None, typer.Option(help="Folder of CIFAR images, for a task without rows; noise by default.")
     ] = None,
     device: Device = "cpu",
+    precision: Precision = "float32",
+    deterministic: Deterministic = False,
 ) -> None:
     """Judge evaluators: how well do their scores order architectures?"""
     from naslab.cli.console import print_frame, progress
@@ -303,7 +304,7 @@ def correlate(
     with progress("scores", detail=True) as tick:
         found = run_correlate(
             task, evaluators, architectures, population=population, reference=reference, out=out, workers=workers,
-            seed=seed, data=data, device=device, progress=tick,
+            seed=seed, data=data, device=device, precision=precision, deterministic=deterministic, progress=tick,
         )  # fmt: skip
     kept = ("evaluator", "Spearman", "Kendall tau-b", "tau in top 10%", "precision at 10%", "regret")
     idle = [name for name in ("not finite", "tied pairs") if not found.counts[name].any()]

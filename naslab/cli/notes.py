@@ -16,16 +16,28 @@ def say_idle_limits(tasks: Sequence[str], maximum: Sequence[str]) -> None:
             print(f"Note: {limit} does not bind on {task}: the most there is, is {most:,.10g}.")
 
 
-def say_idle_device(tasks: Sequence[str], optimizers: Sequence[str], device: str) -> None:
-    """A device for searches that run no network: they are the same searches as on the CPU, and recorded so."""
-    if device == "cpu":
+def say_idle_placement(
+    tasks: Sequence[str], optimizers: Sequence[str], device: str, precision: str, deterministic: bool
+) -> None:
+    """A device and the like for searches that run no network: they are the same searches as without, recorded so."""
+    from naslab.tasks.placement import DEFAULT, Placement
+
+    asked = Placement(device, precision, deterministic)
+    if asked == DEFAULT:
         return
     from naslab.optimizers import optimizer_spec
-    from naslab.running import constrained_task, device_of
+    from naslab.running import constrained_task, placed
     from naslab.tasks import Constraint
 
-    found = [constrained_task(task, Constraint(), device) for task in tasks]
+    found = [constrained_task(task, Constraint(), asked) for task in tasks]
     specs = [optimizer_spec(each) for each in optimizers]
-    idle = [spec.label for spec in specs if all(device_of(one, spec) == "cpu" != one.problem.device for one in found)]
+    idle = [spec.label for spec in specs if all(placed(one, spec) is not one for one in found)]
     if idle:
-        print(f"Note: --device {device} has no effect on {', '.join(idle)}: a table is read, and no network runs.")
+        given = " ".join(written_placement(device, precision, deterministic))
+        print(f"Note: {given} has no effect on {', '.join(idle)}: a table is read, and no network runs.")
+
+
+def written_placement(device: str, precision: str, deterministic: bool) -> list[str]:
+    """What of it was given, as it is given."""
+    given = (f"--device {device}", device != "cpu"), (f"--precision {precision}", precision != "float32")
+    return [text for text, is_given in (*given, ("--deterministic", deterministic)) if is_given]

@@ -133,7 +133,9 @@ class _WeightedSum(torch.autograd.Function):
         terms, weights = ctx.saved_tensors[:n_terms], ctx.saved_tensors[n_terms:]
         wanted = ctx.needs_input_grad[2 + n_plain :]
         to_terms = [w * gradient if wanted[i] else None for i, w in enumerate(weights)]
-        to_weights = [_dot(gradient, t) if wanted[n_terms + i] else None for i, t in enumerate(terms)]
+        to_weights = [
+            _dot(gradient, t.to(gradient.dtype)) if wanted[n_terms + i] else None for i, t in enumerate(terms)
+        ]
         return None, None, *[gradient] * n_plain, *to_terms, *to_weights
 
 

@@ -18,9 +18,10 @@ import numpy as np
 from naslab.correlation.judges import Source, build, inputs_of, is_stateful, learns
 from naslab.errors import FOREIGN, InvalidValue, NaslabError, PluginError
 from naslab.evaluators import Evaluation, Evaluator, check_charge
+from naslab.evaluators.arithmetic import fixed_order
 from naslab.evaluators.stopwatch import Stopwatch
 from naslab.evaluators.threads import one_thread
-from naslab.running import Kept, Progress, device_entry, do_in_processes, seed_sequence, versions
+from naslab.running import Kept, Progress, do_in_processes, placement_entries, seed_sequence, versions
 from naslab.space import Architecture
 from naslab.tasks import Task
 
@@ -189,7 +190,7 @@ class _Judge:
         """Evaluations of a batch; if the evaluator had to be made, seconds for that and what it learned from."""
         architectures, metrics = batch
         making, learned = 0.0, tuple[Architecture, ...]()
-        with one_thread():
+        with one_thread(), fixed_order(self.task.problem.deterministic):
             if metrics not in self._made:
                 watch = Stopwatch(self.task.problem.device)
                 key = "labels" if learns(self.source) else self.source.label
@@ -238,7 +239,7 @@ def _header(source: Source, task: Task, seed: int) -> dict[str, Any]:
         "inputs": inputs_of(source, task),
         "seed": seed,
         "versions": versions("naslab", "torch", "numpy"),
-        **device_entry(task.problem.device),
+        **placement_entries(task.problem),
     }
 
 

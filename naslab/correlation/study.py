@@ -20,7 +20,7 @@ from naslab.correlation.scores import Scores, score_all, score_path
 from naslab.errors import InvalidValue
 from naslab.evaluators.stopwatch import WALL
 from naslab.files import read_whole
-from naslab.running import Progress, claimed_folder, device_entry
+from naslab.running import Progress, claimed_folder, placement_entries
 from naslab.tasks import Task
 from naslab.tasks import task as task_of
 
@@ -52,6 +52,8 @@ def correlate(
     seed: int = 0,
     data: str | Path | None = None,
     device: str | None = None,
+    precision: str | None = None,
+    deterministic: bool | None = None,
     progress: Progress | None = None,
 ) -> Correlations:
     """Score architectures by evaluators and judge the order by the task's truth, or by another evaluator.
@@ -70,6 +72,8 @@ def correlate(
         data: A folder of CIFAR images to score untrained networks on, for tasks that have no rows.
         device: Where networks run: see :meth:`naslab.tasks.Task.on`; by default the task's own, the CPU. A folder of
             scores is of one device.
+        precision: Of the forward passes of evaluators that train, ``"float32"`` or ``"bfloat16"``; likewise.
+        deterministic: Whether PyTorch takes only algorithms that add in a fixed order; likewise.
         progress: Called with the number done, the total and the evaluator.
 
     Raises:
@@ -78,7 +82,7 @@ def correlate(
     from naslab.registry import parse_list
 
     found = task_of(task) if isinstance(task, str) else task
-    found = found if device is None else found.on(device)
+    found = found.on(device, precision, deterministic)
     if data is not None:
         found = with_images(found, data)
     written = parse_list(evaluators) if isinstance(evaluators, str) else list(evaluators)
@@ -89,7 +93,7 @@ def correlate(
     members = draw(found, population, *_number(architectures), seed)
     if workers < 1:
         raise InvalidValue(f"workers={workers}. Allowed: from 1")
-    described = {"task": found.id, "source": dict(found.source), "seed": seed} | device_entry(found.problem.device)
+    described = {"task": found.id, "source": dict(found.source), "seed": seed} | placement_entries(found.problem)
     folder = None if out is None else Path(out)
     with claimed_folder(folder, described, SPEC, "correlation study") if folder is not None else nullcontext():
         kept: dict[str, Scores] = {}
@@ -101,12 +105,16 @@ def correlate(
         for scores in kept.values():
             score_all(scores, found, seed, members.architectures, workers, progress)
     options = {"population": population, "reference": reference, "data": data, "seed": seed}
-    options |= device_entry(found.problem.device)
+    options |= placement_entries(found.problem)
     command = " ".join(
         [
             f"naslab correlate {found.id} --evaluators '{','.join(written)}'",
             f"--architectures {len(members.architectures)}",
-            *(f"--{name} {value}" for name, value in options.items() if value not in (None, "all", 0)),
+            *(
+                f"--{name} {value}".removesuffix(" True")
+                for name, value in options.items()
+                if value not in (None, "all", 0)
+            ),
             f"--out {out or 'DIR'}",
         ]
     )
@@ -206,6 +214,8 @@ def _notes(
     notes = []
     if task.problem.device != "cpu":
         notes.append(f"Networks ran on {task.problem.device!r}: seconds are {WALL}, not CPU seconds.")
+    if task.problem.precision != "float32":
+        notes.append(f"Networks that were trained were trained in {task.problem.precision}.")
     inputs = {inputs_of(s, task) for s in wanted if looks_at_inputs(s)} - {""}
     if inputs == {"gaussian"}:
         notes.append("Untrained networks were shown Gaussian noise with random labels: the task has no rows.")

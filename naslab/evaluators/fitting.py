@@ -16,6 +16,7 @@ from torch.nn import functional
 from naslab.compiler.devices import array, moved
 from naslab.datasets import Labelled
 from naslab.errors import InvalidValue
+from naslab.evaluators.arithmetic import forward
 from naslab.evaluators.stopwatch import Stopwatch
 from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
 from naslab.space import AdamW, Recipe
@@ -71,6 +72,7 @@ def fit(
     epochs: int | None = None,
     objective: TrainingObjective = ACCURACY,
     keep: str = "",
+    precision: str = "float32",
 ) -> Training:
     """Train a network, or a population, starting from its present weights, on the device that it is on.
 
@@ -85,6 +87,8 @@ def fit(
         objective: The loss, and what rows are scored by.
         keep: A name in ``score``. The network (no population) is left as after the epoch with the best score on these
             rows, the first of equals; by default as after the last.
+        precision: Of the forward passes that train: with ``"bfloat16"`` PyTorch's autocast rounds what goes into matrix
+            products and convolutions to 8 bits. Parameters, losses and scores are in the parameters' own type.
 
     Raises:
         InvalidValue: A batch larger than the rows, epochs below 1 or more than the recipe has, or shifts of rows that
@@ -119,7 +123,7 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate(step, steps)
             images, labels = _augmented(x[batch], recipe, generator), y[batch]
-            logits = _members(model(images))
+            logits = _members(forward(model, images, precision=precision, device=device))
             loss = loss_of(logits, labels)
             optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()  # type: ignore[no-untyped-call]

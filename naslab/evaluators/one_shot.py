@@ -16,6 +16,7 @@ from naslab.compiler.layout import channels_last
 from naslab.compiler.supernet import Supernet, compile_supernet
 from naslab.datasets import Labelled
 from naslab.errors import InvalidValue, UnknownName
+from naslab.evaluators.arithmetic import checked_precision, forward
 from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity, TaskLike
 from naslab.evaluators.batches import Batches
 from naslab.evaluators.fitting import count_right, losses_of, new_optimizer, scores, torch_generator
@@ -50,9 +51,10 @@ class OneShot(Evaluator):
         warm_up: The share of the steps that are warm-up.
         validation_batch: Rows of one score; four times the training batch by default, as in TuNAS.
         device: Where the shared weights and the rows are.
+        precision: Of the forward passes that train; scores are float32's. ``"float32"`` or ``"bfloat16"``.
 
     Raises:
-        InvalidValue: There is no such device, or a number that makes no sense.
+        InvalidValue: There is no such device, no such precision there, or a number that makes no sense.
     """
 
     clock = "measured"
@@ -69,6 +71,7 @@ class OneShot(Evaluator):
         warm_up: float = 0.25,
         validation_batch: int | None = None,
         device: str = "cpu",
+        precision: str = "float32",
     ) -> None:
         space.require_network("shared weights")
         space.require_one_size("shared weights")
@@ -78,6 +81,7 @@ class OneShot(Evaluator):
             raise InvalidValue(f"warm_up={warm_up}. Allowed: from 0 to below 1")
         self.space, self.recipe, self.objective, self.warm_up = space, recipe, objective, warm_up
         self.device = resolved(device)
+        self.precision = checked_precision(precision, self.device)
         self.steps = recipe.epochs * recipe.batches(len(train))
         self.step = 0
         self._rows, self._held = train, validation
@@ -102,7 +106,7 @@ class OneShot(Evaluator):
             raise InvalidValue(f"one-shot weights of {task.id!r}: it has no rows to train on, or no recipe is known")
         recipe = dataclasses.replace(recipe, epochs=epochs or 4 * recipe.epochs, weight_decay=0.0)
         parts = (problem.space, problem.train, problem.validation, recipe, task.training_objective)
-        made = cls(*parts, warm_up=0.0, device=problem.device)
+        made = cls(*parts, warm_up=0.0, device=problem.device, precision=problem.precision)
         made.train_uniformly(rng)
         return AtFidelity(made, "full-validation")
 
@@ -167,7 +171,8 @@ class _State:
             group["lr"] = owner.recipe.rate(min(owner.step, owner.steps), owner.steps)
         x, y = self.train_batches.next()
         self._mode(training=True)
-        loss = self.loss_of(self.supernet(x, architecture), y)
+        outputs = forward(self.supernet, x, architecture, precision=owner.precision, device=owner.device)
+        loss = self.loss_of(outputs, y)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()

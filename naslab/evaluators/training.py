@@ -14,6 +14,7 @@ from naslab.compiler.network import compile_network
 from naslab.compiler.population import stack_networks
 from naslab.datasets import Labelled
 from naslab.errors import InvalidValue
+from naslab.evaluators.arithmetic import checked_precision
 from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity, TaskLike
 from naslab.evaluators.fitting import Placed, Training, fit, placed, torch_generator
 from naslab.evaluators.stopwatch import Stopwatch
@@ -51,9 +52,10 @@ class TrainingEvaluator(Evaluator):
         objective: The loss and the metric; accuracy by default, in percent.
         best_epoch: Whether a network is taken from the epoch with the best validation score; by default from the last.
         device: Where networks are trained; rows are moved there once.
+        precision: Of the forward passes of training: see :func:`~naslab.evaluators.fitting.fit`.
 
     Raises:
-        InvalidValue: The space has another recipe, or there is no such device.
+        InvalidValue: The space has another recipe, or there is no such device, or no such precision there.
     """
 
     clock = "measured"
@@ -68,12 +70,14 @@ class TrainingEvaluator(Evaluator):
         *,
         best_epoch: bool = False,
         device: str = "cpu",
+        precision: str = "float32",
     ) -> None:
         if space.recipe is not None and recipe != space.recipe:
             raise InvalidValue(f"space {space.name!r} states how its networks are trained: give no other recipe")
         space.require_one_size("training")
         self.space, self.rows, self.validation, self.recipe = space, train, validation, recipe
         self.objective, self.best_epoch, self.device = objective, best_epoch, resolved(device)
+        self.precision = checked_precision(precision, self.device)
 
     @classmethod
     def for_task(cls, task: TaskLike, rng: np.random.Generator, *, epochs: int | None = None) -> Evaluator:  # type: ignore[override]
@@ -82,7 +86,7 @@ class TrainingEvaluator(Evaluator):
         if problem.train is None or problem.validation is None or recipe is None:
             raise InvalidValue(f"training for {task.id!r}: it has no rows to train on, or no recipe is known")
         parts = (problem.space, problem.train, problem.validation, recipe, task.training_objective)
-        made = cls(*parts, device=problem.device)
+        made = cls(*parts, device=problem.device, precision=problem.precision)
         return AtFidelity(made, made.check_fidelity(epochs))
 
     def train(self, architecture: Architecture, rng: np.random.Generator, epochs: int | None = None) -> Trained:
@@ -149,7 +153,7 @@ class TrainingEvaluator(Evaluator):
     ) -> Training:
         train, validation = self._placed
         held = {"validation": validation}
-        return fit(model, train, recipe, torch_generator(rng), held, epochs, self.objective, keep)
+        return fit(model, train, recipe, torch_generator(rng), held, epochs, self.objective, keep, self.precision)
 
     @cached_property
     def _placed(self) -> tuple[Placed, Placed]:

@@ -8,8 +8,8 @@ This wing runs optimizers, which know only a problem, and writes folders of trac
 from naslab.running.kept import Kept
 from naslab.running.loop import StepGenerator, run, second_worth, seed_sequence
 from naslab.running.output import check_folder, claimed_folder
-from naslab.running.runs import SearchResult, constrained_task, default_budget, device_of, run_one, search
-from naslab.running.software import device_entry, versions
+from naslab.running.runs import SearchResult, constrained_task, default_budget, placed, run_one, search
+from naslab.running.software import placement_entries, versions
 from naslab.running.trace import Recorded, Step, Trace, differences, read, trace_path
 from naslab.running.workers import Progress, do_in_processes
 
@@ -25,10 +25,10 @@ __all__ = [
     "claimed_folder",
     "constrained_task",
     "default_budget",
-    "device_entry",
-    "device_of",
     "differences",
     "do_in_processes",
+    "placed",
+    "placement_entries",
     "read",
     "run",
     "run_one",

@@ -28,11 +28,12 @@ from naslab.files import unreadable
 from naslab.optimizers import Optimizer, OptimizerSpec, optimizer_spec
 from naslab.running.output import LOCK, claimed_folder, unwritable
 from naslab.running.results import SPEC, Results, run_header
-from naslab.running.runs import check_budget, constrained_task, device_of, forget_tasks, run_one
-from naslab.running.software import device_entry, versions
+from naslab.running.runs import check_budget, constrained_task, forget_tasks, placed, run_one
+from naslab.running.software import placement_entries, versions
 from naslab.running.trace import FORMAT, trace_path
 from naslab.running.workers import Progress, do_in_processes
-from naslab.tasks import Budget, Constraint, Task
+from naslab.tasks import Budget, Constraint, Placement, Task
+from naslab.tasks.placement import AS_IT_IS
 
 LARGEST_CHUNK = 25
 
@@ -47,7 +48,7 @@ class Comparison:
         seeds: Number of seeds: 0, 1, 2...
         budget: Of every run.
         constraint: On every task.
-        device: Where networks run; None leaves each task where it is.
+        placement: Where networks run, and how exactly.
     """
 
     tasks: tuple[str | Task, ...]
@@ -55,12 +56,12 @@ class Comparison:
     seeds: int
     budget: Budget
     constraint: Constraint
-    device: str | None = None
+    placement: Placement = AS_IT_IS
 
     def prepare(self) -> tuple[dict[str, Task], dict[str, OptimizerSpec]]:
         """Build everything once, so that errors are reported before anything is written."""
         forget_tasks()
-        tasks = {_id(t): constrained_task(t, self.constraint, self.device) for t in self.tasks}
+        tasks = {_id(t): constrained_task(t, self.constraint, self.placement) for t in self.tasks}
         specs = {spec.label: spec for spec in map(optimizer_spec, self.optimizers)}
         if not tasks or not specs:
             raise InvalidValue("nothing to compare: give at least one task and one optimizer")
@@ -74,7 +75,7 @@ class Comparison:
 
     def describe(self, tasks: Mapping[str, Task], specs: Mapping[str, OptimizerSpec]) -> dict[str, Any]:
         """What ``comparison.json`` says; a folder serves only one comparison, on one version of its data."""
-        entries = [device_entry(device_of(one, spec)) for one in tasks.values() for spec in specs.values()]
+        entries = [placement_entries(placed(one, spec).problem) for one in tasks.values() for spec in specs.values()]
         return {
             **versions("naslab"),
             "format": FORMAT,
@@ -99,6 +100,8 @@ def compare(
     max: Mapping[str, float] | Iterable[str] = (),
     executor: Executor | None = None,
     device: str | None = None,
+    precision: str | None = None,
+    deterministic: bool | None = None,
     progress: Progress | None = None,
 ) -> Results:
     """Run every optimizer on every task with every seed, and read the results.
@@ -115,6 +118,8 @@ def compare(
         executor: Runs them instead: any :class:`concurrent.futures.Executor` that shares the file system.
         device: Where networks run, if any do: see :meth:`naslab.tasks.Task.on`. By default each task's own, the CPU.
             With ``"cuda"`` the processes take turns at the GPUs: each sees one.
+        precision: Of the forward passes of training steps: ``"float32"`` or ``"bfloat16"``; likewise.
+        deterministic: Whether PyTorch takes only algorithms that add in a fixed order; likewise.
         progress: Called after every run.
 
     Raises:
@@ -127,7 +132,8 @@ def compare(
     for what, names in (("tasks", tasks), ("optimizers", optimizers)):
         if isinstance(names, str):
             raise InvalidValue(f"{what}={names!r}: give a list, such as [{names!r}]")
-    comparison = Comparison(tuple(tasks), tuple(optimizers), seeds, Budget.parse(budget), Constraint.parse(max), device)
+    placement, limits = Placement(device, precision, deterministic), Constraint.parse(max)
+    comparison = Comparison(tuple(tasks), tuple(optimizers), seeds, Budget.parse(budget), limits, placement)
     prepared, specs = comparison.prepare()
     folder, description = Path(out), comparison.describe(prepared, specs)
     with claimed_folder(folder, description, SPEC, "comparison", partial(_holds_runs, description=description)):
@@ -157,7 +163,7 @@ class _Job:
     folder: Path
     task: str | Task
     constraint: Constraint
-    device: str | None
+    placement: Placement
     optimizer: str | type[Optimizer]
     budget: Budget
     seeds: tuple[int, ...]
@@ -166,7 +172,7 @@ class _Job:
 def _run_job(job: _Job) -> list[dict[str, Any]]:
     """In a worker: the runs of a job, one after the other."""
     spec = optimizer_spec(job.optimizer)
-    one = constrained_task(job.task, job.constraint, job.device)
+    one = constrained_task(job.task, job.constraint, job.placement)
     finished = []
     for seed in job.seeds:
         started = time.perf_counter()
@@ -191,7 +197,7 @@ def _jobs(comparison: Comparison, folder: Path, workers: int) -> list[_Job]:
                     folder,
                     one,
                     comparison.constraint,
-                    comparison.device,
+                    comparison.placement,
                     optimizer,
                     comparison.budget,
                     tuple(chunk),

@@ -13,16 +13,18 @@ from pathlib import Path
 import numpy as np
 
 from naslab.errors import FOREIGN, InvalidValue, NaslabError
+from naslab.evaluators.arithmetic import fixed_order
 from naslab.evaluators.stopwatch import WALL
 from naslab.optimizers import GradientSearch, Optimizer, OptimizerSpec, optimizer_spec, plugin_error
 from naslab.registry import called
 from naslab.running.gradient_loop import run_gradient
 from naslab.running.loop import run, seed_sequence
-from naslab.running.software import device_entry, versions
+from naslab.running.software import placement_entries, versions
 from naslab.running.trace import FORMAT, Recorded, Trace, read, trace_path
 from naslab.running.workers import Progress
 from naslab.space import Architecture
-from naslab.tasks import Budget, Constraint, Task, task
+from naslab.tasks import Budget, Constraint, Placement, Task, task
+from naslab.tasks.placement import AS_IT_IS, DEFAULT
 
 VERSIONS = ("python", "numpy", "networkx", "optuna", "torch")
 
@@ -61,6 +63,8 @@ def search(
     max: Mapping[str, float] | Iterable[str] = (),
     out: str | Path | None = None,
     device: str | None = None,
+    precision: str | None = None,
+    deterministic: bool | None = None,
     progress: Progress | None = None,
 ) -> SearchResult:
     """Run one search; the same run as with this seed in a comparison.
@@ -74,12 +78,14 @@ def search(
         out: A folder for the trace ``runs/<task>/<optimizer>/<seed>.jsonl``; resumed where it holds the beginning of
             this run.
         device: Where networks run, if any do: see :meth:`naslab.tasks.Task.on`. By default the task's own, the CPU.
+        precision: Of the forward passes of training steps: ``"float32"`` or ``"bfloat16"``; likewise.
+        deterministic: Whether PyTorch takes only algorithms that add in a fixed order; likewise.
         progress: Called after every epoch of a gradient search with the epochs made and planned, and what it found.
     """
     if not isinstance(seed, int) or seed < 0:
         raise InvalidValue(f"seed {seed!r}: give a whole number of at least 0")
     constraint, spec = Constraint.parse(max), optimizer_spec(optimizer)
-    prepared = constrained_task(task, constraint, device)
+    prepared = constrained_task(task, constraint, Placement(device, precision, deterministic))
     check_budget(spec, Budget.parse(budget))  # this and the next line refuse errors before anything is written
     spec.build(prepared.problem, np.random.default_rng(0))
     path = None if out is None else trace_path(Path(out), prepared.id, spec.label, seed)
@@ -141,7 +147,7 @@ def run_one(
         path: Where its trace is; None keeps it in memory.
         progress: As of :func:`search`.
     """
-    task = task.on(device_of(task, spec))  # a run without networks is the same run, wherever it was to be
+    task = placed(task, spec)
     device = task.problem.device
     measured = (
         issubclass(spec.factory, GradientSearch)
@@ -158,11 +164,11 @@ def run_one(
         "budget": str(budget),
         "versions": versions(*VERSIONS) | ({"machine": _machine(device)} if measured else {}),
     }
-    header |= device_entry(device)
+    header |= placement_entries(task.problem)
     if measured and device != "cpu":
         header["clock"] = WALL
     key = (task.id, spec.label, seed)
-    with Trace(header, path, measured=measured) as trace:
+    with Trace(header, path, measured=measured) as trace, fixed_order(task.problem.deterministic):
         optimizer = spec.build(task.problem, np.random.default_rng(seed_sequence(*key, "optimizer")))
         try:
             if isinstance(optimizer, GradientSearch):
@@ -175,18 +181,18 @@ def run_one(
             raise plugin_error(f"{spec.label!r} failed on {task.id}, seed {seed}", error, spec.factory) from error
 
 
-def device_of(task: Task, spec: OptimizerSpec) -> str:
-    """Where the networks of a run are; the CPU where it runs none."""
-    return task.problem.device if task.trains or spec.factory.runs_networks else "cpu"
+def placed(task: Task, spec: OptimizerSpec) -> Task:
+    """The task as a strategy runs on it: a run without networks is the same run, wherever it was to be."""
+    return task if task.trains or spec.factory.runs_networks else task.on(*DEFAULT)
 
 
-def constrained_task(task_or_id: str | Task, constraint: Constraint, device: str | None = None) -> Task:
-    """A task under a constraint and, if one is given, on a device; tasks named by id are built once per process."""
+def constrained_task(task_or_id: str | Task, constraint: Constraint, placement: Placement = AS_IT_IS) -> Task:
+    """A task under a constraint, and placed; tasks named by id are built once per process."""
     if isinstance(task_or_id, str):
         found = _named_task(task_or_id, constraint)
     else:
         found = task_or_id.constrained(constraint) if constraint.limits else task_or_id
-    return found if device is None else found.on(device)
+    return found.on(*placement)
 
 
 def forget_tasks() -> None:

@@ -1,10 +1,14 @@
-"""What numbers depend on besides their inputs: versions of software, and the kind of device."""
+"""What numbers depend on besides their inputs: versions of software, the kind of device, and how it computes."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
 from functools import cache
+from typing import Any
+
+from naslab.tasks.placement import DEFAULT
+from naslab.tasks.problem import Problem
 
 
 def versions(*names: str) -> dict[str, str]:
@@ -12,10 +16,14 @@ def versions(*names: str) -> dict[str, str]:
     return {name: _version(name) for name in names}
 
 
-def device_entry(device: str) -> dict[str, str]:
-    """The kind of a device as an entry of a header: none for the CPU, and the number of a card does not matter."""
-    kind = device.partition(":")[0]
-    return {} if kind == "cpu" else {"device": kind}
+def placement_entries(problem: Problem) -> dict[str, Any]:
+    """Where networks run, and how exactly, as entries of a header: only what is not the default.
+
+    The number of a card does not matter.
+    """
+    kind = problem.device.partition(":")[0]
+    found = problem.placement._replace(device=kind)._asdict()
+    return {name: value for name, value in found.items() if value != getattr(DEFAULT, name)}
 
 
 @cache

@@ -12,10 +12,12 @@ import numpy as np
 from naslab.datasets import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators import Evaluation, Evaluator
+from naslab.evaluators.arithmetic import checked_precision
 from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
 from naslab.feasibility import ENUMERABLE
 from naslab.registry import called
 from naslab.space import Architecture, Recipe
+from naslab.tasks.placement import Placement
 from naslab.tasks.problem import Constraint, Problem
 
 
@@ -72,27 +74,35 @@ class Task:
                 raise InvalidValue(f"{error}; the smallest there is: {smallest}") from None
         return dataclasses.replace(self, problem=problem)
 
-    def on(self, device: str) -> Task:
+    def on(self, device: str | None = None, precision: str | None = None, deterministic: bool | None = None) -> Task:
         """The same task with all networks on a device: those of its reward, and those that a strategy makes.
 
-        A reward runs networks if it has a method ``on(device)``, which gives the same reward on a device; one that
-        reads a table has none, and stays as it is.
+        A reward runs networks if it has a method ``on(device, precision)``, which gives the same reward there; one that
+        reads a table has none, and stays as it is. What is None stays as it is, too.
 
         Args:
             device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"`` for a GPU where there is one.
+            precision: Of the forward passes of training steps: ``"float32"``, or ``"bfloat16"``. Parameters, scores,
+                proxies and predictors are float32.
+            deterministic: Whether runs take only algorithms of PyTorch's that add in a fixed order
+                (``torch.use_deterministic_algorithms``).
 
         Raises:
-            UnknownName, InvalidValue: There is no such device.
+            InvalidValue: There is no such device, or no such precision there.
         """
+        own = self.problem
+        device = own.device if device is None else device
         if device != "cpu":  # what is there, only PyTorch knows; a search on a table does without it
             from naslab.compiler.devices import resolved
 
             device = resolved(device)
-        if device == self.problem.device:
+        precision = checked_precision(own.precision if precision is None else precision, device)
+        wanted = Placement(device, precision, own.deterministic if deterministic is None else deterministic)
+        if wanted == own.placement:
             return self
         placed = getattr(self.reward, "on", None)
-        problem = dataclasses.replace(self.problem, device=device)
-        return dataclasses.replace(self, problem=problem, reward=placed(device) if placed else self.reward)
+        problem = dataclasses.replace(own, **wanted._asdict())
+        return dataclasses.replace(self, problem=problem, reward=placed(device, precision) if placed else self.reward)
 
     @property
     def trains(self) -> bool:

@@ -42,7 +42,8 @@ def joint(task: Task, recipe: Recipe | None = None) -> Task:
     cells = [cell for cell in space.cells if cell is not space.graph]
     searched = SearchSpace(space.graph, name=f"{space.name}@joint", rules=space.rules, cells=cells, recipe=recipe)
     truth = TrainingEvaluator(searched, problem.train, test, recipe, task.training_objective)
-    problem = Problem(searched, train=problem.train, validation=problem.validation, device=problem.device)
+    placed = problem.placement._asdict()
+    problem = Problem(searched, train=problem.train, validation=problem.validation, **placed)
     return dataclasses.replace(
         task,
         id=f"{task.id}@joint",

@@ -17,6 +17,7 @@ from naslab.evaluators import Fidelity
 from naslab.feasibility import Backend, Feasibility, FeasibleSet, largest
 from naslab.files import read_number
 from naslab.space import METRICS, Architecture, CostPerArchitecture, Factor, SearchSpace, rounding
+from naslab.tasks.placement import Placement
 
 
 class TabulatedCost(Mapping[Architecture, float]):
@@ -102,6 +103,8 @@ class Problem:
         train: Training rows, where the task has any; loaded when they are first looked at.
         validation: Validation rows, likewise.
         device: Where networks run that a strategy or an evaluator makes: see :meth:`naslab.tasks.Task.on`.
+        precision: Of the forward passes by which they are trained.
+        deterministic: Whether a run takes only algorithms of PyTorch's that add in a fixed order.
     """
 
     space: SearchSpace
@@ -113,11 +116,18 @@ class Problem:
     train: Labelled | None = None
     validation: Labelled | None = None
     device: str = "cpu"
+    precision: str = "float32"
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         for limit in self.constraint.limits:
             if limit.metric not in self.costs:
                 raise UnknownMetric(limit.metric, self.costs)
+
+    @property
+    def placement(self) -> Placement:
+        """Where networks run, and how exactly."""
+        return Placement(self.device, self.precision, self.deterministic)
 
     @property
     def costs(self) -> tuple[str, ...]:

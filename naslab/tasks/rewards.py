@@ -71,11 +71,11 @@ class TrainedReward:
         assert self.problem.train is not None
         assert self.problem.validation is not None
         parts = (self.problem.space, self.problem.train, self.problem.validation, self.recipe, self.objective)
-        return self.kind(*parts, device=self.problem.device)
+        return self.kind(*parts, device=self.problem.device, precision=self.problem.precision)
 
-    def on(self, device: str) -> TrainedReward:
+    def on(self, device: str, precision: str) -> TrainedReward:
         """The same on a device: see :meth:`naslab.tasks.Task.on`."""
-        return dataclasses.replace(self, problem=dataclasses.replace(self.problem, device=device))
+        return dataclasses.replace(self, problem=dataclasses.replace(self.problem, device=device, precision=precision))
 
 
 def _trained(

@@ -96,8 +96,8 @@ def task(task_id: str, *, device: str = "cpu") -> Task:
 
     Raises:
         UnknownTask: There is none of this id.
-        UnknownName: There is no such mode, or no such device.
-        InvalidValue: The device is not there.
+        UnknownName: There is no such mode.
+        InvalidValue: There is no such device.
     """
     return _found(task_id).on(device)
 

@@ -136,9 +136,9 @@ class Retrain(SampleAndRank):
         )
 
         def accuracy(architecture: Architecture) -> float:
-            generator, device = torch_generator(rng), search.problem.device
-            network = compile_network(search.space, architecture, generator=generator, device=device)
-            record = fit(network, train, recipe, torch_generator(rng), {"held": held})
+            problem, generator = search.problem, torch_generator(rng)
+            network = compile_network(search.space, architecture, generator=generator, device=problem.device)
+            record = fit(network, train, recipe, torch_generator(rng), {"held": held}, precision=problem.precision)
             return float(record.scored["held"][-1][0])
 
         return max(candidates, key=accuracy)

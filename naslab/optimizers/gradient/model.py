@@ -7,10 +7,12 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from naslab.compiler.devices import moved, number
 from naslab.compiler.supernet import Form, Supernet
+from naslab.evaluators.arithmetic import forward
 from naslab.optimizers.gradient.relaxations import Decisions
 from naslab.space import SearchSpace, scope
 
@@ -25,16 +27,24 @@ class Model:
         logits: One ``(K,)`` per choice, normal noise of 0.001 to begin with.
         edge_logits: For each node that several choices lead to, the logits of their edges (PC-DARTS' edge
             normalisation); empty without.
+        device: Where all of these are.
+        precision: Of the forward passes of :meth:`loss`: ``"float32"`` or ``"bfloat16"``.
     """
 
     def __init__(
-        self, supernet: Supernet, generator: torch.Generator, *, edges: bool = False, device: str = "cpu"
+        self,
+        supernet: Supernet,
+        generator: torch.Generator,
+        *,
+        edges: bool = False,
+        device: str = "cpu",
+        precision: str = "float32",
     ) -> None:
         def drawn(size: int) -> nn.Parameter:
             noise = INITIAL_SPREAD * torch.randn(size, generator=generator, device="cpu")
             return nn.Parameter(moved(noise, device))
 
-        self.supernet = supernet
+        self.supernet, self.device, self.precision = supernet, device, precision
         self.logits = [drawn(size) for size in supernet.space.sizes]
         self._groups = arriving(supernet.space) if edges else []
         self.edge_logits = [drawn(len(group)) for group in self._groups]
@@ -68,11 +78,23 @@ class Model:
         y: Tensor,
         form: Form,
         edges: Mapping[str, Tensor] | None = None,
+        weights: dict[str, Tensor] | None = None,
     ) -> Tensor:
-        """The sum of the cross-entropies of all that is run."""
+        """The sum of the cross-entropies of all that is run, with the supernet's own weights or with others."""
         view = self.supernet.view(form)
-        losses = [functional.cross_entropy(view(x, each, edges), y) for each in decisions]
+        called = view if weights is None else lambda *inputs: functional_call(view, weights, inputs)
+        where = {"precision": self.precision, "device": self.device}
+        losses = [functional.cross_entropy(forward(called, x, each, edges, **where), y) for each in decisions]
         return torch.stack(losses).sum() if len(losses) > 1 else losses[0]
+
+    @contextmanager
+    def exact(self) -> Iterator[None]:
+        """Inside, forward passes are in float32, whatever the precision."""
+        own, self.precision = self.precision, "float32"
+        try:
+            yield
+        finally:
+            self.precision = own
 
     def entropy(self) -> float:
         """Of the distribution over architectures, in nats; choices are independent."""

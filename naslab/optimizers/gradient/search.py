@@ -46,7 +46,8 @@ class OneShotSearch(SharedWeightsSearch):
     and defaults, and any part of one can be given to another: ``gdas[perturbation=random]``.
 
     Weights, logits and rows are on the problem's device. What a step finds is looked at when its epoch is over; only
-    relaxations and updates that draw a path from the logits wait for them in a step.
+    relaxations and updates that draw a path from the logits wait for them in a step. The forward passes of losses have
+    the problem's precision; rewards of drawn paths, rankings and the curvature are float32's.
 
     Args:
         problem: With rows to train on.
@@ -188,7 +189,7 @@ class OneShotSearch(SharedWeightsSearch):
         )
         if self.weights.form == "categorical":
             channels_last(supernet)
-        self.model = Model(supernet, self.generator, edges=edges, device=device)
+        self.model = Model(supernet, self.generator, edges=edges, device=device, precision=problem.precision)
         self.weight_optimizer = torch.optim.SGD(
             self.model.weights,
             learning_rate,

@@ -9,8 +9,6 @@ from typing import Any, ClassVar, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn import functional
 
 from naslab.optimizers.gradient.model import Model, unmoved_statistics
 from naslab.optimizers.gradient.relaxations import Relaxation
@@ -141,7 +139,8 @@ class SecondOrder(ArchitectureUpdate):
             ends = []
             for sign in (1, -1):
                 set_values(weights, [w + sign * epsilon * g for w, g in zip(own, ascent, strict=True)])
-                ends.append(gradients(train, model.architecture)[1])
+                with model.exact():  # a difference of rounded gradients would be noise
+                    ends.append(gradients(train, model.architecture)[1])
         set_values(weights, own)
         mixed = [(up - down) / (2 * epsilon) for up, down in zip(*ends, strict=True)]
         learner.step([g - xi * h for g, h in zip(at_unrolled, mixed, strict=False)])
@@ -161,15 +160,8 @@ class ExactSecondOrder(ArchitectureUpdate):
             learner.generator.set_state(noise)
             names = [name for name, _ in model.supernet.named_parameters()]
             decisions = learner.relaxation.decide(model.probabilities(), learner.generator)
-            view, edges = model.supernet.view(learner.relaxation.form), model.edge_weights()
-            x, y = validation
-            losses = [
-                functional.cross_entropy(
-                    functional_call(view, dict(zip(names, unrolled, strict=True)), (x, each, edges)), y
-                )
-                for each in decisions
-            ]
-            held = torch.stack(losses).sum()
+            there = dict(zip(names, unrolled, strict=True))
+            held = model.loss(decisions, *validation, learner.relaxation.form, model.edge_weights(), there)
             found = torch.autograd.grad(held, model.architecture, allow_unused=True)
         learner.step(found)
         return held.detach()

@@ -12,7 +12,7 @@ from naslab.running import Progress, constrained_task, default_budget, run_one, 
 from naslab.studies.base import in_processes
 from naslab.studies.nasbench201.rows import Further, Picks, WeightSharing
 from naslab.tables import Table
-from naslab.tasks import Budget, Constraint
+from naslab.tasks import Budget, Constraint, Placement
 from naslab.tasks.images import with_images
 
 FOLDER = "weight-sharing"
@@ -55,7 +55,9 @@ def further_rows(
     Raises:
         InvalidDataset: The folder holds no CIFAR-10.
     """
-    with_images(constrained_task(protocol.task, Constraint(), device), data)  # refused here rather than in a worker
+    with_images(
+        constrained_task(protocol.task, Constraint(), Placement(device)), data
+    )  # refused here rather than in a worker
     work = [
         Run(protocol.task, optimizer, seed, str(data.resolve()), str(out.resolve()), device)
         for optimizer in protocol.rows.values()
@@ -72,7 +74,7 @@ def further_rows(
 def search(work: Run) -> list[int]:
     """In a worker: the architecture that a search returns. Its trace goes into a file, and a checkpoint beside it."""
     task, spec = (
-        with_images(constrained_task(work.task, Constraint(), work.device), work.data),
+        with_images(constrained_task(work.task, Constraint(), Placement(work.device)), work.data),
         optimizer_spec(work.optimizer),
     )
     path = trace_path(Path(work.out) / FOLDER, task.id, spec.label, work.seed)

@@ -1,0 +1,22 @@
+"""Options that several subcommands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Budget = Annotated[
+    str,
+    typer.Option(help="Of every run: evaluations (100), seconds on the task's clock (12000s), or epochs (50epochs)."),
+]
+Limits = Annotated[list[str], typer.Option("--max", help="Limit on a cost, such as params=41153; may be repeated.")]
+Out = Annotated[Path, typer.Option(help="Folder for the traces and the report; repeat the command to resume.")]
+Device = Annotated[
+    str, typer.Option(help="Where networks run: cpu, cuda, cuda:1, or auto for a GPU where there is one.")
+]
+Precision = Annotated[str, typer.Option(help="Of training steps: float32, or bfloat16 (mixed precision).")]
+Deterministic = Annotated[
+    bool, typer.Option("--deterministic", help="Only algorithms of PyTorch's that add in a fixed order.")
+]
