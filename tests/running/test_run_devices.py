@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from toy_tasks import toy_task
 import naslab
 from naslab.datasets import Rows
 from naslab.errors import InvalidValue, OutputError
-from naslab.evaluators import stopwatch
+from naslab.evaluators import Evaluation, stopwatch
 from naslab.evaluators.stopwatch import WALL, Stopwatch
+from naslab.optimizers import AskTell
 from naslab.running import do_in_processes, trace_path, workers
 from naslab.running.loop import second_worth
-from naslab.space import Recipe
+from naslab.space import Architecture, Recipe
 from naslab.tasks import Task
 from naslab.tasks.rewards import live, shared
 
@@ -215,3 +217,101 @@ def test_each_process_sees_one_gpu_in_turn(monkeypatch, device, expected):
     do_in_processes(seen, {i: (i,) for i in range(3)}, 3, lambda _, result: found.append(result), device=device)
     assert set(found) == expected
     assert len(found) == 3
+
+
+# ---- precision and order ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("how", "entries"),
+    [
+        ({"precision": "bfloat16"}, {"precision": "bfloat16"}),
+        ({"deterministic": True}, {"deterministic": True}),
+        ({"precision": "float32", "deterministic": False, "device": "cpu"}, {}),
+    ],
+    ids=str,
+)
+def test_a_run_says_how_exactly_it_computed_and_is_continued_only_so(tmp_path, how, entries):
+    naslab.search(trained_task(), DARTS, budget="1epochs", out=tmp_path / "argument", **how)
+    naslab.search(trained_task().on(**how), DARTS, budget="1epochs", out=tmp_path / "task")
+    for on in ("argument", "task"):
+        found = header(tmp_path / on, DARTS)
+        assert {
+            name: found[name] for name in ("device", "precision", "deterministic", "clock") if name in found
+        } == entries
+    if entries:
+        with pytest.raises(OutputError, match=next(iter(entries))):
+            naslab.search(trained_task(), DARTS, budget="1epochs", out=tmp_path / "argument")
+
+
+def test_on_a_cpu_a_fixed_order_changes_no_number(tmp_path):
+    found = [naslab.search(trained_task(), DARTS, budget="2epochs", deterministic=each).trace for each in (False, True)]
+    plain, ordered = ([(s.query, s.evaluation.score, s.evaluation.metrics) for s in each.steps] for each in found)
+    assert plain == ordered
+
+
+class Watching(AskTell):
+    """Asks for another architecture where PyTorch takes deterministic algorithms."""
+
+    runs_networks = True
+
+    def ask(self) -> Architecture:
+        return (1, 1, 1) if torch.are_deterministic_algorithms_enabled() else (0, 0, 0)
+
+    def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
+        pass
+
+
+def test_the_order_is_fixed_wherever_runs_are_made_and_for_them_alone(stored_task, tmp_path):
+    with ThreadPoolExecutor(1) as others:  # they are sent what processes would be sent
+        naslab.compare([stored_task], [Watching], budget=1, seeds=2, out=tmp_path, deterministic=True, executor=others)
+    ends = [json.loads(path.read_text().splitlines()[-1])["end"] for path in tmp_path.glob("runs/*/*/*.jsonl")]
+    assert [each["best"] for each in ends] == [[1, 1, 1]] * 2
+    for deterministic, found in ((True, (1, 1, 1)), (None, (0, 0, 0))):
+        assert naslab.search(stored_task, Watching, budget=1, deterministic=deterministic).architecture == found
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_comparison_is_of_one_precision_and_one_order(tmp_path):
+    names, options = ["random", DARTS], {"budget": "0.2s", "seeds": 1, "out": tmp_path}
+    naslab.compare([trained_task()], names, precision="bfloat16", deterministic=True, **options)
+    described = json.loads((tmp_path / "comparison.json").read_text())
+    assert (described["precision"], described["deterministic"]) == ("bfloat16", True)
+    assert header(tmp_path, DARTS)["precision"] == "bfloat16"
+    assert not {"precision", "deterministic"} & header(tmp_path, "random").keys()  # it reads a table
+    assert not torch.are_deterministic_algorithms_enabled()
+    with pytest.raises(OutputError):
+        naslab.compare([trained_task()], names, **options)
+
+
+@pytest.mark.parametrize("kind", [live, shared])
+def test_a_reward_trains_in_the_precision_of_its_task(kind):
+    task = kind(trained_task())
+    assert task.on(precision="bfloat16").reward().precision == "bfloat16"
+    assert task.on(precision="bfloat16").on("cpu").reward().precision == "bfloat16"  # what is not given stays
+    assert task.reward().precision == "float32"
+
+
+def test_a_correlation_is_of_one_precision(tmp_path):
+    found = naslab.correlate(
+        trained_task(), "training[epochs=1]", 6, out=tmp_path, precision="bfloat16", deterministic=True
+    )
+    assert "--precision bfloat16 --deterministic --out" in found.command
+    assert "Networks that were trained were trained in bfloat16." in found.notes
+    (scores,) = (tmp_path / "scores").iterdir()
+    for text in ((tmp_path / "correlation.json").read_text(), scores.read_text().splitlines()[0]):
+        described = json.loads(text)
+        assert (described["precision"], described["deterministic"]) == ("bfloat16", True)
+    with pytest.raises(OutputError):
+        naslab.correlate(trained_task(), "training[epochs=1]", 6, out=tmp_path)
+
+
+def test_a_precision_that_is_not_there_is_refused_before_anything_is_written(tmp_path):
+    for run in (
+        lambda: naslab.search(toy_task(), "random", budget=1, out=tmp_path / "out", precision="bf16"),
+        lambda: naslab.compare([toy_task()], ["random"], budget=1, out=tmp_path / "out", precision="bf16"),
+        lambda: naslab.correlate(toy_task(), "params", 6, out=tmp_path / "out", precision="bf16"),
+    ):
+        with pytest.raises(InvalidValue, match=r"precision 'bf16'\. .*Allowed: float32, bfloat16"):
+            run()
+    assert not (tmp_path / "out").exists()
