@@ -339,6 +339,17 @@ def test_a_limit_that_does_not_bind_is_pointed_out(
         assert (note in capsys.readouterr().out) == said
 
 
+def test_a_precision_for_a_search_that_reads_a_table_is_pointed_out_once(
+    stored_task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for how in (["--precision", "bfloat16", "--deterministic"], []):
+        words = ["search", stored_task, "--optimizer", "random", "--budget", "2", *how]
+        assert run_command([*words, "--out", str(tmp_path / str(len(how)))]) == 0
+        said = "Note: --precision bfloat16 --deterministic has no effect on random: a table is read, and no network"
+        assert capsys.readouterr().out.count(said) == bool(how)
+    assert contents(tmp_path / "3" / "runs") == contents(tmp_path / "0" / "runs")
+
+
 def test_a_device_for_a_search_that_reads_a_table_is_pointed_out_once(
     stored_task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -357,6 +368,12 @@ def test_a_device_for_a_search_that_reads_a_table_is_pointed_out_once(
         (["compare", "TASK", "--optimizers", "random", "--device", "gpu:0"], "device 'gpu:0'. "),
         (["correlate", "TASK", "--evaluators", "params", "--device", "cuda:99"], "GPUs here. There is: cpu"),
         (["search", "--csv", "x.csv", "--target", "y", "--optimizer", "random", "--device", "cuda"], "on the CPU"),
+        (["search", "TASK", "--optimizer", "random", "--precision", "float16"], "Did you mean 'bfloat16'? Allowed: "),
+        (["correlate", "TASK", "--evaluators", "params", "--precision", "half"], "precision 'half'. Known: "),
+        (
+            ["search", "--csv", "x.csv", "--target", "y", "--optimizer", "random", "--deterministic"],
+            "--deterministic is for a TASK",
+        ),
         (["reproduce", "gradient-estimators", "--device", "cuda"], "means nothing to gradient-estimators"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
