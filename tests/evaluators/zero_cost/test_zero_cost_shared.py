@@ -217,8 +217,8 @@ def test_a_disconnected_cell_is_the_worst_for_all_that_look_at_what_it_computes(
     ],
 )
 def test_every_connected_cell_has_finite_scores(architecture: tuple[int, ...], cut: bool) -> None:
-    network = compile_network(SPACE, architecture, generator=seeded(), cut=cut)
-    found = together(known(network, *batch(16), *EVERY, **CONTEXT), *EVERY)
+    build = partial(compile_network, SPACE, architecture, cut=cut)
+    found = together(known(build(generator=seeded()), *batch(16), *EVERY, **CONTEXT, build=build), *EVERY)
     infinite = {name for name, value in found.items() if not math.isfinite(value)}
     if 2 not in architecture and 3 not in architecture:
         infinite -= {"naswot", "nwot"}  # the classifier's few ReLUs alone do not tell 16 rows apart
