@@ -9,8 +9,8 @@ import networkx as nx
 import numpy as np
 from scipy import stats
 
-from naslab import Choice, Rule, SearchSpace
-from naslab.ops import AvgPool, Conv, Identity, Linear, MBConv, Operation, ReLU, Zero
+from naslab import SGD, Choice, Range, Recipe, Rule, SearchSpace
+from naslab.ops import AvgPool, Conv, Identity, Linear, MaxPool, MBConv, Operation, ReLU, Zero
 
 VECTOR = {"shape": (4,)}
 IMAGE = {"shape": (4, 8, 8)}
@@ -110,6 +110,47 @@ TOYS = {
     "two-inputs": two_inputs,
     "no-choice": no_choice,
 }
+
+
+def deep() -> SearchSpace:
+    """Three deep, with a kernel that two places share."""
+    kernel = Choice("kernel", (1, 3, 5))
+    inner = Choice("inner", (Conv(kernel=kernel), AvgPool(), MaxPool()))
+    graph = graph_of(
+        ("x", "a", Choice("outer", (Identity(), inner))),
+        ("a", "y", Choice("last", (Identity(), Conv(kernel=kernel)))),
+        x=IMAGE,
+    )
+    return SearchSpace(graph, name="deep")
+
+
+def stage() -> SearchSpace:
+    """Up to three layers, each with a kernel that matters only where the layer is there."""
+    layers = [Conv(kernel=Choice(f"kernel{i}", (1, 3, 5))) for i in range(3)]
+    skip = Identity()
+    graph = graph_of(
+        ("x", 1, layers[0]),
+        (1, 2, Choice("depth", (skip, layers[1], layers[1]), labels=(1, 2, 3))),
+        (2, 3, Choice("depth", (skip, skip, layers[2]), labels=(1, 2, 3))),
+        x=IMAGE,
+    )
+    return SearchSpace(graph, name="stage")
+
+
+def trained() -> SearchSpace:
+    """A recipe with a momentum that matters under SGD alone, and whole numbers."""
+    graph = graph_of(("x", "y", Choice("op", (Identity(), Conv()))), x=IMAGE)
+    recipe = Recipe(
+        epochs=Range("epochs", 2, 4, integer=True),
+        batch=8,
+        learning_rate=Choice("rate", (0.1, 0.01)),
+        optimizer=Choice("optimizer", ("adamw", SGD(momentum=Choice("momentum", (0.0, 0.9))))),
+    )
+    return SearchSpace(graph, name="trained", recipe=recipe)
+
+
+CONDITIONAL = {"deep": deep, "stage": stage, "trained": trained}
+"""Spaces with decisions inside options."""
 
 
 def looks_uniform(drawn: list[Any], support: list[Any]) -> bool:

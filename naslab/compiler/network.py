@@ -15,7 +15,7 @@ from naslab.compiler.devices import resolved
 from naslab.compiler.primitives import Norm, build, initialised, is_built_in, twin
 from naslab.errors import InvalidSpace
 from naslab.ops import Shape
-from naslab.space import Architecture, SearchSpace, reaching_output
+from naslab.space import Architecture, SearchSpace, reaching_output, resolved_cost_model
 
 NODES = "naslab/nodes"
 """The key in an fx node's ``meta`` for the nodes of the search space whose tensor it computes."""
@@ -29,6 +29,7 @@ def compile_network(
     affine: bool = True,
     track_running_stats: bool = True,
     cut: bool = True,
+    shape: Shape | None = None,
     device: str = "cpu",
 ) -> fx.GraphModule:
     """The network of one architecture, built at its actual widths.
@@ -46,6 +47,7 @@ def compile_network(
         affine: Whether batch normalisations have a weight and a bias.
         track_running_stats: Whether they keep running statistics for evaluation.
         cut: Whether dead branches are cut. Published parameter counts include them.
+        shape: Of one input, where it is not the space's: zeros inside the network have their size built in.
         device: Where the network is; its parameters are drawn on the CPU and moved.
 
     Raises:
@@ -54,8 +56,13 @@ def compile_network(
         InvalidValue: There is no such device.
     """
     device = resolved(device)
-    graph, (shapes, arriving) = space.resolve(architecture), space.shapes(architecture)
+    graph = space.resolve(architecture)
     order = list(graph)
+    if shape is None:
+        shapes, arriving = space.shapes(architecture)
+    else:
+        graph.nodes[order[0]]["shape"] = shape
+        shapes, arriving = resolved_cost_model(graph).all_shapes({})
     check_names(graph)
     norm = Norm(affine, track_running_stats)
     lowering = Lowering(graph, shapes, arriving, generator or torch.Generator(), norm)

@@ -171,7 +171,7 @@ class TrainingEvaluator(Evaluator):
         if not isinstance(most, int):
             raise InvalidValue(f"fidelity {fidelity!r}: the epochs of {self.space.name!r} are a decision; ask for none")
         if not isinstance(fidelity, int) or not 1 <= fidelity <= most:
-            raise InvalidValue(f"fidelity {fidelity!r}. Allowed: 1 to {most} epochs")
+            raise InvalidValue(f"fidelity {fidelity!r}. Allowed: 1 to the recipe's {most} epochs")
         return fidelity
 
     def _evaluation(self, curve: Training, member: int, seconds: float) -> Evaluation:

@@ -18,8 +18,10 @@ from naslab.analysis.tables import final_quality
 from naslab.analysis.tradeoff import landscape, pareto_front, points
 from naslab.errors import OutputError
 from naslab.files import load_json, unreadable
+from naslab.running.kept import Kept
 from naslab.running.runs import never_scored
-from naslab.running.trace import Recorded, differences, read, trace_path
+from naslab.running.software import versions
+from naslab.running.trace import Recorded, differences, file_name, read, trace_path
 from naslab.space import Architecture
 from naslab.tasks import Budget, Constraint, Task, task
 
@@ -74,7 +76,7 @@ class Results:
         runs, changes, fronts = [], [], []
         landscapes: dict[tuple[str, str], Landscape] = {}
         for task_id, one in self.tasks.items():
-            judge = _Judge(one)
+            judge = _Judge(one, self.folder)
             landscapes |= {(task_id, cost): known for cost, known in judge.landscapes().items()}
             for optimizer in self.optimizers:
                 for seed in self.seeds:
@@ -226,12 +228,18 @@ def _bootstrap() -> np.random.Generator:
 
 
 class _Judge:
-    """Joins traces of one task with its truth; every architecture is judged once."""
+    """Joins traces of one task with its truth; every architecture is judged once.
 
-    def __init__(self, one: Task) -> None:
+    A truth that takes trainings is kept in the comparison's folder, so that reading again takes none.
+    """
+
+    def __init__(self, one: Task, folder: Path) -> None:
         self.task = one
         self.costs = [name for name in COSTS if name in one.problem.costs]
-        self._truth: dict[Architecture, float] = {}
+        kept = folder / "truths" / f"{file_name(one.id)}.jsonl" if one.truth.clock == "measured" else None
+        header = {**versions("naslab", "numpy", "torch"), "task": one.id, "source": dict(one.source)}
+        self._kept = Kept(kept, header if kept else {}, "truths")
+        self._truth = _as_truths(self._kept)
         self._points: dict[Architecture, tuple[float, ...]] = {}
 
     @cached_property
@@ -290,6 +298,7 @@ class _Judge:
     def truth(self, architecture: Architecture) -> float:
         if architecture not in self._truth:
             self._truth[architecture] = self.task.true_value(architecture)
+            self._kept.add([list(architecture), self._truth[architecture]])
         return self._truth[architecture]
 
     def run(self, recorded: Recorded) -> dict[str, Any]:
@@ -329,3 +338,11 @@ class _Judge:
                     }
                 )
         return rows
+
+
+def _as_truths(kept: Kept) -> dict[Architecture, float]:
+    """What was judged before."""
+    try:
+        return {tuple(architecture): float(value) for architecture, value in kept.entries}
+    except (TypeError, ValueError):
+        raise kept.damaged() from None

@@ -228,11 +228,12 @@ def _check_sum(entry: dict[str, Any], before: bytes, path: Path) -> None:
 
 def trace_path(folder: Path, task_id: str, label: str, seed: int) -> Path:
     """The path of a run's trace. Names stay readable; one that can't be a file's name gets a hash."""
-    return folder / "runs" / _file_name(task_id) / _file_name(label) / f"{seed}.jsonl"
+    return folder / "runs" / file_name(task_id) / file_name(label) / f"{seed}.jsonl"
 
 
 @cache
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
+    """A readable name of a file or folder, different for different names."""
     readable = re.sub(r"[^\w.=,\[\]-]+", "-", name.replace("/", "--")).strip(".")
     if name == readable.replace("--", "/") and len(readable) < 100:
         return readable

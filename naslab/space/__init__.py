@@ -7,7 +7,7 @@ tasks or data.
 
 from naslab.space.choice import Architecture, Choice, Decision, Range, choices_in, resolve, scope
 from naslab.space.conditions import Conditions
-from naslab.space.cost import CostModel, Factor, rounding
+from naslab.space.cost import CostModel, Factor, resolved_cost_model, rounding
 from naslab.space.dataflow import reaching_output
 from naslab.space.derived import CostPerArchitecture, Derived
 from naslab.space.features import Features
@@ -58,6 +58,7 @@ __all__ = [
     "may_concatenate",
     "reaching_output",
     "resolve",
+    "resolved_cost_model",
     "rounding",
     "scope",
 ]

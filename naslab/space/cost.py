@@ -100,6 +100,11 @@ class CostModel:
         combine = np.maximum if metric == "peak_bytes" else np.add
         return np.asarray(combine.reduce(shaped, axis=0) if shaped else np.zeros(len(rows), np.int64))
 
+    def all_shapes(self, decisions: Mapping[str, int]) -> tuple[dict[Any, Shape], dict[tuple[Any, Any], Shape]]:
+        """The shape of every node and of what every edge delivers, after the given decisions."""
+        nodes = {node: features.at(decisions) for node, features in self.shapes.items()}
+        return nodes, {edge: features.at(decisions) for edge, features in self.arriving.items()}
+
     def same(self, other: CostModel) -> bool:
         """Whether all costs and shapes are equal."""
         return all(

@@ -38,6 +38,7 @@ class DecisionSpace:
         sizes: The number of options of each choice.
         rules: The rules.
         conditions: When each decision is active.
+        indexed_rules: The rules by position, as what is drawn must keep them before it is normalised.
 
     Raises:
         InvalidSpace: A decision stands in an option of itself, a rule is about what is no choice, or the rules leave
@@ -62,8 +63,10 @@ class DecisionSpace:
         self.conditions = Conditions({each: paths[each] for each in self._position}, values, idle)
         of_choices = {choice.name: i for i, choice in enumerate(self.choices)}
         self._rules = [IndexedRule(rule, of_choices, self.sizes) for rule in self.rules]
-        drawn = map(self.conditions.before_normalising, self.rules)
-        self.indexed_rules = [IndexedRule(rule, of_choices, self.sizes) for rule in drawn]
+        self.indexed_rules = self._rules  # of what is drawn, before it is normalised
+        if self.conditions:
+            drawn = map(self.conditions.before_normalising, self.rules)
+            self.indexed_rules = [IndexedRule(rule, of_choices, self.sizes) for rule in drawn]
         if not self.size:
             raise InvalidSpace(f"the rules of space {name!r} leave no valid architecture")
 

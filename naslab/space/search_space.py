@@ -186,8 +186,7 @@ class SearchSpace(DecisionSpace):
         model, decisions = self.cost_model, self.decisions(architecture)
         if isinstance(model, CostPerArchitecture):
             model, decisions = model.model(architecture), {}
-        nodes = {node: features.at(decisions) for node, features in model.shapes.items()}
-        return nodes, {edge: features.at(decisions) for edge, features in model.arriving.items()}
+        return model.all_shapes(decisions)
 
     def input_shape(self, architecture: Architecture) -> Shape:
         """The shape of one input of an architecture: its size may be a choice."""

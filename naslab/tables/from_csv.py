@@ -15,7 +15,7 @@ from naslab.files import clipped, decompress, read_number, unreadable
 from naslab.registry import search_space
 from naslab.space import SearchSpace
 from naslab.tables.format import Table
-from naslab.tables.header import TableSpec
+from naslab.tables.header import MOST_OPTIONS, TableSpec
 from naslab.tables.messages import nearest
 from naslab.tables.schema import CsvSchema, read_schema
 from naslab.tables.store import table_path
@@ -40,6 +40,13 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
     positions = _positions(path, header, schema)
     for task in schema.tasks.values():
         space = search_space(schema.space, **task.space_options)  # raises now if the space refuses its options
+        space.require_choices("a table")
+        for choice in space.choices:
+            if len(choice.options) > MOST_OPTIONS:
+                raise InvalidTable(
+                    f"choice {choice.name!r} of space {space.name!r} has {len(choice.options)} options; a table holds "
+                    f"at most {MOST_OPTIONS} of each"
+                )
     architectures = _architectures(path, lines, positions[schema.architecture], space)
     specs = schema.table_columns()
     arrays = {spec.name: np.full((len(lines), *spec.depth), np.nan) for spec in specs}

@@ -23,6 +23,9 @@ Whole = Annotated[int, Field(strict=True)]
 """A whole number that is one in the file: pydantic reads the text ``1_0`` as 10."""
 SpaceOption = bool | int | float | str | tuple[Whole, ...]
 
+MOST_OPTIONS = 256
+"""Of one choice: an option is stored as one byte."""
+
 
 class Strict(BaseModel):
     """Immutable, and refuses keys that it does not know."""
@@ -100,7 +103,7 @@ class TableSpec(Strict):
 
     name: Word
     space: str
-    options: Annotated[tuple[Annotated[Whole, Field(gt=0, le=256)], ...], Field(min_length=1)]
+    options: Annotated[tuple[Annotated[Whole, Field(gt=0, le=MOST_OPTIONS)], ...], Field(min_length=1)]
     columns: tuple[ColumnSpec, ...]
     tasks: dict[Word, TableTask]
     provenance: dict[str, Any]

@@ -136,4 +136,4 @@ def test_optuna_stays_quiet(capfd: pytest.CaptureFixture[str]) -> None:
     for name in ("optuna-tpe", "optuna-gp", "optuna-nsgaii"):
         naslab.search(toy_task(), name, budget=13)
     assert capfd.readouterr() == ("", "")
-    assert optuna.logging.get_verbosity() == optuna.logging.WARNING
+    assert optuna.logging.get_verbosity() == optuna.logging.ERROR

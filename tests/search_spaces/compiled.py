@@ -17,7 +17,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def batch(space: SearchSpace, n: int = 3) -> Tensor:
-    shape = space.graph.nodes["image"]["shape"]
+    shape = space.graph.nodes[space.order[0]]["shape"]
     return torch.randn(n, *shape, dtype=torch.float64, generator=seeded(7))
 
 

@@ -7,52 +7,14 @@ import math
 
 import numpy as np
 import pytest
-from toy_spaces import IMAGE, graph_of, looks_uniform
+from toy_spaces import CONDITIONAL, IMAGE, graph_of, looks_uniform
 
-from naslab import SGD, Choice, Range, Recipe, Rule, SearchSpace
+from naslab import Choice, Rule, SearchSpace
 from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue
-from naslab.ops import AvgPool, Conv, Identity, MaxPool
+from naslab.ops import AvgPool, Conv, Identity
 from naslab.testing import check_search_space
 
-
-def deep() -> SearchSpace:
-    """Three deep, with a kernel that two places share."""
-    kernel = Choice("kernel", (1, 3, 5))
-    inner = Choice("inner", (Conv(kernel=kernel), AvgPool(), MaxPool()))
-    graph = graph_of(
-        ("x", "a", Choice("outer", (Identity(), inner))),
-        ("a", "y", Choice("last", (Identity(), Conv(kernel=kernel)))),
-        x=IMAGE,
-    )
-    return SearchSpace(graph, name="deep")
-
-
-def stage() -> SearchSpace:
-    """Up to three layers, each with a kernel that matters only where the layer is there."""
-    layers = [Conv(kernel=Choice(f"kernel{i}", (1, 3, 5))) for i in range(3)]
-    skip = Identity()
-    graph = graph_of(
-        ("x", 1, layers[0]),
-        (1, 2, Choice("depth", (skip, layers[1], layers[1]), labels=(1, 2, 3))),
-        (2, 3, Choice("depth", (skip, skip, layers[2]), labels=(1, 2, 3))),
-        x=IMAGE,
-    )
-    return SearchSpace(graph, name="stage")
-
-
-def trained() -> SearchSpace:
-    """A recipe with a momentum that matters under SGD alone, and whole numbers."""
-    graph = graph_of(("x", "y", Choice("op", (Identity(), Conv()))), x=IMAGE)
-    recipe = Recipe(
-        epochs=Range("epochs", 2, 4, integer=True),
-        batch=8,
-        learning_rate=Choice("rate", (0.1, 0.01)),
-        optimizer=Choice("optimizer", ("adamw", SGD(momentum=Choice("momentum", (0.0, 0.9))))),
-    )
-    return SearchSpace(graph, name="trained", recipe=recipe)
-
-
-SPACES = {"deep": deep(), "stage": stage(), "trained": trained()}
+SPACES = {name: build() for name, build in CONDITIONAL.items()}
 by_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
 

@@ -11,9 +11,9 @@ import pytest
 from scipy import stats
 from toy_spaces import IMAGE, graph_of
 
-from naslab import SGD, Choice, Range, Recipe, SearchSpace
+from naslab import SGD, Choice, Range, Recipe, SearchSpace, compile_network, compile_supernet
 from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue
-from naslab.ops import Conv, Identity
+from naslab.ops import Conv, Dropout, Identity
 from naslab.testing import check_search_space
 
 RATE = Range("rate", 1e-4, 1e-1, log=True)
@@ -156,3 +156,15 @@ def test_places_of_one_name_agree() -> None:
 def test_every_value_that_a_field_may_take_is_checked(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidValue, match=said):
         Recipe(**{"epochs": 3, "batch": 8, "learning_rate": 0.1, **fields})
+
+
+def test_a_range_in_an_operation_that_costs_nothing() -> None:
+    graph = graph_of(("x", "h", Conv()), ("h", "y", Dropout(rate=Range("rate", 0.0, 0.5))), x=IMAGE)
+    space = SearchSpace(graph)
+    network = compile_network(space, (0.25,))
+    assert [module.rate for module in network.modules() if hasattr(module, "rate")] == [0.25]
+    assert space.cost((0.25,)) == space.cost((0.0,))
+    assert space.canonical((0.25,)) != space.canonical((0.3,))
+    check_search_space(space)
+    with pytest.raises(InvalidValue, match=r"Range\('rate'\): a supernet knows choices only"):
+        compile_supernet(space)

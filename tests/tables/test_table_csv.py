@@ -9,10 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from toy_spaces import VECTOR, graph_of
 
 import naslab
+from naslab import Choice, Range, Recipe, SearchSpace
 from naslab.errors import InvalidTable, InvalidValue, NaslabError, UnknownHyperparameter, UnknownSearchSpace
-from naslab.tables import find_table, imported_names
+from naslab.ops import Linear
+from naslab.tables import find_table, from_csv, imported_names
 from naslab.tables.from_csv import import_csv
 from naslab.tables.packaged import build_packaged
 
@@ -131,6 +134,27 @@ def test_other_faults_are_named(tmp_path: Path, cache: Path, schema: Path) -> No
         with pytest.raises(kind, match="Did you mean"):
             import_csv(file, schema, "mine")
     assert not cache.exists()
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        (SearchSpace(graph_of(("x", "y", Linear()), x=VECTOR, y={"width": Choice("w", tuple(range(1, 258)))})), "257"),
+        (
+            SearchSpace(graph_of(("x", "y", Linear()), x=VECTOR), recipe=Recipe(1, 1, Range("r", 0.1, 1.0))),
+            "Range('r')",
+        ),
+    ],
+)
+def test_tables_hold_choices_of_256_options_at_most(
+    tmp_path: Path, schema: Path, space: SearchSpace, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(from_csv, "search_space", lambda name, **options: space)
+    (tmp_path / "t.csv").write_text(GOOD)
+    with pytest.raises(NaslabError) as error:
+        import_csv(tmp_path / "t.csv", schema, "mine")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_time_is_never_negative(tmp_path: Path, cache: Path, schema: Path) -> None:

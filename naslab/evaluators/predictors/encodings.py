@@ -14,7 +14,9 @@ Floats = npt.NDArray[np.float64]
 
 
 def one_hot(wiring: Wiring, architectures: Sequence[Architecture]) -> Floats:
-    """``(n, sum of sizes)``: one 1 per choice."""
+    """``(n, sum of sizes)``: one 1 per choice. Where choices are conditional, what ``space.encode`` gives."""
+    if wiring.space.conditions and len(architectures):
+        return np.stack([wiring.space.encode(a, "one-hot") for a in architectures])
     options = wiring.options(architectures)
     columns = [options[:, [i]] == np.arange(size) for i, size in enumerate(wiring.space.sizes)]
     return np.concatenate([np.zeros((len(options), 0)), *columns], axis=1, dtype=np.float64)
@@ -23,7 +25,7 @@ def one_hot(wiring: Wiring, architectures: Sequence[Architecture]) -> Floats:
 def live_one_hot(wiring: Wiring, architectures: Sequence[Architecture]) -> Floats:
     """``(n, sum of sizes)``: one-hot, with zeros for choices that no live edge depends on, see :func:`looked_up`."""
     alive = np.repeat(looked_up(wiring, architectures), wiring.space.sizes, axis=1)
-    return one_hot(wiring, architectures) * alive
+    return one_hot(wiring, architectures)[:, : alive.shape[1]] * alive
 
 
 def live_numbers(wiring: Wiring, architectures: Sequence[Architecture]) -> Floats:

@@ -99,32 +99,30 @@ def swap(known: Pass) -> float:
 def meco(known: Pass) -> float:
     """The smallest eigenvalues of correlations between channels (Jiang et al. 2023, "MeCo").
 
-    Summed over the outputs of every layer, normalisation, ReLU and pooling, for one input: the first row of the batch,
-    as in the authors' correlation study. Correlations of 64 channels over 8 x 8 pixels are singular, so that a third of
-    the maps of NAS-Bench-201 count nothing; ``size=64`` (of :class:`~naslab.evaluators.zero_cost.options.Options`)
-    shows standard normal noise of 64 x 64 pixels instead, the default of the authors' code. A correlation that is
-    undefined (a constant channel) is 0, as in their code.
+    Summed over the outputs of every layer, normalisation, ReLU and pooling, for one input: standard normal noise of
+    64 x 64 pixels, the default of the authors' code. With ``size=0`` (of
+    :class:`~naslab.evaluators.zero_cost.options.Options`) it is the first row of the batch, as in the authors'
+    correlation study; correlations of 64 channels over 8 x 8 pixels are singular, so that a third of the maps of
+    NAS-Bench-201 then count nothing. A correlation that is undefined (a constant channel) is 0, as in their code.
 
-    Deviations: the default size, because a network of which a branch delivers zeros takes images of its own size alone;
-    the authors' hooks count the output of a module again for every module that it is the last part of.
-
-    Raises:
-        InvalidValue: The network takes no images of this size.
+    Deviation: the authors' hooks count the output of a module again for every module that it is the last part of.
     """
     size = options_of(known).size
-    x = known.x[:1]
+    x, network = known.x[:1], known.network
     if size:
         x = normal_like(x.new_empty((1, x.shape[1], size, size)), known.generator("meco"))
     recorder = Recorder(maps=_smallest_eigenvalue)
     try:
         with known.values.installed(), torch.no_grad(), recorder:
-            known.network(x)
-    except RuntimeError as error:
-        if not size:
+            network(x)
+    except RuntimeError:
+        if not size or "build" not in known.context:
             raise
-        raise InvalidValue(
-            f"meco[size={size}]: a network of the space takes images of its own size alone ({error}). Fix: size=0"
-        ) from None
+        recorder = Recorder(maps=_smallest_eigenvalue)  # zeros inside the network have another size
+        network = known.context["build"](shape=tuple(x.shape[1:]))
+        network.load_state_dict(known.network.state_dict())
+        with torch.no_grad(), recorder:
+            network.train()(x)
     smallest = numbers(each for each in recorder.maps if each is not None)
     return sum(each for each in smallest if math.isfinite(each)) if known.connected else WORST
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -97,7 +98,7 @@ class ZeroCost(Evaluator):
         steps: int | None = None,
         epochs: int = 1,
         variances: str = "running",
-        size: int = 0,
+        size: int = 64,
     ) -> ZeroCost:
         """Proxies on a batch of the task's training rows, or of noise where it has none.
 
@@ -143,8 +144,8 @@ class ZeroCost(Evaluator):
             raise InvalidValue(f"fidelity {fidelity!r}: a proxy has none. Fix: give no fidelity")
         watch = Stopwatch(self.device)
         generator = torch_generator(rng)
-        network = compile_network(self.space, architecture, generator=generator, cut=self.cut, device=self.device)
-        network = channels_last(network)
+        build = partial(compile_network, self.space, architecture, cut=self.cut, device=self.device)
+        network = channels_last(build(generator=generator))
         known = Pass(
             network,
             self.x,
@@ -154,6 +155,7 @@ class ZeroCost(Evaluator):
             blocks=self._blocks,
             short=self._short,
             options=self._options,
+            build=build,
         )
         found = scores(self.proxies, known)
         metrics = {**found, "gaussian_inputs": float(self.inputs == "gaussian")}

@@ -17,12 +17,12 @@ class Options:
 
     Attributes:
         variances: Of ``zen``: ``"running"``, as the authors' code, or ``"batch"``.
-        size: Of ``meco``: height and width of the normal input that networks are shown, 64 in the authors' code. With
-            0 they are shown the first row of the batch, which every network takes.
+        size: Of ``meco``: height and width of the normal input that networks are shown, 64 as in the authors' code.
+            With 0 they are shown the first row of the batch.
     """
 
     variances: str = "running"
-    size: int = 0
+    size: int = 64
 
     def __post_init__(self) -> None:
         if self.variances not in VARIANCES:

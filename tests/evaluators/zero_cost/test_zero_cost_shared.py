@@ -7,6 +7,7 @@ import math
 import pickle
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -216,8 +217,8 @@ def test_a_disconnected_cell_is_the_worst_for_all_that_look_at_what_it_computes(
     ],
 )
 def test_every_connected_cell_has_finite_scores(architecture: tuple[int, ...], cut: bool) -> None:
-    network = compile_network(SPACE, architecture, generator=seeded(), cut=cut)
-    found = together(known(network, *batch(16), *EVERY, **CONTEXT), *EVERY)
+    build = partial(compile_network, SPACE, architecture, cut=cut)
+    found = together(known(build(generator=seeded()), *batch(16), *EVERY, **CONTEXT, build=build), *EVERY)
     infinite = {name for name, value in found.items() if not math.isfinite(value)}
     if 2 not in architecture and 3 not in architecture:
         infinite -= {"naswot", "nwot"}  # the classifier's few ReLUs alone do not tell 16 rows apart
@@ -226,10 +227,19 @@ def test_every_connected_cell_has_finite_scores(architecture: tuple[int, ...], c
     assert not infinite
 
 
-def test_a_network_with_zeros_inside_takes_no_other_size() -> None:
-    network = compile_network(SPACE, (0, 0, 0, 3, 3, 3), generator=seeded())
-    with pytest.raises(InvalidValue, match=r"meco\[size=64\]: a network of the space takes .* Fix: size=0"):
-        together(known(network, *batch(16), "meco", options=Options(size=64)), "meco")
+def test_meco_shows_another_size_to_networks_with_zeros_inside() -> None:
+    """As to a network that was built for that size, with the same weights."""
+    build = partial(compile_network, SPACE, (0, 0, 0, 3, 3, 3))
+    network, x = build(generator=seeded()), batch(16)[0]
+    found = [
+        together(known(network, x, None, "meco", build=build, options=Options(size=size)), "meco")["meco"]
+        for size in (0, 64)
+    ]
+    assert all(map(math.isfinite, found))
+    large = compile_network(SPACE, (0, 0, 0, 3, 3, 3), generator=seeded(), shape=(2, 64, 64))
+    shown = known(large, torch.empty(2, 2, 64, 64), None, "meco")
+    shown.x = x.new_empty((1, 2, 64, 64)).normal_(generator=known(network, x, None, "meco").generator("meco"))
+    assert found[1] == pytest.approx(together(shown, "meco")["meco"])
 
 
 # ---- what is refused -------------------------------------------------------------------------------------------------
