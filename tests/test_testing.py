@@ -13,7 +13,11 @@ from naslab.ops import Linear
 from naslab.registry import entries
 from naslab.testing import ConformanceError, ToyReward, check_evaluator, check_optimizer, check_search_space, toy_tasks
 
-SLOW = {"optuna-gp", "zero-cost-warm-up", "predictor-guided", "bananas", "nasbowl", "tnasp"}
+SLOW = {
+    *("optuna-gp", "zero-cost-warm-up", "predictor-guided", "bananas", "nasbowl", "tnasp"),
+    # put together of the same parts as others here
+    *("smooth-darts-adv", "smooth-darts-rs", "flops-darts", "one-shot-drop-path", "fairnas", "pc-darts", "darts-v2"),
+}
 
 
 @pytest.mark.parametrize("name", sorted(set(entries("optimizers")) - SLOW))

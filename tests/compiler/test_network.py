@@ -314,7 +314,7 @@ print("equal")
 """
 
 
-@pytest.mark.parametrize("a", [MIXED, DISCONNECTED], ids=str)
+@pytest.mark.parametrize("a", [MIXED, pytest.param(DISCONNECTED, marks=pytest.mark.slow)], ids=str)
 def test_an_exported_network_is_equal_in_a_fresh_process(space, a, tmp_path):
     net = shaken(compile_network(space, a)).double().eval()
     x = batch(3, 8, 8)

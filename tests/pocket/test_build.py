@@ -55,6 +55,7 @@ def test_the_provenance_names_the_versions_that_matter() -> None:
     assert versions(TINY)["numpy"] == np.__version__
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_trained_by_several_processes_as_by_one(archive: Path, folder: Path) -> None:
     before = contents(folder)
     lost = [trained_file(folder, block, seed) for block, seed in TRAININGS[::2]]

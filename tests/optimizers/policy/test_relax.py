@@ -44,6 +44,7 @@ def test_draws_follow_the_policy():
         assert abs(drawn[architecture] / 20_000 - expected) < 4.5 * math.sqrt(expected / 20_000)
 
 
+@pytest.mark.slow
 def test_the_mean_gradient_is_the_policy_gradient():
     """At a policy that hardly moves and with a control variate that trains all the while, against enumeration."""
     optimizer = built(learning_rate=1e-9, scale=1.0, momentum=0.999)

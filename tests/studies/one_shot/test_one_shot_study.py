@@ -86,6 +86,7 @@ def test_shared_weights_are_asked_in_three_ways() -> None:
     assert all(0 <= score <= 100 for score in found["recalibrated"])
 
 
+@pytest.mark.slow
 def test_a_trial_runs_in_a_process_of_its_own() -> None:
     found = trial(Trial(TASK, "rsps"))
     assert found["epoch"] > 0
