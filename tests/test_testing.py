@@ -16,7 +16,16 @@ from naslab.testing import ConformanceError, ToyReward, check_evaluator, check_o
 SLOW = {
     *("optuna-gp", "zero-cost-warm-up", "predictor-guided", "bananas", "nasbowl", "tnasp"),
     # put together of the same parts as others here
-    *("smooth-darts-adv", "smooth-darts-rs", "flops-darts", "one-shot-drop-path", "fairnas", "pc-darts", "darts-v2"),
+    *(
+        "enas",
+        "smooth-darts-adv",
+        "smooth-darts-rs",
+        "flops-darts",
+        "one-shot-drop-path",
+        "fairnas",
+        "pc-darts",
+        "darts-v2",
+    ),
 }
 
 
