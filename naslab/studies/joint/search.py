@@ -20,7 +20,7 @@ TASK = "pocket-mlp/segments"
 FIXED, JOINT = "live", "joint"
 OPTIMIZERS = ("random", "regularized-evolution", "optuna-tpe")
 SEEDS = 30
-SECONDS = "20s"
+SECONDS = "15s"
 
 
 def run(title: str, description: str, out: Path, *, workers: int, progress: Progress | None) -> Outcome:
