@@ -46,6 +46,13 @@ class Moves:
 
     def neighbors(self, architecture: Architecture) -> list[Architecture]:
         """All valid architectures one move away."""
+        if self._plain:
+            return [
+                (*architecture[:i], option, *architecture[i + 1 :])
+                for i, size in enumerate(self.space.sizes)
+                for option in range(size)
+                if option != architecture[i]
+            ]
         return [found for _, found in self._moves(architecture)]
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:

@@ -43,7 +43,7 @@ class Policy:
         exists = np.arange(max(sizes)) < np.asarray(sizes)[:, None]
         self.logits: Floats = np.where(exists, 0.0 if start is None else start, -np.inf)
         self._first, self._second = np.zeros(exists.shape), np.zeros(exists.shape)
-        self._rows, self._always, self.steps = np.arange(len(sizes)), np.ones(len(sizes), np.bool_), 0
+        self._rows, self.steps = np.arange(len(sizes)), 0
         self._update()
 
     @property
@@ -60,25 +60,28 @@ class Policy:
     def log_probability(self, architecture: Architecture) -> float:
         """Of one architecture."""
         logs = np.log(self.probabilities[self._rows, list(architecture)])
-        return float(logs[self._active(architecture)].sum())
+        return float((logs if self._conditions is None else logs[~self._idle(architecture)]).sum())
 
     def taken(self, architecture: Architecture) -> npt.NDArray[np.bool_]:
         """The options that are taken; none of a choice that is not active."""
         found = np.zeros(self.logits.shape, np.bool_)
-        found[self._rows, list(architecture)] = self._active(architecture)
+        found[self._rows, list(architecture)] = True
+        if self._conditions is not None:
+            found[self._idle(architecture)] = False
         return found
 
     def one_hot(self, architecture: Architecture) -> Floats:
         """Taken options as ones; of a choice that is not active its probabilities, so that it does not learn."""
-        code = self.taken(architecture).astype(np.float64)
-        idle = ~self._active(architecture)
-        code[idle] = self.probabilities[idle]
+        code = np.zeros(self.logits.shape)
+        code[self._rows, list(architecture)] = 1.0
+        if self._conditions is not None:
+            idle = self._idle(architecture)
+            code[idle] = self.probabilities[idle]
         return code
 
-    def _active(self, architecture: Architecture) -> npt.NDArray[np.bool_]:
-        if self._conditions is None:
-            return self._always
-        return np.array(self._conditions.active(architecture))
+    def _idle(self, architecture: Architecture) -> npt.NDArray[np.bool_]:
+        assert self._conditions is not None
+        return ~np.array(self._conditions.active(architecture))
 
     def padded(self, per_choice: Sequence[Floats]) -> Floats:
         """One array per choice as rows, zero where a choice lacks the option."""
