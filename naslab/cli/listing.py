@@ -39,6 +39,8 @@ def rows(kind: str = "") -> list[tuple[str, str, str, str]]:
             found += [(shown, e.name, e.description, e.provider) for e in known.values()]
             if shown == "tasks":
                 found += _stored_tasks(known)
+                modes = registry.entries("rewards").values()
+                found += [(shown, f"TASK@{e.name}", e.description, e.provider) for e in modes]
             if shown == "evaluators":
                 found.append((shown, "reward", "The task's own reward; reward[epochs=12] at a fidelity.", "naslab"))
     if kind == "evaluators":
