@@ -175,11 +175,20 @@ def resolve(value: Any, decisions: Mapping[str, Any]) -> Any:
     return _changed(value, lambda part: resolve(part, decisions))
 
 
-def without_ranges(value: Any, number: Callable[[Range], float]) -> Any:
-    """The value with a number in place of every range; its choices stay."""
-    if isinstance(value, Choice):
-        return dataclasses.replace(value, options=tuple(without_ranges(option, number) for option in value.options))
-    return number(value) if isinstance(value, Range) else _changed(value, lambda part: without_ranges(part, number))
+def replaced(value: Any, replacement: Callable[[Decision], Any]) -> Any:
+    """The value with something in place of its decisions.
+
+    Args:
+        value: Anything that may hold decisions.
+        replacement: What takes the place of a decision; the decision itself where it stays, whose options are then
+            looked into.
+    """
+    if isinstance(value, Choice | Range):
+        found = replacement(value)
+        if found is not value or isinstance(value, Range):
+            return found
+        return dataclasses.replace(value, options=tuple(replaced(option, replacement) for option in value.options))
+    return _changed(value, lambda part: replaced(part, replacement))
 
 
 def _changed(value: Any, change: Callable[[Any], Any]) -> Any:

@@ -26,7 +26,7 @@ from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue, Unkno
 from naslab.ops import Shape
 from naslab.space import dataflow, notation
 from naslab.space.canonical import certificate
-from naslab.space.choice import Architecture, Choice, choices_in, ranges_in, resolve, scope, without_ranges
+from naslab.space.choice import Architecture, Choice, Decision, Range, choices_in, ranges_in, replaced, resolve, scope
 from naslab.space.cost import Cost, CostModel, build_cost_model, cost_of_edges
 from naslab.space.dataflow import live_edges
 from naslab.space.decisions import DecisionSpace
@@ -315,7 +315,11 @@ def _at_bound(graph: nx.DiGraph[Any], bound: Literal["low", "high"]) -> nx.DiGra
     """A graph with its ranges at one of their bounds."""
     if not any(True for *_, attributes in graph.edges(data=True) for _ in ranges_in(attributes["op"])):
         return graph
+
+    def at_bound(each: Decision) -> Any:
+        return getattr(each, bound) if isinstance(each, Range) else each
+
     fixed: nx.DiGraph[Any] = graph.copy()
     for _, _, attributes in fixed.edges(data=True):
-        attributes["op"] = without_ranges(attributes["op"], lambda each: getattr(each, bound))
+        attributes["op"] = replaced(attributes["op"], at_bound)
     return fixed

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from naslab.errors import InvalidSpace
 from naslab.ops import Operation
-from naslab.space.choice import Choice, choices_in, resolve, scope
+from naslab.space.choice import Choice, Decision, choices_in, replaced, resolve, scope
 from naslab.space.features import Axes, Features, in_order, one_of, reduced, spread
 from naslab.space.many import Decisions, Many, many, options, tabulated
 
@@ -248,21 +248,15 @@ def _holds_more(option: Any) -> bool:
 
 def resolved(value: Any, decisions: Decisions) -> Any:
     """As :func:`naslab.space.resolve`; where a decision is an array, the values that it chooses."""
-    arrays = {name for name, decision in decisions.items() if isinstance(decision, Many)}
-    return resolve(_filled(value, decisions, arrays) if arrays else value, decisions)
 
+    def at_once(each: Decision) -> Any:
+        index = decisions.get(each.name)
+        if isinstance(each, Choice) and isinstance(index, Many):
+            return many(options(each.options)[index.view(np.ndarray)])
+        return each
 
-def _filled(value: Any, decisions: Decisions, arrays: set[str]) -> Any:
-    if isinstance(value, Choice):
-        if value.name in arrays:
-            return many(options(value.options)[decisions[value.name].view(np.ndarray)])
-        return Choice(value.name, tuple(_filled(option, decisions, arrays) for option in value.options))
-    if isinstance(value, tuple):
-        return tuple(_filled(each, decisions, arrays) for each in value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type) and arrays & {*scope(value)}:
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return dataclasses.replace(value, **{n: _filled(old, decisions, arrays) for n, old in fields.items()})
-    return value
+    several = any(isinstance(decision, Many) for decision in decisions.values())
+    return resolve(replaced(value, at_once) if several else value, decisions)
 
 
 def combinations(names: Sequence[str], sizes: Mapping[str, int]) -> Iterator[tuple[tuple[int, ...], dict[str, int]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import nn
 
@@ -33,29 +34,19 @@ def activation(name: str) -> nn.Module:
     return _MODULES[name]()
 
 
-@build.register
-def _(op: ops.ReLU, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return nn.ReLU()
+def _alone(name: str) -> Callable[[Any, Shape, Shape, Norm], nn.Module]:
+    """The builder of an operation that is an activation and nothing else."""
+    return lambda op, shape, out, norm: activation(name)
 
 
-@build.register
-def _(op: ops.HardSwish, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return activation("hard-swish")
-
-
-@build.register
-def _(op: ops.GELU, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return activation("gelu")
-
-
-@build.register
-def _(op: ops.SiLU, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return activation("silu")
-
-
-@build.register
-def _(op: ops.Tanh, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
-    return activation("tanh")
+for _kind, _name in {
+    ops.ReLU: "relu",
+    ops.HardSwish: "hard-swish",
+    ops.GELU: "gelu",
+    ops.SiLU: "silu",
+    ops.Tanh: "tanh",
+}.items():
+    build.register(_kind, _alone(_name))
 
 
 @build.register
