@@ -236,9 +236,7 @@ class _Judge:
     def __init__(self, one: Task, folder: Path) -> None:
         self.task = one
         self.costs = [name for name in COSTS if name in one.problem.costs]
-        kept = folder / "truths" / f"{file_name(one.id)}.jsonl" if one.truth.clock == "measured" else None
-        header = {**versions("naslab", "numpy", "torch"), "task": one.id, "source": dict(one.source)}
-        self._kept = Kept(kept, header if kept else {}, "truths")
+        self._kept = _kept_truths(one, folder)
         self._truth = _as_truths(self._kept)
         self._points: dict[Architecture, tuple[float, ...]] = {}
 
@@ -338,6 +336,14 @@ class _Judge:
                     }
                 )
         return rows
+
+
+def _kept_truths(one: Task, folder: Path) -> Kept:
+    """Where the truths of a task are kept: nowhere, if they only have to be looked up."""
+    if one.truth.clock != "measured":
+        return Kept(None, {}, "truths")
+    header = {**versions("naslab", "numpy", "torch"), "task": one.id, "source": dict(one.source)}
+    return Kept(folder / "truths" / f"{file_name(one.id)}.jsonl", header, "truths")
 
 
 def _as_truths(kept: Kept) -> dict[Architecture, float]:

@@ -9,7 +9,7 @@ from naslab.evaluators.training import TrainingEvaluator
 from naslab.space import SGD, Choice, Range, Recipe, SearchSpace
 from naslab.tasks import Task
 from naslab.tasks.problem import Problem
-from naslab.tasks.rewards import TrainedReward
+from naslab.tasks.rewards import TrainedReward, known_recipe
 
 BATCHES = (16, 32, 64, 128)
 
@@ -36,9 +36,7 @@ def joint(task: Task, recipe: Recipe | None = None) -> Task:
             f"task {task.id!r} has no rows to train and test on. Those that have: pocket-cell/..., pocket-mlp/..."
         )
     if recipe is None:
-        if task.recipe is None:
-            raise InvalidValue(f"how the networks of {task.id!r} were trained is not recorded. Fix: give a recipe")
-        recipe = _open(task.recipe, len(problem.train))
+        recipe = _open(known_recipe(task, task.recipe), len(problem.train))
     cells = [cell for cell in space.cells if cell is not space.graph]
     searched = SearchSpace(space.graph, name=f"{space.name}@joint", rules=space.rules, cells=cells, recipe=recipe)
     truth = TrainingEvaluator(searched, problem.train, test, recipe, task.training_objective)

@@ -58,6 +58,17 @@ def shared(task: Task, recipe: Recipe | None = None) -> Task:
     return _trained(task, recipe, "shared", OneShot, FIDELITIES, FIDELITIES[0])
 
 
+def known_recipe(task: Task, recipe: Recipe | None) -> Recipe:
+    """A recipe for a task's networks.
+
+    Raises:
+        InvalidValue: There is none.
+    """
+    if recipe is None:
+        raise InvalidValue(f"how the networks of {task.id!r} were trained is not recorded. Fix: give a recipe")
+    return recipe
+
+
 @dataclass(frozen=True)
 class TrainedReward:
     """Makes an evaluator for each run; none is shared."""
@@ -91,8 +102,7 @@ def _trained(
         raise InvalidValue(
             f"task {task.id!r} has no rows to train on. Those that have: pocket-cell/..., pocket-mlp/..."
         )
-    if recipe is None:
-        raise InvalidValue(f"how the networks of {task.id!r} were trained is not recorded. Fix: give a recipe")
+    recipe = known_recipe(task, recipe)
     problem = dataclasses.replace(problem, fidelities=fidelities, fidelity=fidelity)
     return dataclasses.replace(
         task,
