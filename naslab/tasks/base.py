@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -40,6 +41,8 @@ class Task:
             the task's seconds were recorded; None where they are not known.
         recipe: How the architectures of the truth were trained, where it is known.
         training_objective: The loss and the metric of networks that are trained on this task.
+        resume: What an evaluation of a trial at a higher fidelity does: ``"continue"`` from what was reached, and pay
+            for the rest, or begin from ``"scratch"``. None: the first where the reward's evaluator can.
     """
 
     id: str
@@ -54,6 +57,7 @@ class Task:
     calibration: float | None = None
     recipe: Recipe | None = None
     training_objective: TrainingObjective = ACCURACY
+    resume: Literal["continue", "scratch"] | None = None
 
     def constrained(self, constraint: Constraint) -> Task:
         """The same task under a constraint.
