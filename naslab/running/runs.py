@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from naslab.space import Architecture
 from naslab.tasks import Budget, Constraint, Placement, Task, task
 from naslab.tasks.placement import AS_IT_IS, DEFAULT
 
+Resume: TypeAlias = Literal["continue", "scratch"] | None
 VERSIONS = ("python", "numpy", "networkx", "optuna", "torch")
 
 
@@ -72,7 +73,7 @@ def search(
     device: str | None = None,
     precision: str | None = None,
     deterministic: bool | None = None,
-    resume: Literal["continue", "scratch"] | None = None,
+    resume: Resume = None,
     simulate_workers: int = 1,
     workers: int = 1,
     executor: Executor | None = None,
@@ -260,7 +261,7 @@ def constrained_task(
     task_or_id: str | Task,
     constraint: Constraint,
     placement: Placement = AS_IT_IS,
-    resume: Literal["continue", "scratch"] | None = None,
+    resume: Resume = None,
 ) -> Task:
     """A task under a constraint, and placed; tasks named by id are built once per process."""
     if isinstance(task_or_id, str):
