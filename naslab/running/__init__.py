@@ -10,7 +10,7 @@ from naslab.running.execution import Execution
 from naslab.running.kept import Kept
 from naslab.running.loop import run, second_worth
 from naslab.running.output import check_folder, claimed_folder
-from naslab.running.runs import SearchResult, constrained_task, default_budget, placed, run_one, search
+from naslab.running.runs import SearchResult, constrained_task, default_budget, execution_of, placed, run_one, search
 from naslab.running.seeds import TrialGenerator, seed_sequence
 from naslab.running.software import placement_entries, versions
 from naslab.running.trace import Recorded, Step, Trace, differences, read, trace_path
@@ -32,6 +32,7 @@ __all__ = [
     "default_budget",
     "differences",
     "do_in_processes",
+    "execution_of",
     "placed",
     "placement_entries",
     "read",

@@ -26,11 +26,10 @@ from naslab.errors import InvalidValue, NaslabError, OutputError
 from naslab.files import unreadable
 from naslab.optimizers import Optimizer, OptimizerSpec, optimizer_spec
 from naslab.running.callbacks import Callback
-from naslab.running.execution import ALONE, Execution, OnFailure, check_executor, parse_limit
+from naslab.running.execution import ALONE, Execution, check_executor, parse_limit
 from naslab.running.output import LOCK, claimed_folder, unwritable
 from naslab.running.results import SPEC, Results, run_header
 from naslab.running.runs import (
-    Resume,
     check_budget,
     check_execution,
     constrained_task,
@@ -70,7 +69,7 @@ class Comparison:
     constraint: Constraint
     placement: Placement = AS_IT_IS
     execution: Execution = ALONE
-    resume: Resume = None
+    resume: str | None = None
 
     def task(self, task_or_id: str | Task) -> Task:
         """One of the tasks, as it is run."""
@@ -125,10 +124,10 @@ def compare(
     device: str | None = None,
     precision: str | None = None,
     deterministic: bool | None = None,
-    resume: Resume = None,
+    resume: str | None = None,
     simulate_workers: int = 1,
     workers_per_run: int = 1,
-    on_failure: OnFailure = "record",
+    on_failure: str = "record",
     retries: int = 0,
     evaluation_limit: str | float | None = None,
     progress: Progress | None = None,

@@ -43,6 +43,10 @@ class Crew(ABC):
 
     workers = 1
 
+    def begin(self) -> None:
+        """Get ready; the clock of a run with real workers starts when this is done."""
+        return
+
     @abstractmethod
     def start(self, worker: int, number: int, query: Query, since: Fidelity | None) -> None:
         """Begin an evaluation.
@@ -104,7 +108,7 @@ class Here(Crew):
         evaluation = attempt(self._evaluator, query, since, rng, self._manner)
         if not (evaluation.failed and self._retries):
             return evaluation, ()
-        retried = []
+        retried: list[str] = []
         while evaluation.failed and len(retried) < self._retries:
             retried.append(evaluation.failed)
             assert query.trial is not None
@@ -147,10 +151,13 @@ class _Helper:
             self.process.start()
         theirs.close()
         self.job: _Job | None = None
-        self._check_ready()
+        self._ready = False
 
-    def _check_ready(self) -> None:
+    def await_ready(self) -> None:
         """Wait until it has made its evaluator: what goes wrong before is no failure of an evaluation."""
+        if self._ready:
+            return
+        self._ready = True
         try:
             complaint = self.line.recv()
         except (EOFError, OSError):
@@ -215,11 +222,21 @@ class Helpers(Crew):
             helper.end()
         self._helpers.clear()
 
-    def _send(self, worker: int, job: _Job) -> None:
+    def begin(self) -> None:
+        for worker in range(self.workers):
+            self._hire(worker)
+        for helper in self._helpers.values():
+            helper.await_ready()
+
+    def _hire(self, worker: int) -> _Helper:
         if worker not in self._helpers:
             card = self._cards[worker % len(self._cards)] if self._cards else ""
             self._helpers[worker] = _Helper(self._work, card)
-        helper = self._helpers[worker]
+        return self._helpers[worker]
+
+    def _send(self, worker: int, job: _Job) -> None:
+        helper = self._hire(worker)
+        helper.await_ready()
         job.begun, helper.job = time.monotonic(), job
         with suppress(OSError):  # it has died since: the line then says so
             helper.line.send((job.query, job.since))
@@ -282,10 +299,16 @@ def _help(line: Connection, task: Task, seeds: np.random.SeedSequence, manner: M
         while True:
             query, since = line.recv()
             try:
-                found: Any = attempt(evaluator, query, since, generator.of(query.trial), manner)
+                found: Any = _plain(attempt(evaluator, query, since, generator.of(query.trial), manner))
             except FOREIGN as error:
                 found = _sendable(error, "an evaluation failed")
             line.send(found)
+
+
+def _plain(evaluation: Evaluation) -> Evaluation:
+    """What can be sent, whatever mapping and numbers an evaluator gave."""
+    metrics = {name: float(value) for name, value in evaluation.metrics.items()}
+    return evaluation._replace(score=float(evaluation.score), seconds=float(evaluation.seconds), metrics=metrics)
 
 
 def _sendable(error: BaseException, what: str) -> NaslabError:
@@ -357,4 +380,4 @@ def _on_executor(run: str, work: bytes, query: Query, since: Fidelity | None) ->
     evaluator, generator, manner = _LOCAL.parts
     assert query.trial is not None
     with one_thread():
-        return attempt(evaluator, query, since, generator.of(query.trial), manner)
+        return _plain(attempt(evaluator, query, since, generator.of(query.trial), manner))

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from naslab.errors import InvalidValue
 from naslab.files import read_number
-
-OnFailure = Literal["record", "raise"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Execution:
     simulated: int = 1
     workers: int = 1
     executor: Executor | None = None
-    on_failure: OnFailure = "record"
+    on_failure: str = "record"
     retries: int = 0
     limit: float | None = None
 

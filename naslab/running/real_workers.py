@@ -30,6 +30,7 @@ def run_real(session: Session, crew: Crew, budget: Budget, worth: float) -> str:
     limit_seconds = budget.amount if budget.unit == "s" else math.inf
     open_asks = _replayed(session)
     clock = max((step.told.at for step in session.known.values() if step.told), default=0.0)
+    crew.begin()
     begun = time.perf_counter()
     idle = list(range(crew.workers))
     working: dict[int, tuple[int, Query]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import platform
@@ -12,7 +11,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -22,7 +20,7 @@ from naslab.evaluators.stopwatch import WALL
 from naslab.optimizers import AskTell, GradientSearch, Optimizer, OptimizerSpec, optimizer_spec, plugin_error
 from naslab.registry import called
 from naslab.running.callbacks import Callback, ProgressOf
-from naslab.running.execution import ALONE, Execution, OnFailure, parse_limit
+from naslab.running.execution import ALONE, Execution, parse_limit
 from naslab.running.gradient_loop import run_gradient
 from naslab.running.loop import check_workers, resume_of, run
 from naslab.running.seeds import seed_sequence
@@ -33,7 +31,6 @@ from naslab.space import Architecture
 from naslab.tasks import Budget, Constraint, Placement, Task, task
 from naslab.tasks.placement import AS_IT_IS, DEFAULT
 
-Resume: TypeAlias = Literal["continue", "scratch"] | None
 VERSIONS = ("python", "numpy", "networkx", "optuna", "torch")
 
 
@@ -73,11 +70,11 @@ def search(
     device: str | None = None,
     precision: str | None = None,
     deterministic: bool | None = None,
-    resume: Resume = None,
+    resume: str | None = None,
     simulate_workers: int = 1,
     workers: int = 1,
     executor: Executor | None = None,
-    on_failure: OnFailure = "record",
+    on_failure: str = "record",
     retries: int = 0,
     evaluation_limit: str | float | None = None,
     progress: Progress | None = None,
@@ -261,7 +258,7 @@ def constrained_task(
     task_or_id: str | Task,
     constraint: Constraint,
     placement: Placement = AS_IT_IS,
-    resume: Resume = None,
+    resume: str | None = None,
 ) -> Task:
     """A task under a constraint, and placed; tasks named by id are built once per process."""
     if isinstance(task_or_id, str):
@@ -269,7 +266,7 @@ def constrained_task(
     else:
         found = task_or_id.constrained(constraint) if constraint.limits else task_or_id
     found = found.on(*placement)
-    return found if resume is None else dataclasses.replace(found, resume=resume)
+    return found if resume is None else found.resuming(resume)
 
 
 def forget_tasks() -> None:

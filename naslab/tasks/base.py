@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 
@@ -57,7 +56,7 @@ class Task:
     calibration: float | None = None
     recipe: Recipe | None = None
     training_objective: TrainingObjective = ACCURACY
-    resume: Literal["continue", "scratch"] | None = None
+    resume: str | None = None
 
     def constrained(self, constraint: Constraint) -> Task:
         """The same task under a constraint.
@@ -107,6 +106,16 @@ class Task:
         placed = getattr(self.reward, "on", None)
         problem = dataclasses.replace(own, **wanted._asdict())
         return dataclasses.replace(self, problem=problem, reward=placed(device, precision) if placed else self.reward)
+
+    def resuming(self, how: str) -> Task:
+        """The same task with trials that ``"continue"``, or begin from ``"scratch"``.
+
+        Raises:
+            InvalidValue: Neither of the two.
+        """
+        if how not in ("continue", "scratch"):
+            raise InvalidValue(f"resume {how!r}. Allowed: 'continue', 'scratch'")
+        return dataclasses.replace(self, resume=how)
 
     @property
     def trains(self) -> bool:

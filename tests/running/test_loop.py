@@ -17,7 +17,7 @@ import toy_tasks
 from toy_tasks import MeasuredReward, ToyReward, toy_task
 
 import naslab
-from naslab.errors import InvalidValue, OutputError, PluginError
+from naslab.errors import OutputError, PluginError
 from naslab.evaluators import Evaluation, Evaluator, stopwatch
 from naslab.running import TrialGenerator, loop, seed_sequence, trace_path
 from naslab.space import Architecture

@@ -12,7 +12,7 @@ import numpy as np
 
 from naslab.evaluators import Evaluation
 from naslab.feasibility import AdditiveFit, fit_additive
-from naslab.optimizers import AskTell, Query, optimizer_spec
+from naslab.optimizers import AskTell, Query, Wait, optimizer_spec
 from naslab.optimizers.policy.policy_search import FULL, PolicySearch
 from naslab.running import Trace, constrained_task, run, seed_sequence
 from naslab.space import Architecture
@@ -67,7 +67,7 @@ class Watched(AskTell):
         self.count = self.infeasible = 0
         self._scores: dict[Architecture, float] = {}
 
-    def ask(self) -> Architecture | Query | None:
+    def ask(self) -> Architecture | Query | Wait | None:
         return self.inner.ask()
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
