@@ -197,9 +197,7 @@ def test_a_run_in_which_everything_fails_ends() -> None:
     always = Task("always", Problem(SPACE), lambda: ToyFailing(), ToyReward())
     result = naslab.search(always, "random", budget=20)
     assert result.failed
-    with pytest.raises(
-        naslab.NaslabError, match="10,000 evaluations in a row failed and cost nothing"
-    ):
+    with pytest.raises(naslab.NaslabError, match="10,000 evaluations in a row failed and cost nothing"):
         naslab.search(always, "random", budget="20s")
 
 
@@ -246,7 +244,9 @@ class Broken(naslab.AskTell):
 
 def test_a_strategy_that_breaks_does_not_end_the_others(tmp_path: Path) -> None:
     task = toy_tasks()["plain"]
-    with pytest.raises(naslab.NaslabError, match="runs could not go on; the others are done. The first: .*IndexError"):
+    with pytest.raises(
+        naslab.NaslabError, match=r"runs could not go on; the others are done\. The first: .*IndexError"
+    ):
         naslab.compare([task], [Broken, "random"], seeds=8, budget=5, out=tmp_path)
     frame = naslab.Results(tmp_path, {task.id: task}).frame
     counts = frame.groupby("optimizer", sort=False).status.value_counts()
