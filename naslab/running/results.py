@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,7 @@ class Results:
             self.optimizers = [optimizer["name"] for optimizer in self.spec["optimizers"]]
             self.seeds = list(range(self.spec["seeds"]))
             Budget.parse(self.spec["budget"]), Constraint.parse(self.spec["constraint"]), list(self.spec["tasks"])
+            dict(self.spec["sources"])
         except OSError as error:
             raise OutputError(unreadable(path, error)) from None
         except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
@@ -181,13 +183,17 @@ class Results:
         limits = [f"--max {metric}={value:.10g}" for metric, value in self.spec["constraint"].items()]
         words = ["naslab compare", *self.spec["tasks"], "--optimizers", shlex.quote(",".join(self.optimizers))]
         words += ["--seeds", str(self.spec["seeds"]), "--budget", self.spec["budget"], *limits]
+        words += ["--paired"] if self.spec.get("paired") else []
         return " ".join([*words, "--out", shlex.quote(str(self.folder))])
 
     @property
     def environment(self) -> dict[str, str]:
-        """Versions and data that the numbers depend on, from the first trace there is."""
-        first = next(self.folder.glob("runs/*/*/*.jsonl"), None)
-        versions = read(first).header["versions"] if first else {}
+        """Versions and data that the numbers depend on, from the traces: several versions where these differ."""
+        found: dict[str, dict[str, None]] = {}
+        for header in headers(self.folder):
+            for name, version in header["versions"].items():
+                found.setdefault(name, {})[version] = None
+        versions = {name: " and ".join(each) for name, each in found.items()}
         sources = {f"data of {task_id}": ", ".join(t.source.values()) for task_id, t in self.tasks.items() if t.source}
         return {"naslab": self.spec["naslab"], **versions, **sources}
 
@@ -200,6 +206,18 @@ class Results:
         return TaskInfo(
             one.id, one.metric, one.unit, one.direction, one.optimum, budget.amount, budget.unit, limits, space
         )
+
+
+def headers(folder: Path) -> Iterator[dict[str, Any]]:
+    """The first line of every trace in a comparison's folder.
+
+    Raises:
+        ValueError: Of one that is no JSON; a run that has just begun may have none.
+    """
+    for path in sorted(folder.glob("runs/*/*/*.jsonl")):
+        with path.open("rb") as file:
+            if first := file.readline():
+                yield json.loads(first)
 
 
 def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int) -> dict[str, Any]:
@@ -217,6 +235,7 @@ def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int)
         "optimizer": described[optimizer],
         "seed": seed,
         "budget": spec["budget"],
+        "paired": spec.get("paired"),
     }
     # Without limits of the comparison a task may have its own.
     return {**header, "constraint": spec["constraint"]} if spec["constraint"] else header

@@ -135,7 +135,14 @@ def check_budget(spec: OptimizerSpec, budget: Budget) -> None:
 
 
 def run_one(
-    task: Task, spec: OptimizerSpec, seed: int, budget: Budget, path: Path | None, progress: Progress | None = None
+    task: Task,
+    spec: OptimizerSpec,
+    seed: int,
+    budget: Budget,
+    path: Path | None,
+    progress: Progress | None = None,
+    *,
+    paired: bool = False,
 ) -> Recorded:
     """Run, or finish, one run.
 
@@ -146,6 +153,7 @@ def run_one(
         budget: What it may spend.
         path: Where its trace is; None keeps it in memory.
         progress: As of :func:`search`.
+        paired: Whether the run begins with the same random numbers as those of other optimizers with this seed.
     """
     task = placed(task, spec)
     device = task.problem.device
@@ -167,7 +175,9 @@ def run_one(
     header |= placement_entries(task.problem)
     if measured and device != "cpu":
         header["clock"] = WALL
-    key = (task.id, spec.label, seed)
+    if paired:
+        header["paired"] = True
+    key = (task.id, seed) if paired else (task.id, spec.label, seed)
     with Trace(header, path, measured=measured) as trace, fixed_order(task.problem.deterministic):
         optimizer = spec.build(task.problem, np.random.default_rng(seed_sequence(*key, "optimizer")))
         try:
