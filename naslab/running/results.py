@@ -107,7 +107,9 @@ class Results:
         infos = {task_id: self._info(one) for task_id, one in self.tasks.items()}
         anytime = pd.DataFrame(changes, columns=columns)
         archives = pd.DataFrame(fronts, columns=["task", "optimizer", "seed", "cost", "truth", "value"])
-        return ResultsData(frame, anytime, infos, self.optimizers, self.seeds, archives, landscapes)
+        return ResultsData(
+            frame, anytime, infos, self.optimizers, self.seeds, archives, landscapes, self.spec.get("paired", False)
+        )
 
     @property
     def frame(self) -> pd.DataFrame:
