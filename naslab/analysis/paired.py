@@ -28,7 +28,7 @@ def signed_rank(better: Sequence[FloatArray], than: Sequence[FloatArray]) -> tup
 
     Wilcoxon 1945; as van Elteren's test does for the rank sum, ranks (of the sizes of differences) are taken within
     each task, and their sums over the tasks added. Within a pair the runs are exchangeable if the methods do not
-    differ; pairs are independent, those of different tasks, too. Pairs without a difference (or one that is float noise)
+    differ; pairs are independent, those of different tasks, too. Pairs without a difference (float noise is none)
     are left out; a failed run loses by more than any other. p is exact, ties included (all ways to give signs to the
     ranks are counted); only for thousands of pairs it is the normal distribution's.
 
