@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -268,9 +267,8 @@ def _growth(
     @cache
     def check_runs() -> None:
         # Before anything is added: what takes long should not be found useless in the end.
-        results = Results(folder, tasks)
-        for run in product(*named(results.spec)[:2], results.seeds):
-            results.recorded(*run)
+        for _ in Results(folder, tasks).runs():
+            pass
 
     def grown(found: dict[str, Any]) -> dict[str, Any]:
         try:

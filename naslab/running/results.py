@@ -7,6 +7,7 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from naslab.files import load_json, unreadable
 from naslab.running.kept import Kept
 from naslab.running.runs import never_scored
 from naslab.running.software import versions
+from naslab.running.steps import step_frame
 from naslab.running.trace import Recorded, differences, file_name, read, trace_path
 from naslab.space import Architecture
 from naslab.tasks import Budget, Constraint, Task, task
@@ -115,6 +117,22 @@ class Results:
     def frame(self) -> pd.DataFrame:
         """One row per run: what it returned, the truth about it, its regret and its costs."""
         return self.data.frame
+
+    def steps(self) -> pd.DataFrame:
+        """One row per evaluation (per epoch of a gradient search) that is recorded, unfinished runs included.
+
+        Columns: ``task, optimizer, seed``; ``step`` (from 1) and ``trial`` (from 0) of the run; ``architecture`` in the
+        space's notation; ``fidelity``, None for the task's own; ``score``; ``seconds`` charged, and the run's ``clock``
+        after it; ``feasible``; ``incumbent``: whether it was the best of the run until then; and one for each metric
+        that any evaluation reported, NaN where it was not. A metric called as another column is ``metric NAME``.
+        """
+        return step_frame(self.runs(), self.tasks)
+
+    def runs(self) -> Iterator[tuple[tuple[str, str, int], Recorded]]:
+        """The runs that have begun: task, optimizer and seed, and the trace."""
+        for run in product(self.spec["tasks"], self.optimizers, self.seeds):
+            if (found := self.recorded(*run)) is not None:
+                yield run, found
 
     def recorded(self, task_id: str, optimizer: str, seed: int) -> Recorded | None:
         """The trace of one run, or None where there is none."""
