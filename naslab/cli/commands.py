@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import naslab
+from naslab.cli.folders import export, merge, report, show_report
 from naslab.cli.notes import say_idle_limits, say_idle_placement, say_one_worker, written_placement
 from naslab.cli.options import (
     Budget,
@@ -37,6 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(table_app, name="table")
+for command in (report, merge, export):
+    app.command()(command)
 
 _MOST_COLUMNS = 50
 
@@ -88,6 +91,9 @@ def compare(
     seeds: Annotated[int, typer.Option(parser=whole, help="Runs of every optimizer on every task.")] = 10,
     workers: Annotated[int, typer.Option(parser=whole, help="Processes. The results do not depend on it.")] = 1,
     maximum: Limits = [],  # noqa: B006
+    paired: Annotated[
+        bool, typer.Option("--paired", help="Runs of one seed begin with the same random numbers; tests take pairs.")
+    ] = False,
     device: Device = "cpu",
     precision: Precision = "float32",
     deterministic: Deterministic = False,
@@ -100,7 +106,7 @@ def compare(
     retries: Retries = 0,
     evaluation_limit: EvaluationLimit = None,
 ) -> None:
-    """Compare optimizers on tasks, and write the report."""
+    """Compare optimizers on tasks, and write the report. With more tasks, optimizers or seeds, a folder grows."""
     from naslab.cli.console import progress
     from naslab.registry import parse_list
     from naslab.running.comparison import compare as run_comparison
@@ -118,6 +124,7 @@ def compare(
             seeds=seeds,
             workers=workers,
             max=maximum,
+            paired=paired,
             device=device,
             precision=precision,
             deterministic=deterministic,
@@ -129,7 +136,7 @@ def compare(
             evaluation_limit=evaluation_limit,
             progress=tick,
         )
-    _report(results)
+    show_report(results)
 
 
 @app.command()
@@ -353,14 +360,6 @@ def correlate(
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="The --out folder of a comparison.")]) -> None:
-    """Write the report of a comparison (again)."""
-    from naslab.running.results import Results
-
-    _report(Results(folder))
-
-
-@app.command()
 def reproduce(
     name: Annotated[str, typer.Argument(help="An experiment; see: naslab list experiments.")],
     out: Annotated[Path | None, typer.Option(help="Folder; by default runs/NAME, or runs/NAME-on-TABLE.")] = None,
@@ -400,20 +399,3 @@ def reproduce(
     for title, frame in outcome.tables:
         print_frame(frame, title)
     print(f"\nReport: {outcome.report}")
-
-
-def _report(results: Any) -> None:
-    from naslab.cli.console import print_frame
-
-    frame = results.frame
-    if not (frame["evaluations"] > 0).any():
-        raise InvalidValue(
-            f"no run made a single evaluation: each costs more than the budget of {results.spec['budget']}"
-        )
-    summary = results.summary()
-    metrics = summary["metric"].unique()
-    idle = [name for name in ("missing", "no feasible", "failed", "failed share") if not summary[name].any()]
-    shown = summary.drop(columns=[*idle, *(["metric"] if len(metrics) == 1 else [])])
-    written = results.report()  # before anything is printed: what can't be printed must not cost the report
-    print_frame(shown, "Final quality" + (f": {metrics[0]}" if len(metrics) == 1 else ""))
-    print(f"\nReport: {written}")
