@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from naslab.analysis import fronts
 from naslab.analysis.data import COMPLETE, MISSING, FloatArray, Landscape, ResultsData
 from naslab.analysis.intervals import mean_interval
 from naslab.errors import UnknownMetric
@@ -28,11 +29,7 @@ def hypervolume(scores: FloatArray, costs: FloatArray, reference: tuple[float, f
 
     Points that are not better than the reference in both score and cost count nothing. 0 for no points.
     """
-    inside = (scores > reference[0]) & (costs < reference[1])
-    scores, costs = scores[inside], costs[inside]
-    front = pareto_front(scores, costs)
-    heights = np.diff(np.concatenate([[reference[0]], scores[front]]))
-    return float(heights @ (reference[1] - costs[front]))
+    return fronts.hypervolume(np.column_stack([scores, -costs]), np.array([reference[0], -reference[1]]))
 
 
 def points(data: ResultsData, task: str, cost: str) -> pd.DataFrame:

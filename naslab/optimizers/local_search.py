@@ -18,7 +18,8 @@ class LocalSearch(AskTell):
     White et al. 2021, "Exploring the Loss Landscape in Neural Architecture Search", algorithm 1: evaluate every
     neighbour, move to the best if it beats the current architecture, else restart. Neighbours are visited in random
     order, so that a run that ends within a neighbourhood is not biased towards the first choice. Nothing is evaluated
-    twice (the score seen first stands); the search ends when no new architecture is found.
+    twice (the score seen first stands); the search ends when no new architecture is found. What exceeds a limit on a
+    metric, which only its evaluation tells, is never moved to.
     """
 
     def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
@@ -44,8 +45,8 @@ class LocalSearch(AskTell):
         return self._waiting.pop()
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
-        finite = evaluation.score - evaluation.score == 0.0
-        self._scores[architecture] = evaluation.score if finite else -float("inf")
+        good = evaluation.score - evaluation.score == 0.0 and self.problem.keeps(evaluation)
+        self._scores[architecture] = evaluation.score if good else -float("inf")
 
     def _restart(self) -> Architecture | None:
         for _ in range(RESTART_TRIES):
