@@ -28,8 +28,8 @@ def non_dominated(points: Points) -> npt.NDArray[np.bool_]:
     left = left[np.lexsort(-points[left].T[::-1])]
     while left.size:
         best, others = points[left[0]], points[left]
-        found[left[(others == best).all(axis=1)]] = True
-        left = left[(others > best).any(axis=1)]
+        found[left[np.all(others == best, axis=1)]] = True
+        left = left[np.any(others > best, axis=1)]
     return found
 
 
@@ -126,5 +126,5 @@ def attainment(fronts: Sequence[Points], share: float) -> Points:
             reach = levels <= first
             row[reach] = np.maximum(row[reach], second)
     attained = np.sort(heights, axis=0)[len(fronts) - needed]
-    corners = np.column_stack([levels, attained])[np.isfinite(attained)]
+    corners: Points = np.column_stack([levels, attained])[np.isfinite(attained)]
     return corners[non_dominated(corners)]

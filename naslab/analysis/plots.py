@@ -147,14 +147,16 @@ def plot_tradeoff(
     styles: Styles | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Truth against a cost: an architecture per marker (its area grows with the number of runs that ended
-    with it) and each optimizer's Pareto front (`frame`: `tradeoff.points` for the same `cost`)."""
+    """Truth against a cost or a metric: an architecture per marker (its area grows with the number of runs that ended
+    with it) and each optimizer's Pareto front (`frame`: `tradeoff.points` for the same `cost`). What is better when
+    higher is drawn from right to left, so that the left is the better side of every figure."""
     names = list(frame["optimizer"].unique())
     styles = styles or palette(names)
     with style():
         ax = ax or _labelled_axes(names)
         ends = {}
-        edge = float(frame["cost"].max() + 0.06 * np.ptp(frame["cost"].to_numpy(float)))
+        costs, worse = frame["cost"].to_numpy(float), -info.measure_sign(cost)
+        edge = worse * float((worse * costs).max() + 0.06 * np.ptp(costs))
         for name, found in frame.groupby("optimizer", sort=False):
             look = styles[str(name)]
             ax.scatter(
@@ -168,7 +170,7 @@ def plot_tradeoff(
                 gid=look.gid("points"),
             )
             front = found[found["front"]]
-            # A higher cost buys no less: the front goes on to the edge, where its name stands.
+            # A worse cost buys no less: the front goes on to the edge, where its name stands.
             ends[str(name)] = (edge, float(front["truth"].iloc[-1]))
             ax.step(
                 [*front["cost"], edge],
@@ -182,11 +184,11 @@ def plot_tradeoff(
                 gid=look.gid("front"),
             )
         ax.margins(0.06)
-        ax.set_xlim(right=edge)
+        ax.set_xlim(left=None if worse > 0 else float(costs.max() + 0.06 * np.ptp(costs)), right=edge)
         _optimum_line(ax, info)
         ax.xaxis.set_major_formatter(EngFormatter(unit="s" if cost.endswith("_seconds") else "", sep=""))
         ax.xaxis.set_major_locator(MaxNLocator(5))
-        ax.set_xlabel(COST_LABELS.get(cost, cost))
+        ax.set_xlabel(literal(measure_label(cost, info)))
         ax.set_ylabel(literal(info.truth_label))
         ax.set_title(_title(info))
         label_ends(ax, ends, styles)
@@ -308,6 +310,12 @@ def _clock_axis(ax: Axes, info: TaskInfo, start: float) -> None:
 
 def _title(info: TaskInfo) -> str:
     return literal(f"{info.id}, {info.constraint}" if info.constraint else info.id)
+
+
+def measure_label(name: str, info: TaskInfo) -> str:
+    """A cost or a metric with its unit, as written on an axis; seconds stand at its numbers."""
+    unit = info.measures[name].unit if name in info.measures and not name.endswith("_seconds") else ""
+    return f"{COST_LABELS.get(name, name)} ({unit})" if unit else COST_LABELS.get(name, name)
 
 
 def points(unit: str) -> str:

@@ -20,9 +20,9 @@ class MORegularizedEvolution(RegularizedEvolution):
     replaced by the rank of non-dominated sorting (Deb et al. 2002, section III-A); the oldest still dies, however good.
     Deviations: of one rank the first drawn wins, as among equal scores in the single-objective algorithm (Syne Tune
     orders a rank by an epsilon net), so that with the score alone this is ``regularized-evolution``, run for run; and
-    defaults, which were 100 members and tournaments of 10 there. As every strategy, it returns the feasible architecture
-    with the best score; the front of its run is in its trace. What failed, or exceeds a limit on a metric, has the last
-    rank.
+    defaults, which were 100 members and tournaments of 10 there. As every strategy, it returns the feasible
+    architecture with the best score; the front of its run is in its trace. What failed, or exceeds a limit on a metric,
+    has the last rank.
 
     Args:
         problem: The problem.

@@ -32,11 +32,10 @@ class OptunaOptimizer(AskTell):
 
     A choice among increasing numbers (a width) is an integer for Optuna, any other choice is categorical, a range is a
     number. Where decisions are conditional, Optuna is asked for active ones alone, one after the other. Limits reach
-    the sampler as Optuna's constraints: how far each is exceeded, relative to the limit, be it on a cost or on a metric.
-    Combinations that the space
-    forbids are reported as failed, and Optuna is asked again; after ten of them a uniform feasible architecture is
-    evaluated instead, which Optuna is told as a trial of its own. Repeated architectures are evaluated and charged
-    again. A score that is not finite is reported as a failed trial.
+    the sampler as Optuna's constraints: how far each is exceeded, relative to the limit, be it on a cost or a metric.
+    Combinations that the space forbids are reported as failed, and Optuna is asked again; after ten of them a uniform
+    feasible architecture is evaluated instead, which Optuna is told as a trial of its own. Repeated architectures are
+    evaluated and charged again. A score that is not finite is reported as a failed trial.
     """
 
     directions: Sequence[Literal["maximize", "minimize"]] = ("maximize",)

@@ -49,6 +49,7 @@ class Comparison:
         budget: Of every run.
         constraint: On every task.
         placement: Where networks run, and how exactly.
+        objectives: Of every task; its own (the score, unless it says otherwise) where empty.
     """
 
     tasks: tuple[str | Task, ...]
@@ -57,16 +58,20 @@ class Comparison:
     budget: Budget
     constraint: Constraint
     placement: Placement = AS_IT_IS
+    objectives: tuple[str, ...] = ()
 
     def prepare(self) -> tuple[dict[str, Task], dict[str, OptimizerSpec]]:
         """Build everything once, so that errors are reported before anything is written."""
         forget_tasks()
-        tasks = {_id(t): constrained_task(t, self.constraint, self.placement) for t in self.tasks}
+        tasks = {_id(t): constrained_task(t, self.constraint, self.placement, self.objectives) for t in self.tasks}
         specs = {spec.label: spec for spec in map(optimizer_spec, self.optimizers)}
         if not tasks or not specs:
             raise InvalidValue("nothing to compare: give at least one task and one optimizer")
         if len(tasks) < len(self.tasks) or len(specs) < len(self.optimizers):
             raise InvalidValue("a task or an optimizer is named twice; name each once")
+        named = {tuple(map(str, one.problem.objectives)) for one in tasks.values()}
+        if self.objectives and len(named) > 1:
+            raise InvalidValue(f"objectives {','.join(self.objectives)}: tasks differ in their directions; state them")
         for spec in specs.values():
             check_budget(spec, self.budget)
             for one in tasks.values():
@@ -85,6 +90,7 @@ class Comparison:
             "seeds": self.seeds,
             "budget": str(self.budget),
             "constraint": self.constraint.as_dict(),
+            **({"objectives": [*map(str, next(iter(tasks.values())).problem.objectives)]} if self.objectives else {}),
             "sources": {name: dict(one.source) for name, one in tasks.items()},
         }
 
@@ -98,6 +104,7 @@ def compare(
     seeds: int = 10,
     workers: int = 1,
     max: Mapping[str, float] | Iterable[str] = (),
+    objectives: Sequence[str] = (),
     executor: Executor | None = None,
     device: str | None = None,
     precision: str | None = None,
@@ -114,7 +121,10 @@ def compare(
         out: The folder of this comparison; the same call again finishes what is missing in it.
         seeds: Number of runs of every optimizer on every task.
         workers: Processes to use. The traces do not depend on it.
-        max: Limits on costs, ``{"params": 41153}``.
+        max: Limits on costs, ``{"params": 41153}``, or on metrics that the tasks' evaluations report.
+        objectives: What is optimised, by names of costs and metrics after the score: ``["score", "params"]``. Costs are
+            minimised, declared metrics have a direction; ``"-name"`` or ``"name:max"`` states another. By default what
+            each task says, usually the score alone.
         executor: Runs them instead: any :class:`concurrent.futures.Executor` that shares the file system.
         device: Where networks run, if any do: see :meth:`naslab.tasks.Task.on`. By default each task's own, the CPU.
             With ``"cuda"`` the processes take turns at the GPUs: each sees one.
@@ -133,7 +143,11 @@ def compare(
         if isinstance(names, str):
             raise InvalidValue(f"{what}={names!r}: give a list, such as [{names!r}]")
     placement, limits = Placement(device, precision, deterministic), Constraint.parse(max)
-    comparison = Comparison(tuple(tasks), tuple(optimizers), seeds, Budget.parse(budget), limits, placement)
+    if isinstance(objectives, str):
+        raise InvalidValue(f"objectives={objectives!r}: give a list, such as ['score', 'params']")
+    comparison = Comparison(
+        tuple(tasks), tuple(optimizers), seeds, Budget.parse(budget), limits, placement, tuple(objectives)
+    )
     prepared, specs = comparison.prepare()
     folder, description = Path(out), comparison.describe(prepared, specs)
     with claimed_folder(folder, description, SPEC, "comparison", partial(_holds_runs, description=description)):
@@ -164,6 +178,7 @@ class _Job:
     task: str | Task
     constraint: Constraint
     placement: Placement
+    objectives: tuple[str, ...]
     optimizer: str | type[Optimizer]
     budget: Budget
     seeds: tuple[int, ...]
@@ -172,7 +187,7 @@ class _Job:
 def _run_job(job: _Job) -> list[dict[str, Any]]:
     """In a worker: the runs of a job, one after the other."""
     spec = optimizer_spec(job.optimizer)
-    one = constrained_task(job.task, job.constraint, job.placement)
+    one = constrained_task(job.task, job.constraint, job.placement, job.objectives)
     finished = []
     for seed in job.seeds:
         started = time.perf_counter()
@@ -198,6 +213,7 @@ def _jobs(comparison: Comparison, folder: Path, workers: int) -> list[_Job]:
                     one,
                     comparison.constraint,
                     comparison.placement,
+                    comparison.objectives,
                     optimizer,
                     comparison.budget,
                     tuple(chunk),

@@ -112,14 +112,15 @@ def _run(
         steps += 1
         if clock == 0 and steps >= FREE_EVALUATIONS and limit_seconds < float("inf"):
             raise PluginError(f"{type(evaluator).__name__} charges nothing: give the budget in evaluations")
-        feasible = unconstrained or task.problem.is_feasible(architecture)
+        feasible = unconstrained or task.problem.is_feasible(architecture, evaluation)
         incumbent = optimizer.receive(query, evaluation, feasible)
         trace.step(query, evaluation, feasible, incumbent)
     finalists = []
     for query in optimizer.finalists():
         architecture = _architecture(query.architecture, task, optimizer, "finalists")
         evaluation = evaluator.evaluate(architecture, fidelity=query.fidelity, rng=generator.next())
-        optimizer.rank(Query(architecture, query.fidelity), evaluation, task.problem.is_feasible(architecture))
+        feasible = task.problem.is_feasible(architecture, evaluation)
+        optimizer.rank(Query(architecture, query.fidelity), evaluation, feasible)
         finalists.append({"architecture": list(architecture), "score": float(evaluation.score)})
     best = optimizer.best()
     if best is not None:

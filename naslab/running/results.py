@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -13,25 +12,29 @@ import numpy as np
 import pandas as pd
 
 from naslab.analysis.anytime import curves
-from naslab.analysis.data import COMPLETE, COSTS, FAILED, MISSING, NO_FEASIBLE, Landscape, ResultsData, TaskInfo
+from naslab.analysis.data import (
+    MISSING,
+    ExactFront,
+    Landscape,
+    ResultsData,
+    TaskInfo,
+)
 from naslab.analysis.tables import final_quality
-from naslab.analysis.tradeoff import landscape, pareto_front, points
+from naslab.analysis.tradeoff import points
 from naslab.errors import OutputError
 from naslab.files import load_json, unreadable
-from naslab.running.kept import Kept
-from naslab.running.runs import never_scored
-from naslab.running.software import versions
-from naslab.running.trace import Recorded, differences, file_name, read, trace_path
-from naslab.space import Architecture
+from naslab.running.archives import front_members, step_rows
+from naslab.running.judging import Judge
+from naslab.running.runs import constrained_task
+from naslab.running.trace import Recorded, differences, read, trace_path
 from naslab.tasks import Budget, Constraint, Task, task
+from naslab.tasks.objective import SCORE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SPEC = "comparison.json"
 OLD_FORMAT = "These runs are recorded in format 1, in which changes after a run had ended are not noticed."
-LARGEST_LANDSCAPE = 100_000
-"""Architectures of a table up to which its exact Pareto fronts are computed."""
 
 
 class Results:
@@ -55,6 +58,7 @@ class Results:
             self.optimizers = [optimizer["name"] for optimizer in self.spec["optimizers"]]
             self.seeds = list(range(self.spec["seeds"]))
             Budget.parse(self.spec["budget"]), Constraint.parse(self.spec["constraint"]), list(self.spec["tasks"])
+            self.objectives: list[str] = [*map(str, self.spec.get("objectives", ()))]
         except OSError as error:
             raise OutputError(unreadable(path, error)) from None
         except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
@@ -63,21 +67,24 @@ class Results:
 
     @cached_property
     def tasks(self) -> dict[str, Task]:
-        """The tasks by id, under the comparison's constraint."""
+        """The tasks by id, under the comparison's constraint, with its objectives."""
         if self._given is not None:
             return dict(self._given)
         constraint = Constraint.parse(self.spec["constraint"])
-        found = {task_id: task(task_id) for task_id in self.spec["tasks"]}
-        return {task_id: t.constrained(constraint) if constraint.limits else t for task_id, t in found.items()}
+        found = {name: task(name) for name in self.spec["tasks"]}
+        return {name: constrained_task(one, constraint, objectives=self.objectives) for name, one in found.items()}
 
     @cached_property
     def data(self) -> ResultsData:
         """The runs as plain frames, for :mod:`naslab.analysis`."""
-        runs, changes, fronts = [], [], []
+        runs, changes, costs, fronts = [], [], [], []
         landscapes: dict[tuple[str, str], Landscape] = {}
+        exact: dict[str, ExactFront] = {}
         for task_id, one in self.tasks.items():
-            judge = _Judge(one, self.folder)
+            judge = Judge(one, self.folder)
             landscapes |= {(task_id, cost): known for cost, known in judge.landscapes().items()}
+            if (known := judge.exact_front()) is not None:
+                exact[task_id] = known
             for optimizer in self.optimizers:
                 for seed in self.seeds:
                     key = {"task": task_id, "optimizer": optimizer, "seed": seed}
@@ -87,7 +94,8 @@ class Results:
                         continue
                     runs.append({**key, **judge.run(recorded)})
                     changes += [{**key, **change} for change in judge.incumbents(recorded)]
-                    fronts += [(task_id, optimizer, seed, *point) for point in judge.fronts(recorded)]
+                    costs += [(task_id, optimizer, seed, *point) for point in judge.fronts(recorded)]
+                    fronts += [{**key, **member} for member in judge.front(recorded)]
         columns = ["task", "optimizer", "seed", "evaluations", "seconds", "reward", "truth"]
         wanted = [
             "task",
@@ -104,8 +112,9 @@ class Results:
         frame = frame.reindex(columns=[*wanted, "seconds", *(c for c in frame if c not in {*wanted, "seconds"})])
         infos = {task_id: self._info(one) for task_id, one in self.tasks.items()}
         anytime = pd.DataFrame(changes, columns=columns)
-        archives = pd.DataFrame(fronts, columns=["task", "optimizer", "seed", "cost", "truth", "value"])
-        return ResultsData(frame, anytime, infos, self.optimizers, self.seeds, archives, landscapes)
+        archives = pd.DataFrame(costs, columns=["task", "optimizer", "seed", "cost", "truth", "value"])
+        found = pd.DataFrame(fronts) if fronts else None
+        return ResultsData(frame, anytime, infos, self.optimizers, self.seeds, archives, landscapes, found, exact)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -130,6 +139,36 @@ class Results:
         """Final quality of each optimizer on each task, with 95 % intervals."""
         return final_quality(self.data, _bootstrap())
 
+    def front(self, task_id: str, optimizer: str, seed: int | None = None) -> pd.DataFrame:
+        """What no other evaluated architecture beats in all objectives: of one run, or of all runs of an optimizer.
+
+        Returns, best score first: ``architecture``, then each objective by its name, as it was told, in its own
+        direction and unit.
+        Errors: UnknownName for a task; OutputError for a run that does not exist.
+        """
+        info, seeds = self._one(task_id), self.seeds if seed is None else [seed]
+        found = [(each, self.recorded(info.id, optimizer, each)) for each in seeds]
+        if seed is not None and found[0][1] is None:
+            raise OutputError(f"{self.folder} holds no run of {optimizer!r} on {info.id} with seed {seed}")
+        problem = self.tasks[info.id].problem
+        members = front_members(problem, (step for _, each in found if each is not None for step in each.steps))
+        names = [each.name for each in problem.objectives]
+        return pd.DataFrame([{"architecture": m.name, **m.values} for m in members], columns=["architecture", *names])
+
+    def steps(self) -> pd.DataFrame:
+        """One row per evaluation: task, optimizer, seed, what was asked, told and charged, its objectives and metrics.
+
+        ``clock`` is the time when it was told: the sum of the seconds so far. Unfinished runs have rows, too.
+        """
+        rows = []
+        for task_id, one in self.tasks.items():
+            for optimizer in self.optimizers:
+                for seed in self.seeds:
+                    key = {"task": task_id, "optimizer": optimizer, "seed": seed}
+                    recorded = self.recorded(task_id, optimizer, seed)
+                    rows += [{**key, **row} for row in (step_rows(one, recorded) if recorded else ())]
+        return pd.DataFrame(rows)
+
     def plot_anytime(self, task_id: str = "") -> Axes:
         """Median and quartiles of the incumbent's truth over the budget, for one task (by default the first)."""
         from naslab.analysis.plots import plot_anytime
@@ -138,7 +177,10 @@ class Results:
         return plot_anytime(curves(self.data, info.id, _bootstrap()), info)
 
     def plot_tradeoff(self, cost: str = "params", task_id: str = "") -> Axes:
-        """Truth of what was found against a cost, with the Pareto front, for one task (by default the first)."""
+        """Truth of what was found against a cost or a metric, with its Pareto front, for one task (default: the first).
+
+        A metric that only evaluations tell is drawn as it was told. Errors: UnknownMetric.
+        """
         from naslab.analysis.plots import plot_tradeoff
 
         info = self._one(task_id)
@@ -181,6 +223,7 @@ class Results:
         limits = [f"--max {metric}={value:.10g}" for metric, value in self.spec["constraint"].items()]
         words = ["naslab compare", *self.spec["tasks"], "--optimizers", shlex.quote(",".join(self.optimizers))]
         words += ["--seeds", str(self.spec["seeds"]), "--budget", self.spec["budget"], *limits]
+        words += [f"--objectives {','.join(self.objectives)}"] if self.objectives else []
         return " ".join([*words, "--out", shlex.quote(str(self.folder))])
 
     @property
@@ -197,9 +240,12 @@ class Results:
     def _info(self, one: Task) -> TaskInfo:
         budget = Budget.parse(self.spec["budget"])
         limits, space = str(one.problem.constraint), one.problem.space.name
+        problem, alone = one.problem, len(one.problem.objectives) == 1
+        measures = {name: each for name, each in problem.measurable.items() if name != SCORE.name}
         return TaskInfo(
-            one.id, one.metric, one.unit, one.direction, one.optimum, budget.amount, budget.unit, limits, space
-        )
+            one.id, one.metric, one.unit, one.direction, one.optimum, budget.amount, budget.unit, limits, space,
+            measures, () if alone else tuple(each.name for each in problem.objectives),
+        )  # fmt: skip
 
 
 def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int) -> dict[str, Any]:
@@ -218,137 +264,12 @@ def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int)
         "seed": seed,
         "budget": spec["budget"],
     }
-    # Without limits of the comparison a task may have its own.
-    return {**header, "constraint": spec["constraint"]} if spec["constraint"] else header
+    # Without limits or objectives of the comparison a task may have its own.
+    limits = {"constraint": spec["constraint"]} if spec["constraint"] else {}
+    named = {"objectives": spec["objectives"]} if len(spec.get("objectives", ())) > 1 else {}
+    return {**header, **limits, **named}
 
 
 def _bootstrap() -> np.random.Generator:
     """A fresh generator, so that the same results always get the same intervals."""
     return np.random.default_rng(0)
-
-
-class _Judge:
-    """Joins traces of one task with its truth; every architecture is judged once.
-
-    A truth that takes trainings is kept in the comparison's folder, so that reading again takes none.
-    """
-
-    def __init__(self, one: Task, folder: Path) -> None:
-        self.task = one
-        self.costs = [name for name in COSTS if name in one.problem.costs]
-        self._kept = _kept_truths(one, folder)
-        self._truth = _as_truths(self._kept)
-        self._points: dict[Architecture, tuple[float, ...]] = {}
-
-    @cached_property
-    def tabulated(self) -> Mapping[Architecture, float] | None:
-        """The truth of every architecture, where it is a table: then it costs nothing to judge all that a run saw."""
-        values = getattr(self.task.truth, "values", None)
-        return values if isinstance(values, Mapping) else None
-
-    def landscapes(self) -> dict[str, Landscape]:
-        """Cost -> what is known of all feasible architectures; empty where the truth is no table, or a huge one."""
-        values, problem = self.tabulated, self.task.problem
-        if not values or len(values) > LARGEST_LANDSCAPE:
-            return {}
-        columns = [np.fromiter(values.values(), float, len(values))]
-        for cost in self.costs:
-            if cost in problem.measured or cost in problem.additive:
-                columns.append(np.array([problem.cost(cost, a) for a in values], float))
-            else:
-                columns.append(problem.space.cost_model.values(cost, np.array(list(values))).astype(float))
-        points = np.stack(columns, axis=1)
-        self._points = dict(zip(values, map(tuple, points.tolist()), strict=True))
-        feasible = points[[problem.is_feasible(a) for a in values]]
-        known = {cost: feasible[np.isfinite(feasible[:, [0, i]]).all(axis=1)] for i, cost in enumerate(self.costs, 1)}
-        return {
-            cost: landscape(rows[:, 0], rows[:, i], self._sign)
-            for i, (cost, rows) in enumerate(known.items(), 1)
-            if len(rows)
-        }
-
-    def fronts(self, recorded: Recorded) -> list[tuple[str, float, float]]:
-        """``(cost, truth, value)`` of the Pareto front of each cost over the feasible architectures of a run: all
-        that it evaluated where the truth is a table, else those that were its incumbents."""
-        whole = self.tabulated is not None
-        seen = {s.query.architecture: None for s in recorded.steps if s.feasible and (whole or s.incumbent)}
-        if not seen:
-            return []
-        truths, *columns = np.array([self._point(architecture) for architecture in seen]).T
-        found = []
-        for cost, values in zip(self.costs, columns, strict=True):
-            known = np.flatnonzero(np.isfinite(truths) & np.isfinite(values))
-            best = known[pareto_front(self._sign * truths[known], values[known])]
-            found += [(cost, float(truths[i]), float(values[i])) for i in best]
-        return found
-
-    def _point(self, architecture: Architecture) -> tuple[float, ...]:
-        """The truth and the costs of an architecture, computed once."""
-        if architecture not in self._points:
-            costs = (float(self.task.problem.cost(cost, architecture)) for cost in self.costs)
-            self._points[architecture] = (self.truth(architecture), *costs)
-        return self._points[architecture]
-
-    @property
-    def _sign(self) -> int:
-        return 1 if self.task.direction == "max" else -1
-
-    def truth(self, architecture: Architecture) -> float:
-        if architecture not in self._truth:
-            self._truth[architecture] = self.task.true_value(architecture)
-            self._kept.add([list(architecture), self._truth[architecture]])
-        return self._truth[architecture]
-
-    def run(self, recorded: Recorded) -> dict[str, Any]:
-        """The row of a finished run."""
-        seconds = math.fsum(step.evaluation.seconds for step in recorded.steps)
-        status = FAILED if never_scored(recorded) else NO_FEASIBLE
-        row: dict[str, Any] = {"status": status, "evaluations": len(recorded.steps), "seconds": seconds}
-        assert recorded.end is not None
-        if recorded.end["best"] is None:
-            return row
-        best: Architecture = tuple(recorded.end["best"])
-        problem, truth = self.task.problem, self.truth(best)
-        optimum = self.task.optimum
-        scores = [s.evaluation.score for s in recorded.steps if s.incumbent and s.query.architecture == best]
-        return {
-            **row,
-            "status": COMPLETE,
-            "architecture": problem.space.to_string(best),
-            "reward": scores[-1] if scores else math.nan,
-            "truth": truth,
-            "regret": math.nan if optimum is None else abs(optimum - truth),
-            **{cost: problem.cost(cost, best) for cost in ("params", "macs", *problem.measured)},
-        }
-
-    def incumbents(self, recorded: Recorded) -> list[dict[str, Any]]:
-        """A row each time the incumbent changed, stamped with the clock at the end of its evaluation."""
-        rows, clock = [], 0.0
-        for number, step in enumerate(recorded.steps, start=1):
-            clock += step.evaluation.seconds
-            if step.incumbent:
-                rows.append(
-                    {
-                        "evaluations": number,
-                        "seconds": clock,
-                        "reward": step.evaluation.score,
-                        "truth": self.truth(step.query.architecture),
-                    }
-                )
-        return rows
-
-
-def _kept_truths(one: Task, folder: Path) -> Kept:
-    """Where the truths of a task are kept: nowhere, if they only have to be looked up."""
-    if one.truth.clock != "measured":
-        return Kept(None, {}, "truths")
-    header = {**versions("naslab", "numpy", "torch"), "task": one.id, "source": dict(one.source)}
-    return Kept(folder / "truths" / f"{file_name(one.id)}.jsonl", header, "truths")
-
-
-def _as_truths(kept: Kept) -> dict[Architecture, float]:
-    """What was judged before."""
-    try:
-        return {tuple(architecture): float(value) for architecture, value in kept.entries}
-    except (TypeError, ValueError):
-        raise kept.damaged() from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,13 +17,14 @@ from naslab.evaluators.arithmetic import fixed_order
 from naslab.evaluators.stopwatch import WALL
 from naslab.optimizers import GradientSearch, Optimizer, OptimizerSpec, optimizer_spec, plugin_error
 from naslab.registry import called
+from naslab.running.archives import FrontMember, front_members, objective_entries
 from naslab.running.gradient_loop import run_gradient
 from naslab.running.loop import run, seed_sequence
 from naslab.running.software import placement_entries, versions
 from naslab.running.trace import FORMAT, Recorded, Trace, read, trace_path
 from naslab.running.workers import Progress
 from naslab.space import Architecture
-from naslab.tasks import Budget, Constraint, Placement, Task, task
+from naslab.tasks import Budget, Constraint, Placement, Problem, Task, task
 from naslab.tasks.placement import AS_IT_IS, DEFAULT
 
 VERSIONS = ("python", "numpy", "networkx", "optuna", "torch")
@@ -41,6 +42,7 @@ class SearchResult:
         truth: What the task's truth says about it: its ``metric``, in its ``unit``.
         trace: Everything that was evaluated.
         failed: Whether there is no architecture because no evaluation gave a finite score.
+        problem: What was searched, with its limits and objectives.
     """
 
     task: str
@@ -52,6 +54,12 @@ class SearchResult:
     unit: str
     trace: Recorded
     failed: bool = False
+    problem: Problem | None = None
+
+    def front(self) -> list[FrontMember]:
+        """What no other evaluated architecture beats in all objectives, best score first."""
+        assert self.problem is not None
+        return front_members(self.problem, self.trace.steps)
 
 
 def search(
@@ -61,6 +69,7 @@ def search(
     budget: str | int | float | Budget,
     seed: int = 0,
     max: Mapping[str, float] | Iterable[str] = (),
+    objectives: Sequence[str] = (),
     out: str | Path | None = None,
     device: str | None = None,
     precision: str | None = None,
@@ -74,7 +83,8 @@ def search(
         optimizer: As in :func:`naslab.compare`.
         budget: As in :func:`naslab.compare`.
         seed: 0 or more.
-        max: Limits on costs.
+        max: Limits on costs, or on metrics that the task's evaluations report.
+        objectives: As in :func:`naslab.compare`.
         out: A folder for the trace ``runs/<task>/<optimizer>/<seed>.jsonl``; resumed where it holds the beginning of
             this run.
         device: Where networks run, if any do: see :meth:`naslab.tasks.Task.on`. By default the task's own, the CPU.
@@ -85,7 +95,7 @@ def search(
     if not isinstance(seed, int) or seed < 0:
         raise InvalidValue(f"seed {seed!r}: give a whole number of at least 0")
     constraint, spec = Constraint.parse(max), optimizer_spec(optimizer)
-    prepared = constrained_task(task, constraint, Placement(device, precision, deterministic))
+    prepared = constrained_task(task, constraint, Placement(device, precision, deterministic), objectives)
     check_budget(spec, Budget.parse(budget))  # this and the next line refuse errors before anything is written
     spec.build(prepared.problem, np.random.default_rng(0))
     path = None if out is None else trace_path(Path(out), prepared.id, spec.label, seed)
@@ -94,8 +104,8 @@ def search(
         recorded = read(path)
     assert recorded.end is not None
     if recorded.end["best"] is None:
-        metric, unit = prepared.metric, prepared.unit
-        return SearchResult(prepared.id, None, "", None, None, metric, unit, recorded, never_scored(recorded))
+        metric, unit, failed = prepared.metric, prepared.unit, never_scored(recorded)
+        return SearchResult(prepared.id, None, "", None, None, metric, unit, recorded, failed, prepared.problem)
     best = tuple(recorded.end["best"])
     told = [step for step in reversed(recorded.steps) if step.query.architecture == best]
     scores = [step.evaluation.score for step in sorted(told, key=lambda s: not s.incumbent)]
@@ -103,7 +113,8 @@ def search(
     score = next(iter([*finals, *scores]), None)
     name = prepared.problem.space.to_string(best)
     truth = prepared.true_value(best)
-    return SearchResult(prepared.id, best, name, score, truth, prepared.metric, prepared.unit, recorded)
+    metric, unit = prepared.metric, prepared.unit
+    return SearchResult(prepared.id, best, name, score, truth, metric, unit, recorded, problem=prepared.problem)
 
 
 def never_scored(recorded: Recorded) -> bool:
@@ -164,7 +175,7 @@ def run_one(
         "budget": str(budget),
         "versions": versions(*VERSIONS) | ({"machine": _machine(device)} if measured else {}),
     }
-    header |= placement_entries(task.problem)
+    header |= placement_entries(task.problem) | objective_entries(task.problem)
     if measured and device != "cpu":
         header["clock"] = WALL
     key = (task.id, spec.label, seed)
@@ -186,13 +197,15 @@ def placed(task: Task, spec: OptimizerSpec) -> Task:
     return task if task.trains or spec.factory.runs_networks else task.on(*DEFAULT)
 
 
-def constrained_task(task_or_id: str | Task, constraint: Constraint, placement: Placement = AS_IT_IS) -> Task:
-    """A task under a constraint, and placed; tasks named by id are built once per process."""
+def constrained_task(
+    task_or_id: str | Task, constraint: Constraint, placement: Placement = AS_IT_IS, objectives: Sequence[str] = ()
+) -> Task:
+    """A task under a constraint, placed, with objectives; tasks named by id are built once per process."""
     if isinstance(task_or_id, str):
         found = _named_task(task_or_id, constraint)
     else:
         found = task_or_id.constrained(constraint) if constraint.limits else task_or_id
-    return found.on(*placement)
+    return (found.optimising(objectives) if objectives else found).on(*placement)
 
 
 def forget_tasks() -> None:

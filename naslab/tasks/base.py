@@ -126,7 +126,7 @@ class Task:
 
     @cached_property
     def optimum(self) -> float | None:
-        """The best truth of any feasible architecture; None where the truth is not a table, or a limit is on a metric."""
+        """The best truth of any feasible architecture; None where the truth is no table, or a limit is on a metric."""
         values = getattr(self.truth, "values", None)
         if not isinstance(values, Mapping) or self.problem.metric_limits:
             return None

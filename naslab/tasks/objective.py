@@ -82,10 +82,7 @@ def _parsed(text: str, known: Mapping[str, Objective]) -> Objective:
         name, direction = name[1:], "min"
     if not direction and not colon:
         if name not in known:
-            raise UnknownMetric(
-                name,
-                known,
-                see=f"docs/objectives.md; a metric that evaluations report undeclared is written {name}:min or {name}:max",
-            )
+            undeclared = f"a metric that evaluations report undeclared is written {name}:min or {name}:max"
+            raise UnknownMetric(name, known, see=f"docs/objectives.md; {undeclared}")
         return known[name]
     return Objective(name, direction, known[name].unit if name in known else "")

@@ -25,7 +25,7 @@ from naslab.tasks.placement import Placement
 RESERVED = frozenset(
     {
         *("score", "task", "optimizer", "seed", "status", "architecture", "reward", "truth", "regret", "evaluation"),
-        *("evaluations", "seconds", "clock", "fidelity", "feasible", "incumbent"),
+        *("evaluations", "seconds", "clock", "fidelity", "feasible", "infeasible", "incumbent"),
     }
 )
 """Columns of results, which no metric may be called."""

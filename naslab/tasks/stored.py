@@ -43,7 +43,8 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
 
     Its space is built with the options that the table states. Costs that the table measured (every column of the role
     ``cost`` that is better when lower, such as ``latency_seconds``; their means over seeds) are the task's under their
-    metric's name; what the space computes exactly (``params``, ``macs``) stays computed. Where the table knows its rows and its recipe, the task has them, too.
+    metric's name; what the space computes exactly (``params``, ``macs``) stays computed. Where the table knows its rows
+    and its recipe, the task has them, too.
 
     Raises:
         UnknownTask: The table has no task for this dataset.

@@ -22,7 +22,7 @@ LEAST_RATIO = 1e-6
 
 
 class PolicySearch(AskTell):
-    """A strategy that learns a factorised policy; subclasses say how. Limits are on costs: those on metrics are refused.
+    """A strategy that learns a factorised policy; subclasses say how. Limits on metrics are refused.
 
     Args:
         problem: The problem.
