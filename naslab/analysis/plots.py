@@ -186,9 +186,58 @@ def plot_tradeoff(
         ax.margins(0.06)
         ax.set_xlim(left=None if worse > 0 else float(costs.max() + 0.06 * np.ptp(costs)), right=edge)
         _optimum_line(ax, info)
-        ax.xaxis.set_major_formatter(EngFormatter(unit="s" if cost.endswith("_seconds") else "", sep=""))
-        ax.xaxis.set_major_locator(MaxNLocator(5))
-        ax.set_xlabel(literal(measure_label(cost, info)))
+        _measure_axis(ax, cost, info)
+        ax.set_ylabel(literal(info.truth_label))
+        ax.set_title(_title(info))
+        label_ends(ax, ends, styles)
+    return ax
+
+
+def plot_attained(
+    frame: pd.DataFrame, info: TaskInfo, other: str, *, styles: Styles | None = None, ax: Axes | None = None
+) -> Axes:
+    """The truth and another objective that half of the runs attain, and a band from a quarter to three quarters
+    (`frame`: `front_tables.attained`). As in `plot_tradeoff`, the left is the better side."""
+    names = list(frame["optimizer"].unique())
+    styles = styles or palette(names)
+    worse = -info.measure_sign(other)
+    values = worse * frame["value"].to_numpy(float)
+    edge = float(values.max() + 0.06 * np.ptp(values))
+    with style():
+        ax = ax or _labelled_axes(names)
+        ends = {}
+        for name, own in frame.groupby("optimizer", sort=False):
+            look = styles[str(name)]
+            steps = {float(str(share)): part[["value", "truth"]] for share, part in own.groupby("share")}
+            for part in steps.values():
+                part.loc[-1] = [worse * edge, part["truth"].iloc[-1]]  # a worse value buys no less
+            if 0.5 in steps:
+                middle = steps[0.5]
+                ax.step(
+                    middle["value"],
+                    middle["truth"],
+                    where="post",
+                    color=look.colour,
+                    linestyle=look.line,
+                    gid=look.gid("line"),
+                )
+                ends[str(name)] = (worse * edge, float(middle["truth"].iloc[-1]))
+            if 0.75 in steps:
+                # Where only a quarter of the runs attain anything, three quarters attain less than any number.
+                both = steps[0.25].merge(steps[0.75], on="value", how="outer")
+                both = both.sort_values("value", ascending=worse > 0).ffill().dropna()
+                ax.fill_between(
+                    both["value"],
+                    both["truth_x"],
+                    both["truth_y"],
+                    step="post",
+                    color=look.colour,
+                    alpha=min(0.16, 0.6 / len(styles)),
+                    linewidth=0,
+                    gid=look.gid("band"),
+                )
+        ax.set_xlim(worse * float(values.min() - 0.06 * np.ptp(values)), worse * edge)
+        _measure_axis(ax, other, info)
         ax.set_ylabel(literal(info.truth_label))
         ax.set_title(_title(info))
         label_ends(ax, ends, styles)
@@ -308,14 +357,17 @@ def _clock_axis(ax: Axes, info: TaskInfo, start: float) -> None:
     ax.set_xlabel(info.clock_label)
 
 
+def _measure_axis(ax: Axes, name: str, info: TaskInfo) -> None:
+    """A cost or a metric along x, with its unit; seconds stand at the numbers."""
+    seconds = name.endswith("_seconds")
+    unit = info.measures[name].unit if name in info.measures and not seconds else ""
+    ax.xaxis.set_major_formatter(EngFormatter(unit="s" if seconds else "", sep=""))
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.set_xlabel(literal(COST_LABELS.get(name, name) + (f" ({unit})" if unit else "")))
+
+
 def _title(info: TaskInfo) -> str:
     return literal(f"{info.id}, {info.constraint}" if info.constraint else info.id)
-
-
-def measure_label(name: str, info: TaskInfo) -> str:
-    """A cost or a metric with its unit, as written on an axis; seconds stand at its numbers."""
-    unit = info.measures[name].unit if name in info.measures and not name.endswith("_seconds") else ""
-    return f"{COST_LABELS.get(name, name)} ({unit})" if unit else COST_LABELS.get(name, name)
 
 
 def points(unit: str) -> str:
