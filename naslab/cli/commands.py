@@ -10,7 +10,7 @@ import typer
 
 import naslab
 from naslab.cli.notes import say_idle_limits, say_idle_placement, written_placement
-from naslab.cli.options import Budget, Deterministic, Device, Limits, Out, Precision
+from naslab.cli.options import Budget, Deterministic, Device, Limits, Objectives, Out, Precision
 from naslab.cli.tables import table_app
 from naslab.cli.values import whole
 from naslab.errors import InvalidValue, OutputError
@@ -76,6 +76,7 @@ def compare(
     seeds: Annotated[int, typer.Option(parser=whole, help="Runs of every optimizer on every task.")] = 10,
     workers: Annotated[int, typer.Option(parser=whole, help="Processes. The results do not depend on it.")] = 1,
     maximum: Limits = [],  # noqa: B006
+    objectives: Objectives = "",
     device: Device = "cpu",
     precision: Precision = "float32",
     deterministic: Deterministic = False,
@@ -97,6 +98,7 @@ def compare(
             seeds=seeds,
             workers=workers,
             max=maximum,
+            objectives=parse_list(objectives) if objectives else (),
             device=device,
             precision=precision,
             deterministic=deterministic,
@@ -116,6 +118,7 @@ def search(
     ] = None,
     seed: Annotated[int, typer.Option(parser=whole, help="Seed of the run; with --csv also of the split.")] = 0,
     maximum: Limits = [],  # noqa: B006
+    objectives: Objectives = "",
     csv: Annotated[Path | None, typer.Option(help="A table of your own: a CSV file with a header.")] = None,
     target: Annotated[str | None, typer.Option(help="With --csv: the column to predict.")] = None,
     space: Annotated[str | None, typer.Option(help="With --csv: the search space, mlp.")] = None,
@@ -160,8 +163,8 @@ def search(
     if csv is not None:
         if target is None:
             raise InvalidValue(f"which column of {csv} is to be predicted? Give --target NAME")
-        if data is not None:
-            raise InvalidValue("--data is for a TASK, not for a table, --csv")
+        if data is not None or objectives:
+            raise InvalidValue(f"--{'data' if data else 'objectives'} is for a TASK, not for a table, --csv")
         if asked := written_placement(device, precision, deterministic):
             raise InvalidValue(f"{asked[0]} is for a TASK; tables, --csv, are searched on the CPU, in float32")
         _search_csv(csv, out, {**given, "optimizer": optimizer, "max": maximum, "budget": budget, "seed": seed})
@@ -172,6 +175,7 @@ def search(
         )
     from naslab.cli.console import progress
     from naslab.optimizers import optimizer_spec
+    from naslab.registry import parse_list
     from naslab.running import default_budget, trace_path
     from naslab.running import search as run_search
 
@@ -188,7 +192,7 @@ def search(
     with progress("epochs", detail=True) as tick:
         result = run_search(
             searched, optimizer, budget=budget, seed=seed, max=maximum, out=out, device=device, precision=precision,
-            deterministic=deterministic, progress=tick,
+            objectives=parse_list(objectives) if objectives else (), deterministic=deterministic, progress=tick,
         )  # fmt: skip
     end = result.trace.end
     assert end is not None
@@ -207,6 +211,11 @@ def search(
         elif result.score is not None:
             print(f"with the shared weights: {result.score:.6g} % of the validation rows")
         print(f"truth:  {result.truth:.6g} {result.unit} {result.metric}")
+    if objectives:
+        for member in result.front():
+            print(
+                f"front:  {', '.join(f'{name} {value:,.6g}' for name, value in member.values.items())}  {member.name}"
+            )
 
 
 def _search_csv(csv: Path, out: Path, options: dict[str, Any]) -> None:
@@ -380,4 +389,7 @@ def _report(results: Any) -> None:
     shown = summary.drop(columns=[*idle, *(["metric"] if len(metrics) == 1 else [])])
     written = results.report()  # before anything is printed: what can't be printed must not cost the report
     print_frame(shown, "Final quality" + (f": {metrics[0]}" if len(metrics) == 1 else ""))
+    if len(fronts := results.fronts()):
+        kept = ["task", "optimizer", "n", "front", "hypervolume", "IGD+", "epsilon", "best hypervolume", "violations"]
+        print_frame(fronts[kept].dropna(axis=1, how="all"), "\nFronts that runs return")
     print(f"\nReport: {written}")

@@ -89,7 +89,7 @@ def _run(
     worth = second_worth(task) if measured else 1.0
     limit_steps = budget.amount if budget.unit == "evaluations" else float("inf")
     limit_seconds = budget.amount if budget.unit == "s" else float("inf")
-    unconstrained = not task.problem.constraint.limits
+    unconstrained = not task.problem.constraint.limits and not task.problem.told
     reason = "budget"
     while steps < limit_steps:
         watch = Stopwatch(task.problem.device) if measured else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from naslab.analysis import front_tables
 from naslab.analysis.anytime import curves
 from naslab.analysis.data import (
     MISSING,
@@ -154,6 +155,13 @@ class Results:
         members = front_members(problem, (step for _, each in found if each is not None for step in each.steps))
         names = [each.name for each in problem.objectives]
         return pd.DataFrame([{"architecture": m.name, **m.values} for m in members], columns=["architecture", *names])
+
+    def fronts(self) -> pd.DataFrame:
+        """How good the fronts are that runs return, by hypervolume, IGD+ and additive epsilon, with 95 % intervals.
+
+        See :func:`naslab.analysis.front_tables.summary`. Empty where there is the score alone.
+        """
+        return front_tables.summary(self.data)
 
     def steps(self) -> pd.DataFrame:
         """One row per evaluation: task, optimizer, seed, what was asked, told and charged, its objectives and metrics.

@@ -186,11 +186,12 @@ class Problem:
         NaN where an evaluation that failed (its score is not finite) does not report it.
 
         Raises:
-            PluginError: An evaluation does not report a metric that it should.
+            PluginError: An evaluation does not report a metric that the task declares.
+            UnknownMetric: It does not report one that the task does not declare, either.
         """
         if name == SCORE.name:
             return float(evaluation.score)
-        return float(self.cost(name, architecture)) if name in self._costs else _reported(name, evaluation)
+        return float(self.cost(name, architecture)) if name in self._costs else self._reported(name, evaluation)
 
     def values(self, architecture: Architecture, evaluation: Evaluation) -> tuple[float, ...]:
         """The objectives of an evaluated architecture, in order, turned so that higher is better."""
@@ -206,8 +207,30 @@ class Problem:
         return met and (evaluation is None or self.keeps(evaluation))
 
     def keeps(self, evaluation: Evaluation) -> bool:
-        """Whether an evaluation meets the limits on metrics; where there are none, it does."""
-        return all(_reported(each.metric, evaluation) <= each.maximum for each in self.metric_limits)
+        """Whether an evaluation meets the limits on metrics; where there are none, it does.
+
+        Raises:
+            PluginError, UnknownMetric: It lacks a metric that has a limit or is an objective: see :meth:`value`.
+        """
+        for name in self.told:
+            self._reported(name, evaluation)
+        return all(self._reported(each.metric, evaluation) <= each.maximum for each in self.metric_limits)
+
+    @cached_property
+    def told(self) -> tuple[str, ...]:
+        """The metrics among objectives and limits: what only evaluations tell."""
+        names = [*(each.name for each in self.objectives), *(each.metric for each in self.metric_limits)]
+        return tuple(name for name in dict.fromkeys(names) if name != SCORE.name and name not in self._costs)
+
+    def _reported(self, name: str, evaluation: Evaluation) -> float:
+        """A metric of an evaluation; NaN where that failed and does not report it."""
+        value = evaluation.metrics.get(name)
+        if value is not None:
+            return float(value)
+        if not math.isfinite(evaluation.score):
+            return math.nan
+        unknown = UnknownMetric(name, evaluation.metrics, of="an evaluation")
+        raise PluginError(f"a declared metric is not reported: {unknown}") if name in self.metrics else unknown
 
     @cached_property
     def metric_limits(self) -> tuple[Limit, ...]:
@@ -231,12 +254,11 @@ class Problem:
         Raises:
             InvalidValue: There is one.
         """
-        for each in self.objectives[1:]:
-            if each.name not in self._costs:
-                raise InvalidValue(
-                    f"objective {each.name!r} is told by evaluations, which {who} does not make; beside the score it "
-                    f"takes costs: {', '.join(self.costs)}"
-                )
+        for name in self.told:
+            raise InvalidValue(
+                f"objective {name!r} is told by evaluations, which {who} does not make; beside the score it takes "
+                f"costs: {', '.join(self.costs)}"
+            )
 
     @cached_property
     def _costs(self) -> frozenset[str]:
@@ -299,14 +321,3 @@ class Problem:
     def _feasible(self) -> FeasibleSet:
         known = [limit for limit in self.constraint.limits if limit not in self.metric_limits]
         return FeasibleSet(self.space, self.is_feasible, ", ".join(map(str, known)))
-
-
-def _reported(name: str, evaluation: Evaluation) -> float:
-    """A metric of an evaluation; NaN where that failed and does not report it."""
-    value = evaluation.metrics.get(name)
-    if value is not None:
-        return float(value)
-    if math.isfinite(evaluation.score):
-        unknown = UnknownMetric(name, evaluation.metrics)
-        raise PluginError(f"an evaluation does not report what is an objective or has a limit: {unknown}")
-    return math.nan
