@@ -40,7 +40,8 @@ def ranks(points: Points) -> npt.NDArray[np.intp]:
         points: ``(n, k)``, without NaN; -inf is worse than any number.
     """
     points = np.asarray(points, float)
-    better = (points[:, None] >= points).all(axis=2) & (points[:, None] > points).any(axis=2)  # row dominates column
+    better: npt.NDArray[np.bool_] = np.all(points[:, None] >= points, axis=2)  # the row dominates the column
+    better &= np.any(points[:, None] > points, axis=2)
     found, left, rank = np.zeros(len(points), np.intp), np.ones(len(points), bool), 0
     while left.any():
         front = left & ~better[left].any(axis=0)
