@@ -43,7 +43,8 @@ def told_front(problem: Problem, steps: Iterable[Step]) -> list[Step]:
     """
     kept = [step for step in steps if step.feasible]
     depths = [_thoroughness(problem, step) for step in kept]
-    kept = [step for step, depth in zip(kept, depths, strict=True) if depth == max(depths)]
+    most = max(depths, default=0)
+    kept = [step for step, depth in zip(kept, depths, strict=True) if depth == most]
     points = np.array([problem.values(step.query.architecture, step.evaluation) for step in kept])
     points = points.reshape(-1, len(problem.objectives))
     points[~np.isfinite(points).all(axis=1)] = np.nan  # failed

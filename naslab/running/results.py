@@ -22,7 +22,7 @@ from naslab.analysis.data import (
 )
 from naslab.analysis.tables import final_quality
 from naslab.analysis.tradeoff import points
-from naslab.errors import OutputError
+from naslab.errors import OutputError, UnknownOptimizer, UnknownTask
 from naslab.files import load_json, unreadable
 from naslab.running.archives import front_members, step_rows
 from naslab.running.judging import Judge
@@ -145,14 +145,18 @@ class Results:
 
         Returns, best score first: ``architecture``, then each objective by its name, as it was told, in its own
         direction and unit.
-        Errors: UnknownName for a task; OutputError for a run that does not exist.
+        Errors: UnknownTask, UnknownOptimizer; OutputError for a run that does not exist.
         """
-        info, seeds = self._one(task_id), self.seeds if seed is None else [seed]
-        found = [(each, self.recorded(info.id, optimizer, each)) for each in seeds]
-        if seed is not None and found[0][1] is None:
-            raise OutputError(f"{self.folder} holds no run of {optimizer!r} on {info.id} with seed {seed}")
-        problem = self.tasks[info.id].problem
-        members = front_members(problem, (step for _, each in found if each is not None for step in each.steps))
+        name = task_id or next(iter(self.tasks))
+        if name not in self.tasks:
+            raise UnknownTask(name, self.tasks)
+        if optimizer not in self.optimizers:
+            raise UnknownOptimizer(optimizer, self.optimizers)
+        found = [self.recorded(name, optimizer, each) for each in (self.seeds if seed is None else [seed])]
+        if seed is not None and found == [None]:
+            raise OutputError(f"{self.folder} holds no run of {optimizer!r} on {name} with seed {seed}")
+        problem = self.tasks[name].problem
+        members = front_members(problem, (step for each in found if each is not None for step in each.steps))
         names = [each.name for each in problem.objectives]
         return pd.DataFrame([{"architecture": m.name, **m.values} for m in members], columns=["architecture", *names])
 

@@ -200,8 +200,8 @@ class Problem:
     def is_feasible(self, architecture: Architecture, evaluation: Evaluation | None = None) -> bool:
         """Whether an architecture meets every limit.
 
-        Limits on metrics are met or not once there is an evaluation; a metric that is NaN does not meet any. Without
-        one only costs are looked at.
+        Limits on metrics are met or not once there is an evaluation (:meth:`keeps`); without one only costs are looked
+        at.
         """
         met = all(self.cost(metric, architecture) <= most for metric, most in self._most)
         return met and (evaluation is None or self.keeps(evaluation))
@@ -209,12 +209,17 @@ class Problem:
     def keeps(self, evaluation: Evaluation) -> bool:
         """Whether an evaluation meets the limits on metrics; where there are none, it does.
 
+        What failed and does not report a metric exceeds nothing: a failure is not called infeasible.
+
         Raises:
             PluginError, UnknownMetric: It lacks a metric that has a limit or is an objective: see :meth:`value`.
         """
-        for name in self.told:
-            self._reported(name, evaluation)
-        return all(self._reported(each.metric, evaluation) <= each.maximum for each in self.metric_limits)
+        if not self.told:
+            return True
+        found = {name: self._reported(name, evaluation) for name in self.told}
+        failed = not math.isfinite(evaluation.score)
+        values = ((found[limit.metric], limit.maximum) for limit in self.metric_limits)
+        return all(value <= most or (failed and math.isnan(value)) for value, most in values)
 
     @cached_property
     def told(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from toy_tasks import ToyReward, height, toy_task, traces
 import naslab
 from naslab.analysis import report
 from naslab.analysis.contents import Section
-from naslab.errors import InvalidValue, OutputError, UnknownMetric
+from naslab.errors import InvalidValue, OutputError, UnknownMetric, UnknownOptimizer, UnknownTask
 from naslab.evaluators import Evaluation, Evaluator
 from naslab.running import trace_path
 from naslab.running.results import Results
@@ -151,6 +151,10 @@ def test_its_front_is_read_again(compared: Results) -> None:
     assert set(one["architecture"]) == front(points)
     whole = again.front("", "random")
     assert len(whole) >= len(one)
+    with pytest.raises(UnknownTask, match="Did you mean 'toy'"):
+        again.front("tay", "random")
+    with pytest.raises(UnknownOptimizer, match="Did you mean 'random'"):
+        again.front("toy", "randm")
     with pytest.raises(OutputError, match="no run of 'random' on toy with seed 9"):
         again.front("toy", "random", 9)
 

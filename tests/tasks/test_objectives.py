@@ -86,7 +86,8 @@ def test_an_evaluation_that_lacks_a_metric() -> None:
         one.keeps(told(enrgy=1.0, latency_ms=1.0, robustness=1.0))
     failed = one.values(SMALL, told(math.nan))
     assert np.isnan(failed).all()
-    assert not one.keeps(told(math.nan))
+    assert one.keeps(told(math.nan))  # a failure is not called infeasible
+    assert not one.keeps(told(math.nan, latency_ms=5.1))
 
 
 @pytest.mark.parametrize(
