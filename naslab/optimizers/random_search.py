@@ -16,6 +16,8 @@ class RandomSearch(AskTell):
     multi-objective random search: its front is that of all it drew.
     """
 
+    concurrent = True
+
     def ask(self) -> Architecture:
         return self.problem.sample(self.rng)
 

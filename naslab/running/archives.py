@@ -108,7 +108,7 @@ def step_rows(task: Task, recorded: Recorded) -> list[dict[str, Any]]:
     named = [each.name for each in problem.objectives[1:]] + [limit.metric for limit in problem.constraint.limits]
     for number, step in enumerate(recorded.steps, start=1):
         architecture, evaluation = step.query.architecture, step.evaluation
-        clock += evaluation.seconds
+        clock = clock + evaluation.seconds if step.told is None else step.told.at
         rows.append(
             {
                 "evaluation": number,
@@ -117,6 +117,8 @@ def step_rows(task: Task, recorded: Recorded) -> list[dict[str, Any]]:
                 "score": evaluation.score,
                 "seconds": evaluation.seconds,
                 "clock": clock,
+                **({"failed": evaluation.failed} if evaluation.failed else {}),
+                **({} if step.told is None else {"trial": step.query.trial, "worker": step.told.worker}),
                 "feasible": step.feasible,
                 "incumbent": step.incumbent,
                 **evaluation.metrics,

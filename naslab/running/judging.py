@@ -113,11 +113,12 @@ class Judge:
     def run(self, recorded: Recorded) -> dict[str, Any]:
         """The row of a finished run."""
         seconds = math.fsum(step.evaluation.seconds for step in recorded.steps)
-        status = FAILED if never_scored(recorded) else NO_FEASIBLE
+        assert recorded.end is not None
+        status = FAILED if never_scored(recorded) or recorded.end["reason"] == "failed" else NO_FEASIBLE
         row: dict[str, Any] = {"status": status, "evaluations": len(recorded.steps), "seconds": seconds}
+        row |= _carried_out(recorded, seconds)
         if self.task.problem.constraint.limits:
             row["infeasible"] = sum(not step.feasible for step in recorded.steps)
-        assert recorded.end is not None
         if recorded.end["best"] is None:
             return row
         best: Architecture = tuple(recorded.end["best"])
@@ -141,7 +142,7 @@ class Judge:
         """A row each time the incumbent changed, stamped with the clock at the end of its evaluation."""
         rows, clock = [], 0.0
         for number, step in enumerate(recorded.steps, start=1):
-            clock += step.evaluation.seconds
+            clock = clock + step.evaluation.seconds if step.told is None else step.told.at
             if step.incumbent:
                 rows.append(
                     {
@@ -152,6 +153,17 @@ class Judge:
                     }
                 )
         return rows
+
+
+def _carried_out(recorded: Recorded, seconds: float) -> dict[str, Any]:
+    """How many evaluations failed, if any did; with several workers how long the run took, and their utilisation."""
+    failed = sum(bool(step.evaluation.failed) for step in recorded.steps)
+    found: dict[str, Any] = {"failures": failed} if failed else {}
+    if "workers" in recorded.header and recorded.steps:
+        makespan = max(step.told.at for step in recorded.steps if step.told is not None)
+        ((_, workers),) = recorded.header["workers"].items()
+        found |= {"makespan": makespan, "utilisation": seconds / (workers * makespan) if makespan else math.nan}
+    return found
 
 
 def _kept_truths(one: Task, folder: Path) -> Kept:

@@ -276,10 +276,13 @@ def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int)
         "seed": seed,
         "budget": spec["budget"],
     }
+    header |= {name: spec[name] for name in ("retries", "evaluation_limit") if name in spec}
+    if "workers" in spec and optimizer not in spec.get("one_worker", ()):
+        header["workers"] = spec["workers"]
+    if len(spec.get("objectives", ())) > 1:
+        header["objectives"] = spec["objectives"]
     # Without limits or objectives of the comparison a task may have its own.
-    limits = {"constraint": spec["constraint"]} if spec["constraint"] else {}
-    named = {"objectives": spec["objectives"]} if len(spec.get("objectives", ())) > 1 else {}
-    return {**header, **limits, **named}
+    return {**header, "constraint": spec["constraint"]} if spec["constraint"] else header
 
 
 def _bootstrap() -> np.random.Generator:
