@@ -229,17 +229,38 @@ def test_only_the_highest_fidelity_is_on_the_front(stored_task: str) -> None:
     assert [m.architecture for m in found.front()] == [(0, 0, 0)]
 
 
-def test_failures_are_on_no_front() -> None:
+@pytest.mark.parametrize("raises", [False, True])
+def test_failures_are_on_no_front_and_exceed_no_limit(raises: bool) -> None:
     class Broken(Device):
         def evaluate(self, architecture: Architecture, **rest: Any) -> Evaluation:
-            told = super().evaluate(architecture, **rest)
-            return told if architecture[1] else Evaluation(math.nan, 1.0)
+            if architecture[1]:
+                return super().evaluate(architecture, **rest)
+            if raises:
+                raise RuntimeError("out of order")
+            return Evaluation(math.nan, 1.0)
 
     one = dataclasses.replace(device_task(), reward=Broken)
     for name in OPTIMIZERS:
-        found = naslab.search(one, name, budget=60, objectives=["score", "latency_ms"])
+        found = naslab.search(one, name, budget=60, objectives=["score", "latency_ms"], max={"latency_ms": 6})
         assert found.front()
         assert all(m.architecture[1] for m in found.front())
+        for step in found.trace.steps:
+            a = step.query.architecture
+            assert step.feasible is (a[1] == 0 or latency(a) <= 6)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_with_several_workers(name: str, tmp_path: Path) -> None:
+    results = naslab.compare(
+        [device_task()], [name], seeds=1, budget=250, out=tmp_path, simulate_workers=4,
+        objectives=["score", "latency_ms"],
+    )  # fmt: skip
+    steps, space = results.steps(), device_task().problem.space
+    assert steps["worker"].tolist() == [0, 1, 2, 3] * 62 + [0, 1]
+    assert steps["clock"].tolist() == [1.0 + i // 4 for i in range(250)]
+    every = {space.to_string(a): (height(a), -latency(a)) for a in space.architectures()}
+    found = results.front("", name, 0)
+    assert {every[a] for a in found["architecture"]} == {every[a] for a in front(every)}
 
 
 @pytest.mark.parametrize(
