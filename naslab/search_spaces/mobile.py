@@ -72,9 +72,11 @@ class MobileNetwork:
         self.graph.add_node("image", shape=shape)
         self.last = "image"
 
-    def scaled(self, width: float, divisor: int = 8) -> int:
-        """A width of the network at 1.0, at this multiplier."""
-        return int(make_divisible(width * self.width, divisor))
+    def scaled(self, width: float) -> int:
+        """A width of the network at 1.0, at this multiplier; at 1.0 it is what is stated."""
+        if self.width == 1 and width == int(width):
+            return int(width)
+        return int(make_divisible(width * self.width))
 
     def widened(self, width: int) -> int:
         """A head's width: that of the network at 1.0, or more where the multiplier is above 1 (Sandler et al. 2018)."""
