@@ -92,7 +92,7 @@ class MBConv(Windowed):
             :func:`naslab.ops.excitation.squeezed_width`; True is ``"mnasnet"``.
         activation: ``"relu"``, ``"relu6"`` (MobileNetV2), ``"hard-swish"`` (MobileNetV3) or any other of
             :data:`naslab.ops.activations.ACTIVATIONS`.
-        groups: Of both 1x1 convolutions; with more than one, channels are shuffled in front of the depthwise convolution
+        groups: Of both 1x1 convolutions; with more than one, channels are shuffled before the depthwise convolution
             (ShuffleNet; FBNet, Wu et al. 2019, section 3.1). They divide the features of the input, inside and out.
         residual: False leaves the residual connection out.
     """

@@ -106,7 +106,7 @@ def mobile_network(
         activation: ``"relu"``, ``"relu6"`` or ``"hard-swish"``.
         num_classes: Number of classes.
         input_shape: Channels, height and width.
-        width: Multiplies all widths (those of ``head`` and ``features`` only above 1); unless it is 1, they are then made
+        width: Multiplies all widths (those of ``head`` and ``features`` only above 1); unless it is 1, they are made
             divisible by 8.
 
     Raises:

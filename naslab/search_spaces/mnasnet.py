@@ -3,7 +3,7 @@
 Tan et al. 2019, "MnasNet: Platform-Aware Neural Architecture Search for Mobile" (section 4.1). All layers of a block
 share a convolution (plain, depthwise separable, inverted bottleneck of expansion 3 or 6), a kernel (3, 5), squeeze-and-
 excitation (none, .25) and a skip (3x3 average pooling, identity, none); the block has a width (.75, 1, 1.25 times
-MobileNetV2's) and a number of layers (MobileNetV2's, one more, one less): 4 * 2 * 2 * 3 * 3 * 3 = 432 forms, so that the
+MobileNetV2's) and a number of layers (MobileNetV2's, one more, one less): 4 * 2 * 2 * 3 * 3 * 3 = 432 forms. So the
 paper's typical five blocks of three layers make 432^5 = 1.5e13 networks; decided layer by layer they would be 432^15.
 
 What the paper leaves open, and MobileNetV2's seven blocks. A block's first layer changes the shape, so it has no skip;
@@ -14,7 +14,6 @@ its output. MnasNet-A1 itself lies outside: its fifth block has 112 = 96 * 1.17 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -48,7 +47,7 @@ def mnasnet(
     Args:
         num_classes: Number of classes.
         input_shape: Channels, height and width.
-        width: Multiplies all widths (the head's only above 1). Options of a width that are then the same are one option.
+        width: Multiplies all widths (the head's only above 1). Options of a width that become the same are one.
         resolutions: Sides of the input to choose from, instead of the one in ``input_shape``.
         blocks: Width, stride and layers of each block.
 
@@ -79,8 +78,8 @@ class MnasNet(MobileSpace):
         super().__init__(graph, name="mnasnet")
 
     def to_string(self, architecture: Architecture) -> str:
-        """Blocks as :func:`naslab.search_spaces.block_strings.mobile_network` reads them; after ``r160;`` where the side
-        of the input is a choice."""
+        """Blocks as :func:`naslab.search_spaces.block_strings.mobile_network` reads them; after ``r160;`` where the
+        side of the input is a choice."""
         decisions = self.decisions(architecture)
         taken = {choice.name: choice.options[decisions[choice.name]] for choice in self.choices}
         parts = [f"r{taken['resolution']}"] if "resolution" in taken else []
@@ -154,7 +153,9 @@ def _add_block(network: MobileNetwork, name: str, stated: int, stride: int, laye
     depths = tuple(depth for depth in (layers - 1, layers, layers + 1) if depth > 0)
     for layer in range(1, max(depths) + 1):
         there = [depth >= layer for depth in depths]
-        op: Any = Choice(f"{name}/op", tuple(_convolutions(name, kernel, stride if layer == 1 else 1)), tuple(EXPANSIONS))
+        op: Any = Choice(
+            f"{name}/op", tuple(_convolutions(name, kernel, stride if layer == 1 else 1)), tuple(EXPANSIONS)
+        )
         if layer == 1:
             network.add(f"{name}/layer1", op, width)
             continue
@@ -173,6 +174,4 @@ def _convolutions(name: str, kernel: Choice, stride: int) -> Iterator[Operation]
             yield Chained((Conv(kernel=kernel, stride=stride, order="conv-bn-relu"), gates))
         else:
             excited = Choice(f"{name}/se", (False, True), SE)
-            yield MBConv(
-                kernel=kernel, stride=stride, expansion=expansion, squeeze_excitation=excited, residual=False
-            )
+            yield MBConv(kernel=kernel, stride=stride, expansion=expansion, squeeze_excitation=excited, residual=False)

@@ -1,25 +1,40 @@
-"""What mobile networks have in common: a stem, inverted bottlenecks one after the other, a 1x1 convolution, a classifier.
+"""What mobile networks have in common: a stem, inverted bottlenecks one after the other, a head, a classifier.
 
-Widths are multiplied and made divisible by 8 (Sandler et al. 2018); the input's side may be a choice, as in once-for-all
-and TinyNAS. Convolutions have no bias. Images of odd size are halved to the larger half, as with TensorFlow's ``SAME``
-and PyTorch's symmetric padding alike.
+Widths are multiplied and made divisible by 8 (Sandler et al. 2018); the input's side may be a choice, as in
+once-for-all and TinyNAS. Convolutions have no bias. Images of odd size are halved to the larger half, as with
+TensorFlow's ``SAME`` and PyTorch's symmetric padding alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
 from naslab.errors import InvalidArchitecture, InvalidValue, UnknownName
 from naslab.files import clipped
-from naslab.ops import Conv, HardSwish, Identity, Linear, MBConv, Operation, PooledLinear, ReLU6, make_divisible
+from naslab.ops import (
+    AvgPool,
+    Conv,
+    HardSwish,
+    Identity,
+    Linear,
+    MBConv,
+    Operation,
+    PooledLinear,
+    ReLU6,
+    SqueezeExcitation,
+    make_divisible,
+)
 from naslab.ops import Sequence as Chained
 from naslab.space import Architecture, Choice, SearchSpace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from naslab.analysis.chain_plots import Layer
 
 ACTIVATIONS: dict[str, Operation] = {"relu6": ReLU6(), "hard-swish": HardSwish()}
 """Those of stems and heads beside ``"relu"``."""
@@ -55,11 +70,11 @@ class MobileNetwork:
         InvalidValue: A multiplier or sides that make no network.
     """
 
-    def __init__(
-        self, input_shape: Sequence[int], resolutions: Sequence[int], width: float, activation: str
-    ) -> None:
+    def __init__(self, input_shape: Sequence[int], resolutions: Sequence[int], width: float, activation: str) -> None:
         if isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width <= 100:
-            raise InvalidValue(f"width={clipped(width)}: a multiplier of all widths, above 0 and at most 100, such as 0.5")
+            raise InvalidValue(
+                f"width={clipped(width)}: a multiplier of all widths, above 0 and at most 100, such as 0.5"
+            )
         sides = list(resolutions)
         if len(set(sides)) < len(sides) or not all(isinstance(side, int) and 0 < side <= 10_000 for side in sides):
             raise InvalidValue(f"resolutions={clipped(sides)}: give different sides in pixels, such as (128, 160, 192)")
@@ -107,7 +122,7 @@ class MobileNetwork:
         Args:
             num_classes: Number of classes.
             head: Width of the 1x1 convolution before pooling, as it is; None: there is none.
-            features: Width of a layer between pooling and the classifier, with a bias (MobileNetV3); None: there is none.
+            features: Width of a layer with bias between pooling and the classifier (MobileNetV3); None: there is none.
         """
         if head is not None:
             self.add("head", convolution(1, 1, self.activation), head)
@@ -125,8 +140,8 @@ class MobileSpace(SearchSpace):
     def draw(self, architecture: Architecture, ax: Axes | None = None) -> Axes:
         """A picture of one network: a box per layer, as in the figures of ProxylessNAS and once-for-all.
 
-        A box is as high as the kernel is large, its colour says what is inside, and the width of its output is below
-        it; what is skipped is left out.
+        A box is as high as the kernel is large, its colour is that of the expansion; below it are width and side of its
+        output, above it the kernel, squeeze-and-excitation and pooling beside it. What is skipped is left out.
 
         Args:
             architecture: An architecture of this space.
@@ -135,12 +150,13 @@ class MobileSpace(SearchSpace):
         from naslab.analysis.chain_plots import draw_chain  # matplotlib takes half a second
 
         graph, shapes = self.resolve(architecture), self.shapes(architecture)[0]
-        layers = [
-            (_kind(op), getattr(op, "kernel", 1), shapes[node])
-            for node in graph
-            for op in [graph.edges[source, node]["op"] for source in graph.nodes[node]["inputs"]][:1]
-            if not op.is_identity and not op.is_zero
-        ]
+        layers = []
+        for _, node, attributes in graph.edges(data=True):
+            op = attributes["op"]
+            if isinstance(op, MBConv | Conv | Chained | PooledLinear | Linear):
+                layers.append(_box(op, shapes[node]))
+            elif isinstance(op, AvgPool) and layers:  # beside the layer before
+                layers[-1] = replace(layers[-1], words=(*layers[-1].words, "pool"))
         side = "x".join(str(each) for each in self.input_shape(architecture)[1:])
         return draw_chain(layers, ax, title=f"{self.name}, {side}: {self.cost(architecture).macs / 1e6:,.1f} M MACs")
 
@@ -157,9 +173,8 @@ class LayerSpace(MobileSpace):
     def from_string(self, string: str) -> Architecture:
         parts = string.strip().split("|")
         if len(parts) != len(self.choices):
-            example = self.to_string(self.first)
             raise InvalidArchitecture(
-                f"{clipped(string)} has {len(parts)} parts; space {self.name!r} has {len(self.choices)} layers: {example}"
+                f"{clipped(string)} has {len(parts)} parts, not {len(self.choices)}; example: {self._example}"
             )
         found = []
         for choice, part in zip(self.choices, parts, strict=True):
@@ -170,11 +185,17 @@ class LayerSpace(MobileSpace):
         return self.architecture(found)
 
 
-def _kind(op: Operation) -> str:
-    """An operation in a word."""
+def _box(op: Operation, shape: Sequence[int]) -> Layer:
+    """How a layer is drawn."""
+    from naslab.analysis.chain_plots import Layer
+
+    if isinstance(op, PooledLinear | Linear):
+        return Layer("", 1, ("linear",), shape)
+    parts = op.inside if isinstance(op, Chained) else (op,)
+    kernel = parts[0].kernel
+    words = [f"{kernel}x{kernel}"]
+    if any(isinstance(part, SqueezeExcitation) for part in parts) or getattr(op, "squeeze_excitation", False):
+        words.append("SE")
     if isinstance(op, MBConv):
-        groups = f" g{op.groups}" if op.groups != 1 else ""
-        return f"MBConv{op.expansion:g}{groups}{' SE' if op.squeeze_excitation else ''}"
-    if isinstance(op, Conv | Chained):
-        return "Conv"
-    return "" if isinstance(op, Identity) else type(op).__name__
+        return Layer(f"MBConv{op.expansion:g}{f' g{op.groups}' if op.groups != 1 else ''}", kernel, words, shape)
+    return Layer("Conv", kernel, words, shape)

@@ -2,7 +2,8 @@
 
 Cai et al. 2020, "Once-for-All: Train One Network and Specialize it for Efficient Deployment" (section 3.2). A stage has
 9^2 + 9^3 + 9^4 = 7,371 forms: 7371^5 = 2.2e19 networks, times the resolutions (the paper: 128 to 224 in steps of 4).
-Stages 1 and 2 have ReLUs, the others hard swish; stages 2, 4 and 5 squeeze-and-excitation (Howard et al. 2019, table 1).
+Stages 1 and 2 have ReLUs, the others hard swish; stages 2, 4 and 5 squeeze-and-excitation (Howard et al. 2019, table
+1).
 
 Deviations. Small kernels are the centres of large ones, without the paper's learned transformations. The layer between
 pooling and classifier has a bias, as in MobileNetV3 (once-for-all's 1280 fewer parameters come from there).
@@ -102,7 +103,7 @@ class MobileNetV3(MobileSpace):
         depth, layers = len(STAGES), len(STAGES) * max(DEPTHS)
         lengths = {"ks": layers, "e": layers, "d": depth} | ({"r": 1} if self.choices[0].name == "resolution" else {})
         if not _is_configuration(stated, lengths):
-            raise InvalidArchitecture(f"{clipped(string)} is not a configuration such as {self.to_string(self.first)}")
+            raise InvalidArchitecture(f"{clipped(string)} is not a configuration such as {self._example}")
         found: dict[str, int] = {}
         for number in range(1, depth + 1):
             name = f"stage{number}/depth"

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from naslab.ops import Identity, MBConv
+from naslab.ops import Identity, MBConv, Operation
 from naslab.search_spaces.mobile import LayerSpace, MobileNetwork
 from naslab.space import Choice
 
 STAGES = ((24, 2, 4), (40, 2, 4), (80, 2, 4), (96, 1, 4), (192, 2, 4), (320, 1, 1))
 """Width, stride and layers of each stage (``width_stages``, ``stride_stages`` and ``n_cell_stages`` of the code)."""
 
-CANDIDATES = {f"{kernel}x{kernel}_MBConv{expansion}": (kernel, expansion) for kernel in (3, 5, 7) for expansion in (3, 6)}
+CANDIDATES = {
+    f"{kernel}x{kernel}_MBConv{expansion}": (kernel, expansion) for kernel in (3, 5, 7) for expansion in (3, 6)
+}
 """The official names, in the official order: kernel and expansion of each."""
 
 
@@ -44,7 +46,7 @@ def proxylessnas(
     for number, (stated, stride, layers) in enumerate(STAGES, start=1):
         for layer in range(1, layers + 1):
             name, after, step = f"stage{number}/layer{layer}", network.scaled(stated), stride if layer == 1 else 1
-            options = {
+            options: dict[str, Operation] = {
                 label: MBConv(kernel=kernel, stride=step, expansion=expansion, activation="relu6")
                 for label, (kernel, expansion) in CANDIDATES.items()
             }

@@ -1,8 +1,9 @@
 """Mobile networks as their authors published them, as block strings; none of them need lie in a search space here.
 
 Sources: MobileNetV2, Sandler et al. 2018, table 2; MobileNetV3, Howard et al. 2019, tables 1 and 2; MnasNet, Tan et al.
-2019 and tensorflow/tpu; ProxylessNAS, the released configurations (Cai et al. 2019); FBNet, facebookresearch/mobile-vision
-(Wu et al. 2019); Single-Path NAS, Stamoulis et al. 2019; MCUNet, the released configurations (Lin et al. 2020).
+2019 and tensorflow/tpu; ProxylessNAS, the released configurations (Cai et al. 2019); FBNet (Wu et al. 2019),
+facebookresearch/mobile-vision; Single-Path NAS, Stamoulis et al. 2019; MCUNet, the released configurations (Lin et al.
+2020).
 
 Numbers to compare with, and what they count, are in ``docs/mobile-networks.md``.
 """
@@ -89,8 +90,9 @@ NETWORKS = {
         options=_FBNET | {"head": 1504},
     ),
     "fbnet-b": Published(
-        "k3s1e1 16; k3s2e6 24; k5s1e1 24; r2 k3s1e1 24; k5s2e6 32; k5s1e3 32; k3s1e6 32; k5s1e6 32; r2 k5s2e6 64; skip; "
-        "k5s1e3 64; k5s1e6 112; k3s1e1 112; k5s1e1 112; k5s1e3 112; k5s2e6 184; k5s1e1 184; r2 k5s1e6 184; k3s1e6 352",
+        "k3s1e1 16; k3s2e6 24; k5s1e1 24; r2 k3s1e1 24; k5s2e6 32; k5s1e3 32; k3s1e6 32; k5s1e6 32; r2 k5s2e6 64; "
+        "skip; k5s1e3 64; k5s1e6 112; k3s1e1 112; k5s1e1 112; k5s1e3 112; k5s2e6 184; k5s1e1 184; r2 k5s1e6 184; "
+        "k3s1e6 352",
         options=_FBNET,
     ),
     "fbnet-c": Published(
@@ -122,8 +124,8 @@ NETWORKS = {
         _MCUNET | {"stem": 16},
     ),
     "mcunet-in3": Published(
-        "k3s1e1 8; k7s2e3 16; k3s1e5 16; k7s1e5 16; k5s1e4 16; k5s2e5 24; r2 k5s1e5 24; k3s2e5 40; k7s1e6 40; k5s1e4 40; "
-        "k5s1e5 48; k7s1e5 48; k3s1e5 48; k3s2e6 96; k7s1e5 96; k3s1e4 96; k7s1e5 160",
+        "k3s1e1 8; k7s2e3 16; k3s1e5 16; k7s1e5 16; k5s1e4 16; k5s2e5 24; r2 k5s1e5 24; k3s2e5 40; k7s1e6 40; "
+        "k5s1e4 40; k5s1e5 48; k7s1e5 48; k3s1e5 48; k3s2e6 96; k7s1e5 96; k3s1e4 96; k7s1e5 160",
         176,
         _MCUNET | {"stem": 16},
     ),

@@ -64,7 +64,8 @@ class ChannelShuffle(nn.Module):
         self.groups = groups
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+        grouped = x.reshape(len(x), self.groups, -1, *x.shape[2:])
+        return grouped.transpose(1, 2).reshape(x.shape)
 
 
 @build.register
