@@ -1,10 +1,10 @@
 """FBNet's space: one of nine blocks in each of 22 layers (Wu et al. 2019, "FBNet", section 3.1, tables 1 and 2).
 
 Candidates are inverted bottlenecks of kernel 3 or 5 with expansion 1, 1 in two groups, 3 or 6, and a skip: 9.8e20
-networks, 9^22. As in the authors' own definitions (facebookresearch/mobile-vision), a bottleneck of expansion 1 has no
-first 1x1 convolution, and a skip that has to change the shape is a 1x1 convolution. (HW-NAS-Bench's networks have that first
-convolution; its latencies are of them.) Deviation from mobile-vision: its convolutions inside blocks have biases, which
-the normalisations after them cancel.
+networks, 9^22. As in the authors' own definitions (facebookresearch/mobile-vision), a bottleneck of expansion 1 has
+no first 1x1 convolution, and a skip that has to change the shape is a 1x1 convolution. (HW-NAS-Bench's networks have
+that first convolution; its latencies are of them.) Deviation from mobile-vision: its convolutions inside blocks have
+biases, which the normalisations after them cancel.
 """
 
 from __future__ import annotations
