@@ -23,6 +23,7 @@ FORMS = [
     *[(ops.FeedForward, {"expansion": values}, SEQUENCE) for values in ((2, 3), (1.5, 3.3))],
     *[(ops.SqueezeExcitation, {}, IMAGE)],
     (ops.MBConv, {"kernel": (3, 5), "expansion": (1, 6), "squeeze_excitation": (0, 1)}, IMAGE),
+    (ops.MBConv, {"expansion": (1, 3), "groups": (1, 2, 4)}, IMAGE),
     (lambda **a: ops.MBConv(squeeze_excitation="mobilenetv3", **a), {"kernel": (3, 5), "expansion": (1, 2.3)}, IMAGE),
     (lambda **a: ops.SqueezeExcitation(convention="mobilenetv3", **a), {}, IMAGE),
     (lambda **a: ops.Sequence((ops.Conv(**a), ops.SqueezeExcitation())), {"kernel": (1, 3)}, IMAGE),
