@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+import naslab
 from naslab import compile_network
 from naslab.errors import NaslabError
 from naslab.search_spaces.block_strings import Block, mobile_network, read_blocks
+from naslab.search_spaces.inference_memory import peak_activations
 from naslab.search_spaces.published_mobile import NETWORKS, published_network
 
 # Weights, biases, scales and shifts; multiply-accumulates of convolutions, linear layers and gates.
@@ -116,3 +118,46 @@ def test_options_that_make_no_network_are_one_line(options: dict, said: str) -> 
 def test_an_unknown_network_is_told_the_nearest() -> None:
     with pytest.raises(NaslabError, match=r"'mnasnet-a2'\. Did you mean 'mnasnet-a1'"):
         published_network("mnasnet-a2")
+
+
+# ---- memory ------------------------------------------------------------------------------------------------------
+
+PEAKS = {  # apart, in place; SRAM in kB that the authors measured with TinyEngine
+    "mcunet-in0": (46_080, 46_080, None),  # these two spend memory on speed
+    "mcunet-in1": (92_160, 92_160, None),
+    "mcunet-in2": (332_800, 204_800, 242),
+    "mcunet-in3": (340_736, 247_808, 293),
+    "mcunet-proxylessnas-0.3": (247_808, 247_808, 292),
+    "mcunet-mobilenetv2-0.35": (311_040, 290_304, 308),
+    "mcunet-in4": (422_400, 409_600, 456),
+}
+
+
+@pytest.mark.parametrize("name", PEAKS)
+def test_peak_memory_is_that_of_mcunets_code(name: str) -> None:
+    space = published_network(name)
+    assert peak_activations(space, (), in_place=False) == PEAKS[name][0]
+    assert peak_activations(space, ()) == PEAKS[name][1]
+
+
+def test_in_place_the_measured_order_comes_out_and_apart_it_does_not() -> None:
+    measured = {
+        name: sram for name, (_, _, sram) in PEAKS.items() if sram and name != "mcunet-in3"
+    }  # a tie with another
+    order = sorted(measured, key=measured.__getitem__)
+    assert sorted(order, key=lambda name: peak_activations(published_network(name), ())) == order
+    assert sorted(order, key=lambda name: peak_activations(published_network(name), (), in_place=False)) != order
+    for name, sram in measured.items():
+        assert 17 < sram - PEAKS[name][1] / 1000 < 47
+
+
+def test_a_residual_connection_counts_however_it_is_written() -> None:
+    """Inside of a bottleneck, or as an edge beside it as in MnasNet's space."""
+    options = {"input_shape": (3, 32, 32), "num_classes": 2}
+    space = naslab.search_space("mnasnet", blocks=((64, 1, 3), (24, 2, 2)), **options)
+    for skip, kept in (("", 64), (" pool", 64), (" noskip", 0)):
+        blocks = f"r3 k3s1e6 64{skip}; r1 k3s2 24"
+        written = mobile_network(blocks, activation="relu", head=None, **options)
+        expected = max(64 + 6 * 64, 6 * 64 + 1 + kept) * 16 * 16
+        assert peak_activations(written, ()) == expected
+        assert peak_activations(space, space.from_string(blocks)) == expected
