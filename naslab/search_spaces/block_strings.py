@@ -157,5 +157,5 @@ def _read(part: str, whole: str) -> Block:
             found["groups"] = int(word[1:])
         else:
             known = (*EXCITATIONS, *SKIPS, "relu", *ACTIVATIONS, "g2")
-            raise InvalidValue(f"block {clipped(part)}: word {UnknownName(word, known)}")
+            raise InvalidValue(f"block {clipped(part)}: word {UnknownName(word[:80], known)}")
     return Block(**block, expansion=None if expansion is None else float(expansion), **found)  # type: ignore[arg-type]

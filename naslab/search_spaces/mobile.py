@@ -180,7 +180,7 @@ class LayerSpace(MobileSpace):
         for choice, part in zip(self.choices, parts, strict=True):
             names = [str(label) for label in choice.labels]
             if part not in names:
-                raise InvalidArchitecture(f"{clipped(string)}: {choice.name} {UnknownName(part, names)}")
+                raise InvalidArchitecture(f"{clipped(string)}: {choice.name} {UnknownName(part[:80], names)}")
             found.append(names.index(part))
         return self.architecture(found)
 

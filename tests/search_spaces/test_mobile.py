@@ -118,10 +118,11 @@ def test_costs_are_those_of_the_modules(name: str, count: int) -> None:
 # ---- notations, keys, moves --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("count", [3, pytest.param(50, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("options", [{}, {"resolutions": (32, 48)}])
 @pytest.mark.parametrize("name", NAMES)
-def test_it_conforms(name: str, options: dict) -> None:
-    check_search_space(small(name, **options), samples=4)
+def test_it_conforms(name: str, options: dict, count: int) -> None:
+    check_search_space(small(name, **options), samples=count)
 
 
 @pytest.mark.parametrize(
@@ -221,21 +222,23 @@ def test_keys_are_those_of_what_is_computed(name: str, one: list[str], other: li
 # ---- networks and supernets --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("count", [2, pytest.param(50, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
-def test_categorical_extracted_and_alone_are_one(name: str) -> None:
+def test_categorical_extracted_and_alone_are_one(name: str, count: int) -> None:
     space = small(name)
     supernet = shaken(compile_supernet(space, "categorical", generator=seeded(), affine=True, track_running_stats=True))
     x = batch(space)
-    for architecture in drawn(space, 2):
+    for architecture in drawn(space, count):
         alone = compile_network(space, architecture).double()
         alone.load_state_dict(supernet.extract(architecture).state_dict())
         close(alone.eval()(x), supernet.eval()(x, architecture))
 
 
+@pytest.mark.parametrize("count", [1, pytest.param(50, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", MIXED)
-def test_both_forms_of_a_supernet_are_one(name: str) -> None:
+def test_both_forms_of_a_supernet_are_one(name: str, count: int) -> None:
     space = small(name)
-    assert_paths_run_as_extracted(space, drawn(space, 1))
+    assert_paths_run_as_extracted(space, drawn(space, count))
 
 
 def test_a_mixture_of_mnasnets_widths_is_refused() -> None:
