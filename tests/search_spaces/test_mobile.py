@@ -243,7 +243,7 @@ def test_both_forms_of_a_supernet_are_one(name: str, count: int) -> None:
 
 def test_a_mixture_of_mnasnets_widths_is_refused() -> None:
     with pytest.raises(InvalidSpace, match=r"widths depend on 'block1/width'.*use choices='categorical'"):
-        compile_supernet(small("mnasnet"), "mixed")
+        compile_supernet(small("mnasnet", blocks=((16, 1, 1), (24, 2, 2))), "mixed")
 
 
 def test_channels_are_shuffled_between_groups() -> None:

@@ -53,7 +53,12 @@ def test_published_networks_have_their_counts(name: str) -> None:
     assert (cost.params, cost.macs) == COUNTS[name]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+QUICK = ("mobilenetv3-small", "mnasnet-small", "fbnet-a")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in NETWORKS]
+)
 def test_and_so_do_their_modules(name: str) -> None:
     small = published_network(name, num_classes=10, input_shape=(3, 32, 32))
     network = compile_network(small, ()).eval()
