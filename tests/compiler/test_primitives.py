@@ -41,6 +41,8 @@ CONVOLUTIONS = [
     ops.MBConv(expansion=1),
     ops.MBConv(expansion=1, squeeze_excitation=True),
     ops.MBConv(kernel=7, squeeze_excitation=True),
+    ops.MBConv(kernel=5, groups=3),
+    ops.MBConv(expansion=1, groups=3, stride=2),
     ops.Classifier(),
     ops.PooledLinear(),
 ]
@@ -155,7 +157,7 @@ def test_an_unknown_order_is_refused(order):
 
 @pytest.mark.parametrize(
     ("op", "residual"),
-    [(ops.MBConv(), True), (ops.MBConv(stride=2), False)],
+    [(ops.MBConv(), True), (ops.MBConv(stride=2), False), (ops.MBConv(residual=False), False)],
 )
 def test_an_inverted_bottleneck_is_residual_where_shapes_agree(op, residual):
     assert build(op, EVEN, op.output_shape(EVEN, 6), Norm()).residual is residual

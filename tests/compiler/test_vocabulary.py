@@ -13,7 +13,7 @@ FEATURES, WIDTH = Choice("features", (4, 8)), Choice("width", (6, 3))
 VECTOR, SEQUENCE, IMAGE = (FEATURES,), (FEATURES, 5), (FEATURES, 6, 5)
 KERNEL = Choice("kernel", (3, 1, 5))
 SHAPES = (VECTOR, SEQUENCE, IMAGE)
-ACTIVATIONS = (ops.HardSwish(), ops.GELU(), ops.SiLU(), ops.Tanh())
+ACTIVATIONS = (ops.ReLU6(), ops.HardSwish(), ops.GELU(), ops.SiLU(), ops.Tanh())
 LAYER = ops.Sequence((ops.Residual(ops.Sequence((ops.LayerNorm(), ops.MultiHeadAttention(heads=2)))), ops.GELU()))
 CASES = [
     *[(op, shape, None) for op in (*ACTIVATIONS, ops.Dropout()) for shape in SHAPES],
