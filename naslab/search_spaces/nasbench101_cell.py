@@ -70,7 +70,9 @@ class Cell:
         labels = (-1, *map(OPERATIONS.index, cell.operations), -2)
         colours = [_md5(str((len(o), len(i), label))) for o, i, label in zip(out, into, labels, strict=True)]
         for _ in labels:
-            sides = [["".join(sorted(colours[v] for v in side)) for side in sides] for sides in zip(into, out, strict=True)]
+            sides = [
+                ["".join(sorted(colours[v] for v in side)) for side in sides] for sides in zip(into, out, strict=True)
+            ]
             colours = [_md5("|".join((*side, colour))) for side, colour in zip(sides, colours, strict=True)]
         return _md5(str(sorted(colours)))
 

@@ -1,8 +1,9 @@
 """NAS-Bench-Macro: which of three blocks each of eight layers is.
 
-Su et al. 2021, "Prioritized Architecture Sampling with Monto-Carlo Tree Search" (section 5), and its public code. A
-stem, three stages of two, three and three layers, a 1x1 convolution and a classifier. The first layer of a stage halves
-the image and doubles the channels; its "identity" is then a strided 1x1 convolution.
+Su et al. 2021, "Prioritized Architecture Sampling with Monto-Carlo Tree Search", and its public code. A stem,
+three stages of two, three and three layers, a 1x1 convolution and a classifier. The first layer of a stage halves the
+image and doubles the channels; its "identity" is then a strided 1x1 convolution. Parameters and multiply-accumulates of
+all networks are those of the public table.
 
 Where the identities of the other layers stand makes no difference, so that 3,969 of the 6,561 networks are different:
 that many keys :meth:`~naslab.space.SearchSpace.canonical` gives, and that many networks were trained.
@@ -25,7 +26,9 @@ STAGES = (2, 3, 3)
 LAYERS = sum(STAGES)
 
 
-def nasbench_macro(num_classes: int = 10, input_shape: Sequence[int] = (3, 32, 32), channels: int = 32) -> NASBenchMacro:
+def nasbench_macro(
+    num_classes: int = 10, input_shape: Sequence[int] = (3, 32, 32), channels: int = 32
+) -> NASBenchMacro:
     """NAS-Bench-Macro's search space, 6,561 architectures.
 
     Args:
@@ -65,5 +68,7 @@ class NASBenchMacro(SearchSpace):
 
     def from_string(self, string: str) -> Architecture:
         if len(string) != LAYERS or set(string) - set("012"):
-            raise InvalidArchitecture(f"{clipped(string)}: allowed are {LAYERS} digits of 0, 1 and 2, such as '02012100'")
+            raise InvalidArchitecture(
+                f"{clipped(string)}: allowed are {LAYERS} digits of 0, 1 and 2, such as '02012100'"
+            )
         return tuple(map(int, string))
