@@ -135,7 +135,8 @@ class NASBench101(SearchSpace):
             InvalidArchitecture: The string is no cell of this space.
         """
         edges, _, letters = string.strip().partition("|")
-        listed = [(int(u), int(v)) for u, v in edges.split(" ")] if re.fullmatch(r"\d\d( \d\d){0,20}", edges) else []
+        pairs = edges.split(" ") if re.fullmatch(r"\d\d( \d\d){0,20}", edges) else []
+        listed = [(int(pair[0]), int(pair[1])) for pair in pairs]
         in_order = listed == sorted(set(listed)) and all(u < v <= len(letters) + 1 for u, v in listed)
         if not listed or not in_order or len(letters) > len(INNER) or set(letters) - set(LETTERS):
             raise InvalidArchitecture(f"{clipped(string)} is not a cell of NAS-Bench-101 such as {EXAMPLE!r}")

@@ -123,8 +123,8 @@ def live_edges(edges: Edges, last: int) -> Edges:
 def channels(edges: Edges, last: int, output: int) -> tuple[int, ...]:
     """How many channels each vertex has; 0 where it is pruned, and for the input, which has what it is given.
 
-    Those that the output concatenates share its channels; where these can't be divided, the first ones get one more. The
-    others have as many as the widest vertex that reads them.
+    Those that the output concatenates share its channels; where these can't be divided, the first ones get one more.
+    The others have as many as the widest vertex that reads them.
 
     Args:
         edges: Of the cell, sorted.

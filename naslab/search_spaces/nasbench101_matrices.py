@@ -49,9 +49,9 @@ def unique_cells() -> Iterator[Cell]:
     """One cell of each isomorphism class, pruned: the 423,624 of NAS-Bench-101, the smallest first."""
     for vertices in range(2, VERTICES + 1):
         edges, places = edges_between(vertices), vertices - 2
-        codes = _full(vertices)
+        codes = full_matrices(vertices)
         orders = list(itertools.permutations(range(1, vertices - 1)))
-        forms = np.stack([_renumbered(codes, vertices, order) for order in orders])
+        forms = np.stack([renumbered(codes, vertices, order) for order in orders])
         labels = np.array(list(itertools.product(range(len(OPERATIONS)), repeat=places)), np.int64)
         weights = len(OPERATIONS) ** np.arange(places - 1, -1, -1)
         numbers = [labels[:, [order.index(v) for v in range(1, vertices - 1)]] @ weights for order in orders]
@@ -66,7 +66,7 @@ def _bits(codes: Any, count: int) -> list[npt.NDArray[np.bool_]]:
     return [(codes >> (count - 1 - i)) & 1 == 1 for i in range(count)]
 
 
-def _full(vertices: int) -> Codes:
+def full_matrices(vertices: int) -> Codes:
     """The matrices of which nothing is pruned: of all vertices but the ends an edge comes, and to each one goes."""
     edges = edges_between(vertices)
     codes = np.arange(2 ** len(edges))
@@ -78,7 +78,7 @@ def _full(vertices: int) -> Codes:
     return codes[np.bitwise_count(codes) <= MOST_EDGES]
 
 
-def _renumbered(codes: Codes, vertices: int, order: tuple[int, ...]) -> Codes:
+def renumbered(codes: Codes, vertices: int, order: tuple[int, ...]) -> Codes:
     """The same graphs with inner vertex i called ``order[i - 1]``; a number above all others where an edge would point
     to an earlier vertex."""
     edges, number = edges_between(vertices), (0, *order, vertices - 1)

@@ -107,7 +107,8 @@ def pruned(graph: nx.DiGraph[Any]) -> nx.DiGraph[Any]:
 
     For spaces whose networks have no dead branches: they cost nothing, and a concatenation is as wide as what is left.
     """
-    live, kept = live_edges(graph), nx.DiGraph()
+    live = live_edges(graph)
+    kept: nx.DiGraph[Any] = nx.DiGraph()
     for node, attributes in graph.nodes(data=True):
         inputs = tuple(source for source in attributes["inputs"] if (source, node) in live)
         if inputs or not attributes["inputs"]:

@@ -175,7 +175,7 @@ def test_what_is_pruned_is_what_can_not_affect_the_output():
     )  # fmt: skip
     left = pruned(SearchSpace(graph).resolve(()))
     assert sorted(left.edges) == [("a", "y"), ("c", "y"), ("x", "a"), ("x", "c")]
-    assert list(left)[0] == "x"
+    assert next(iter(left)) == "x"
     assert dict(left.nodes(data="inputs")) == {"x": (), "a": ("x",), "c": ("x",), "y": ("c", "a")}
     assert (left.nodes["y"]["combine"], left.edges["c", "y"]["op"]) == ("concat", Conv())
 
