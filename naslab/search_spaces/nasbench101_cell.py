@@ -97,7 +97,7 @@ def cell_of(matrix: Sequence[Sequence[int]], operations: Sequence[str]) -> Cell:
         for v, entry in enumerate(row):
             if entry not in (0, 1) or (entry and u >= v):
                 raise InvalidArchitecture(
-                    f"the matrix has {clipped(entry)} from vertex {u} to {v}; allowed: 0 and 1, and 1 to later ones only"
+                    f"the matrix has {clipped(entry)} from vertex {u} to {v}; allowed: 0, and 1 to later vertices"
                 )
     for name in operations[1:-1]:
         if name not in OPERATIONS:

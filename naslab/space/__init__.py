@@ -9,7 +9,7 @@ from naslab.space.choice import Architecture, Choice, Decision, Range, choices_i
 from naslab.space.conditions import Conditions
 from naslab.space.cost import CostModel, Factor, resolved_cost_model, rounding
 from naslab.space.dataflow import pruned, reaching_output
-from naslab.space.derived import CostPerArchitecture, Derived
+from naslab.space.derived import CostPerArchitecture, Derived, stated_width
 from naslab.space.features import Features
 from naslab.space.recipe import SGD, AdamW, Recipe
 from naslab.space.rules import (
@@ -63,5 +63,6 @@ __all__ = [
     "resolved_cost_model",
     "rounding",
     "scope",
+    "stated_width",
     "tabulated",
 ]

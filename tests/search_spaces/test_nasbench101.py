@@ -122,7 +122,7 @@ def test_bad_strings_are_refused_in_one_line(space, string, said):
         ([[0, 1], [0, 0]], ["input", "x", "output"], r"matrix of 2 x 2 and 3 operations; allowed: 2 to 7 vertices"),
         ([], [], r"matrix of 0 x 0 and 0 operations"),
         ([[0, 1], [0]], ["input", "output"], r"matrix of 2 x 2 and 2 operations"),
-        ([[0, 2], [0, 0]], ["input", "output"], r"has 2 from vertex 0 to 1; allowed: 0 and 1"),
+        ([[0, 2], [0, 0]], ["input", "output"], r"has 2 from vertex 0 to 1; allowed: 0, and 1"),
         ([[0, 1], [1, 0]], ["input", "output"], r"has 1 from vertex 1 to 0"),
         ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["input", "conv3x3", "output"], r"Did you mean 'conv3x3-bn-relu'"),
     ],
