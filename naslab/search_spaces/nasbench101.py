@@ -24,7 +24,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
@@ -36,6 +36,9 @@ from naslab.search_spaces.nasbench101_cell import OPERATIONS, VERTICES, Cell, ce
 from naslab.search_spaces.nasbench101_matrices import edges_between, unique_cells, valid_matrices
 from naslab.search_spaces.stacked import stacked_cells
 from naslab.space import Architecture, Automaton, Choice, Derived, SearchSpace, pruned, tabulated
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 EDGES = edges_between(VERTICES)
 """From each vertex to each later one: the first 21 choices, row by row."""
@@ -83,6 +86,7 @@ class NASBench101(SearchSpace):
     """
 
     def __init__(self, graph: nx.DiGraph[Any], widths: Sequence[int]) -> None:
+        self.widths = tuple(widths)
         cell: nx.DiGraph[Any] = nx.DiGraph()
         cell.add_node("input")
         # One cell stands for those of all stacks: as wide as they are together. A vertex's share is never larger than
@@ -141,6 +145,24 @@ class NASBench101(SearchSpace):
         if not listed or not in_order or len(letters) > len(INNER) or set(letters) - set(LETTERS):
             raise InvalidArchitecture(f"{clipped(string)} is not a cell of NAS-Bench-101 such as {EXAMPLE!r}")
         return self._of(Cell(tuple(listed), tuple(OPERATIONS[LETTERS.index(letter)] for letter in letters)))
+
+    def draw(self, architecture: Architecture, ax: Axes | None = None) -> Axes:
+        """A picture of the pruned cell: its vertices with their operations and the channels of the first stack.
+
+        Args:
+            architecture: An architecture of this space.
+            ax: Where to draw; new axes by default.
+        """
+        from naslab.analysis.cell_plots import draw_cell  # matplotlib takes half a second
+
+        cell = self.cell(architecture).pruned
+        widths = channels(cell.edges, cell.last, self.widths[0])
+        inner = (f"{v} {name.partition('-')[0]}\n{widths[v]}" for v, name in enumerate(cell.operations, start=1))
+        names = ["input", *inner, f"output\n{widths[-1]}"]
+        graph: nx.DiGraph[Any] = nx.DiGraph()
+        graph.add_nodes_from(names)
+        graph.add_edges_from((names[u], names[v]) for u, v in cell.edges)
+        return draw_cell(graph, ax, title=f"{self.name}: {self.cost(architecture).params / 1e6:,.1f} M parameters")
 
     def neighbors(self, architecture: Architecture) -> list[Architecture]:
         """The valid architectures with one choice changed and with another pruned cell: NASLib's neighbourhood.

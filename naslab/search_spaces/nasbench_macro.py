@@ -11,8 +11,9 @@ that many keys :meth:`~naslab.space.SearchSpace.canonical` gives, and that many 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
@@ -21,9 +22,14 @@ from naslab.files import clipped
 from naslab.ops import Conv, Identity, MBConv, PooledLinear
 from naslab.space import Architecture, Choice, SearchSpace
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 STAGES = (2, 3, 3)
 """The layers of each stage."""
 LAYERS = sum(STAGES)
+BLOCKS = ("Identity", "MB3_K3", "MB6_K5")
+"""The published names: an inverted bottleneck's expansion and kernel."""
 
 
 def nasbench_macro(
@@ -60,7 +66,7 @@ def nasbench_macro(
 class NASBenchMacro(SearchSpace):
     """A digit per layer, as in the public table: ``02012100``.
 
-    0 is the identity, 1 an inverted bottleneck with expansion 3 and kernel 3, 2 one with 6 and 5.
+    A digit is a place in :data:`BLOCKS`.
     """
 
     def to_string(self, architecture: Architecture) -> str:
@@ -72,3 +78,19 @@ class NASBenchMacro(SearchSpace):
                 f"{clipped(string)}: allowed are {LAYERS} digits of 0, 1 and 2, such as '02012100'"
             )
         return tuple(map(int, string))
+
+    def draw(self, architecture: Architecture, ax: Axes | None = None) -> Axes:
+        """A picture of one network: tensors with their channels, the layers between them as arcs.
+
+        Args:
+            architecture: An architecture of this space.
+            ax: Where to draw; new axes by default.
+        """
+        from naslab.analysis.cell_plots import draw_cell  # matplotlib takes half a second
+
+        shapes = self.shapes(architecture)[0]
+        names = [f"{node}\n{shapes[node][0]}" for node in self.order[1:-2]]
+        graph: nx.DiGraph[Any] = nx.DiGraph()
+        for (before, after), option in zip(itertools.pairwise(names), architecture, strict=True):
+            graph.add_edge(before, after, label=BLOCKS[option])
+        return draw_cell(graph, ax, title=f"{self.name}: {self.cost(architecture).macs / 1e6:,.1f} M MACs")

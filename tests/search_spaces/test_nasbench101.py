@@ -258,3 +258,22 @@ def test_a_network_computes_what_one_written_by_hand_does(small, string, narrows
 def test_channels_that_are_derived_have_no_supernet(space, form):
     with pytest.raises(InvalidSpace, match=r"^the widths of space 'nasbench101' are derived .* supernets"):
         naslab.compile_supernet(space, form)
+
+
+# ---- a picture -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("string", "texts"),
+    [
+        (EXAMPLE, ["1 conv3x3\n43", "2 conv1x1\n43", "3 conv3x3\n43", "4 maxpool3x3\n42", "5 conv1x1\n42"]),
+        ("01 02 16 23|m3333", ["1 maxpool3x3\n128"]),
+        ("06|33333", []),
+    ],
+)
+def test_a_picture_shows_what_is_left_after_pruning(space, string, texts):
+    a = space.from_string(string)
+    ax = space.draw(a)
+    assert [text.get_text() for text in ax.texts] == ["input", *texts, "output\n128"]
+    assert len(ax.patches) == len(space.cell(a).pruned.edges)
+    assert ax.get_title("left") == f"nasbench101: {space.cost(a).params / 1e6:.1f} M parameters"

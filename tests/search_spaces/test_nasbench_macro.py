@@ -133,3 +133,11 @@ def test_a_search_by_a_score_of_untrained_networks_keeps_a_limit():
     assert max(space.cost(a).params for a in asked) <= limit
     best = max(result.trace.steps, key=lambda step: step.evaluation.score)
     assert result.architecture == best.query.architecture
+
+
+def test_a_picture_names_every_layer(space):
+    ax = space.draw(space.from_string("02012100"))
+    texts = [text.get_text() for text in ax.texts]
+    assert texts[:8] == ["Identity", "MB6_K5", "Identity", "MB3_K3", "MB6_K5", "MB3_K3", "Identity", "Identity"]
+    assert texts[8:11] == ["stem\n32", "layer1\n64", "layer2\n64"]
+    assert ax.get_title("left") == "nasbench-macro: 47.3 M MACs"
