@@ -10,10 +10,10 @@ costs nothing, its edges are not counted, its operation makes no difference. A m
 are connected and at most nine edges are left: 1,538,083 matrices, 373,754,169 architectures. They are 423,624 cells up
 to isomorphism, each with the published hash: :meth:`NASBench101.official_key`.
 
-**Two keys.** The published hash does not see channels. Where the output concatenates three or five vertices, its
-channels can't be divided evenly and the first ones get one more: which these are depends on how the vertices are
-numbered. Such a cell is several networks with different parameters, of which NAS-Bench-101 trained one;
-:meth:`~naslab.space.SearchSpace.canonical` tells them apart and merges nothing that the hash separates.
+**Two keys.** The published hash does not see channels. Where the output concatenates three vertices, its channels can't
+be divided evenly and the first ones get one more: which these are depends on how the vertices are numbered. Such a cell
+may be several networks with different parameters, of which NAS-Bench-101 trained one. They are 535,558 networks:
+:meth:`~naslab.space.SearchSpace.canonical` tells them apart, and merges nothing that the hash separates.
 
 **Deviations.** Weights begin at PyTorch's default values, and batch normalisation has its default momentum.
 """
@@ -21,7 +21,7 @@ numbered. Such a cell is several networks with different parameters, of which NA
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
-from naslab.errors import InvalidArchitecture
+from naslab.errors import InvalidArchitecture, InvalidValue
 from naslab.files import clipped
 from naslab.ops import Conv, Identity, MaxPool, Operation, PooledLinear, Truncate, Zero
 from naslab.search_spaces.nasbench101_cell import OPERATIONS, VERTICES, Cell, cell_of, channels
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 EDGES = edges_between(VERTICES)
 """From each vertex to each later one: the first 21 choices, row by row."""
 LAST, INNER = VERTICES - 1, range(1, VERTICES - 1)
+MOST_JOINED = 4
+"""The output concatenates at most so many vertices: each takes an edge to reach it, and one to be reached."""
 LETTERS = "31m"
 """How the operations are written in strings, in the published order."""
 EXAMPLE = "01 02 12 16 23 34 36 45 56|313m1"
@@ -65,8 +67,13 @@ def nasbench101(
         cells_per_stack: Cells in each of the three stacks.
 
     Raises:
-        InvalidValue: More than 1,000 cells per stack.
+        InvalidValue: More than 1,000 cells per stack, or too few channels for the vertices that share them.
     """
+    if not isinstance(channels, int) or channels < MOST_JOINED:
+        raise InvalidValue(
+            f"channels={clipped(channels)}: give a whole number of at least {MOST_JOINED}, a channel for each vertex "
+            "that the output may concatenate"
+        )
 
     def add_cell(graph: nx.DiGraph[Any], name: str, last: str, width: int) -> str:
         return _add_cell(graph, name, last, (width,))
@@ -121,9 +128,9 @@ class NASBench101(SearchSpace):
         """The hash under which NAS-Bench-101 lists the pruned cell: for looking it up in a table."""
         return self.cell(architecture).official_hash
 
-    def representatives(self) -> list[Architecture]:
-        """One architecture of each of the 423,624 cells, the smallest cells first; takes some seconds."""
-        return [self._of(cell) for cell in unique_cells()]
+    def representatives(self) -> Iterator[Architecture]:
+        """One architecture of each of the 423,624 cells, those of fewest vertices first."""
+        return map(self._of, unique_cells())
 
     def to_string(self, architecture: Architecture) -> str:
         """Edges as two digits each, then the operations: ``3`` and ``1`` convolutions, ``m`` the maximum pooling."""
@@ -139,7 +146,7 @@ class NASBench101(SearchSpace):
             InvalidArchitecture: The string is no cell of this space.
         """
         edges, _, letters = string.strip().partition("|")
-        pairs = edges.split(" ") if re.fullmatch(r"\d\d( \d\d){0,20}", edges) else []
+        pairs = edges.split(" ") if re.fullmatch(r"[0-6]{2}( [0-6]{2}){0,20}", edges) else []
         listed = [(int(pair[0]), int(pair[1])) for pair in pairs]
         in_order = listed == sorted(set(listed)) and all(u < v <= len(letters) + 1 for u, v in listed)
         if not listed or not in_order or len(letters) > len(INNER) or set(letters) - set(LETTERS):

@@ -87,7 +87,10 @@ def cell_of(matrix: Sequence[Sequence[int]], operations: Sequence[str]) -> Cell:
     Raises:
         InvalidArchitecture: They are not that.
     """
-    rows, size = [list(row) for row in matrix], len(operations)
+    try:
+        rows, size = [list(row) for row in matrix], len(operations)
+    except TypeError:
+        raise InvalidArchitecture(f"{clipped(matrix)} is no matrix; give rows of zeros and ones") from None
     if not 2 <= size <= VERTICES or len(rows) != size or any(len(row) != size for row in rows):
         shape = f"{len(rows)} x {len(rows[0]) if rows else 0}"
         raise InvalidArchitecture(

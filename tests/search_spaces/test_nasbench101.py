@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 import naslab
-from naslab.errors import InvalidArchitecture, InvalidSpace
+from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue
 from naslab.search_spaces.nasbench101 import EDGES, EXAMPLE, nasbench101
 from naslab.search_spaces.nasbench101_cell import OPERATIONS, Cell, cell_of, channels
 from naslab.search_spaces.nasbench101_matrices import valid_matrices
@@ -121,6 +121,8 @@ def test_bad_strings_are_refused_in_one_line(space, string, said):
     [
         ([[0, 1], [0, 0]], ["input", "x", "output"], r"matrix of 2 x 2 and 3 operations; allowed: 2 to 7 vertices"),
         ([], [], r"matrix of 0 x 0 and 0 operations"),
+        (3, ["input", "output"], r"^3 is no matrix; give rows of zeros and ones"),
+        ([0, 1], ["input", "output"], r"is no matrix"),
         ([[0, 1], [0]], ["input", "output"], r"matrix of 2 x 2 and 2 operations"),
         ([[0, 2], [0, 0]], ["input", "output"], r"has 2 from vertex 0 to 1; allowed: 0, and 1"),
         ([[0, 1], [1, 0]], ["input", "output"], r"has 1 from vertex 1 to 0"),
@@ -160,7 +162,7 @@ def test_the_hash_does_not_see_channels_and_the_key_does(space):
         for (one, key), (other, another) in itertools.combinations(zip(orders, keys, strict=True), 2):
             assert (key == another) == same_with_channels(one, other)
         if len(set(keys)) > 1:
-            assert concatenated(orders[0]) in (3, 5)  # 128, 256 and 512 can be divided by the others
+            assert concatenated(orders[0]) == 3  # 128, 256 and 512 can be divided by one, two and four
             several += 1
     assert several > 5
 
@@ -252,6 +254,17 @@ def test_a_network_computes_what_one_written_by_hand_does(small, string, narrows
         assert x.shape[1] == output
     close(network(batch(small)), part("stack3/cell1->logits")(x))
     assert (narrowed > 0) == narrows
+
+
+@pytest.mark.parametrize("few", [3, 0, 4.5, "many"])
+def test_every_vertex_has_a_channel(few):
+    joined = "01 02 03 04 16 26 36 46|31m13"  # four at most: a fifth would be a tenth edge
+    network = nasbench101(2, (1, 4, 4), channels=4, cells_per_stack=1)
+    assert network.shapes(network.from_string(joined))[0]["stack1/cell1/4"][0] == 1
+    with pytest.raises(
+        InvalidValue, match=r"channels=.*: give a whole number of at least 4, a channel for each vertex"
+    ):
+        nasbench101(channels=few)
 
 
 @pytest.mark.parametrize("form", ["mixed", "categorical"])

@@ -45,6 +45,13 @@ def test_the_published_hashes_are_found(lines, shared_data):
     assert [cell_in(lines[row]).official_hash for row, _ in published] == [each for _, each in published]
 
 
+def test_cells_of_up_to_five_vertices_are_enumerated_once(space):
+    found = list(itertools.islice(space.representatives(), 1 + 6 + 84 + 2_441))
+    vertices = [len(space.spec(a)[1]) for a in found]
+    assert [vertices.count(n) for n in range(2, 8)] == [1, 6, 84, 2_441, 0, 0]
+    assert len({space.official_key(a) for a in found}) == len(found)
+
+
 # ---- parameters ----------------------------------------------------------------------------------------------------
 
 
