@@ -9,8 +9,20 @@ from typing import Annotated, Any
 import typer
 
 import naslab
-from naslab.cli.notes import say_idle_limits, say_idle_placement, written_placement
-from naslab.cli.options import Budget, Deterministic, Device, Limits, Out, Precision
+from naslab.cli.notes import say_idle_limits, say_idle_placement, say_one_worker, written_placement
+from naslab.cli.options import (
+    Budget,
+    Deterministic,
+    Device,
+    EvaluationLimit,
+    Limits,
+    OnFailure,
+    Out,
+    Precision,
+    Resume,
+    Retries,
+    SimulateWorkers,
+)
 from naslab.cli.tables import table_app
 from naslab.cli.values import whole
 from naslab.errors import InvalidValue, OutputError
@@ -79,6 +91,14 @@ def compare(
     device: Device = "cpu",
     precision: Precision = "float32",
     deterministic: Deterministic = False,
+    resume: Resume = None,
+    simulate_workers: SimulateWorkers = 1,
+    workers_per_run: Annotated[
+        int, typer.Option(parser=whole, help="How many of the processes evaluate for one run; its trace depends on it.")
+    ] = 1,
+    on_failure: OnFailure = "record",
+    retries: Retries = 0,
+    evaluation_limit: EvaluationLimit = None,
 ) -> None:
     """Compare optimizers on tasks, and write the report."""
     from naslab.cli.console import progress
@@ -88,6 +108,7 @@ def compare(
     named = parse_list(optimizers)
     say_idle_limits(tasks, maximum)
     say_idle_placement(tasks, named, device, precision, deterministic)
+    say_one_worker(named, max(simulate_workers, workers_per_run))
     with progress("runs") as tick:
         results = run_comparison(
             tasks,
@@ -100,6 +121,12 @@ def compare(
             device=device,
             precision=precision,
             deterministic=deterministic,
+            resume=resume,
+            simulate_workers=simulate_workers,
+            workers_per_run=workers_per_run,
+            on_failure=on_failure,
+            retries=retries,
+            evaluation_limit=evaluation_limit,
             progress=tick,
         )
     _report(results)
@@ -146,6 +173,12 @@ def search(
     device: Device = "cpu",
     precision: Precision = "float32",
     deterministic: Deterministic = False,
+    resume: Resume = None,
+    simulate_workers: SimulateWorkers = 1,
+    workers: Annotated[int, typer.Option(parser=whole, help="Processes that evaluate at the same time.")] = 1,
+    on_failure: OnFailure = "record",
+    retries: Retries = 0,
+    evaluation_limit: EvaluationLimit = None,
 ) -> None:
     """Run one search, on a task or on a table of your own, and print what it found."""
     own = {
@@ -177,6 +210,7 @@ def search(
 
     say_idle_limits([task], maximum)
     say_idle_placement([task], [optimizer], device, precision, deterministic)
+    say_one_worker([optimizer], max(simulate_workers, workers))
     spec = optimizer_spec(optimizer)
     budget = budget or default_budget(spec)
     searched: Any = task
@@ -185,10 +219,11 @@ def search(
         from naslab.tasks.images import with_images
 
         searched = with_images(task_of(task), data)
-    with progress("epochs", detail=True) as tick:
+    with progress("s" if budget.strip().endswith("s") and spec.unit != "epochs" else spec.unit, detail=True) as tick:
         result = run_search(
             searched, optimizer, budget=budget, seed=seed, max=maximum, out=out, device=device, precision=precision,
-            deterministic=deterministic, progress=tick,
+            deterministic=deterministic, resume=resume, simulate_workers=simulate_workers, workers=workers,
+            on_failure=on_failure, retries=retries, evaluation_limit=evaluation_limit, progress=tick,
         )  # fmt: skip
     end = result.trace.end
     assert end is not None
@@ -196,7 +231,8 @@ def search(
     early = ", ended by itself" if end["reason"] != "budget" and end["evaluations"] < planned else ""
     print(f"{end['evaluations']} {spec.unit}{early}, trace: {trace_path(out, result.task, optimizer, seed)}")
     if result.failed:
-        print("The search failed: no evaluation gave a finite score.")
+        why = end.get("failed") or next((step.evaluation.failed for step in reversed(result.trace.steps)), "")
+        print(f"The search failed: {why or 'no evaluation gave a finite score'}.")
         raise typer.Exit(1)
     if result.architecture is None:
         print("No feasible architecture was found.")

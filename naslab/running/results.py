@@ -218,6 +218,9 @@ def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int)
         "seed": seed,
         "budget": spec["budget"],
     }
+    header |= {name: spec[name] for name in ("retries", "evaluation_limit") if name in spec}
+    if "workers" in spec and optimizer not in spec.get("one_worker", ()):
+        header["workers"] = spec["workers"]
     # Without limits of the comparison a task may have its own.
     return {**header, "constraint": spec["constraint"]} if spec["constraint"] else header
 
@@ -302,9 +305,10 @@ class _Judge:
     def run(self, recorded: Recorded) -> dict[str, Any]:
         """The row of a finished run."""
         seconds = math.fsum(step.evaluation.seconds for step in recorded.steps)
-        status = FAILED if never_scored(recorded) else NO_FEASIBLE
-        row: dict[str, Any] = {"status": status, "evaluations": len(recorded.steps), "seconds": seconds}
         assert recorded.end is not None
+        status = FAILED if never_scored(recorded) or recorded.end["reason"] == "failed" else NO_FEASIBLE
+        row: dict[str, Any] = {"status": status, "evaluations": len(recorded.steps), "seconds": seconds}
+        row |= _carried_out(recorded, seconds)
         if recorded.end["best"] is None:
             return row
         best: Architecture = tuple(recorded.end["best"])
@@ -325,7 +329,7 @@ class _Judge:
         """A row each time the incumbent changed, stamped with the clock at the end of its evaluation."""
         rows, clock = [], 0.0
         for number, step in enumerate(recorded.steps, start=1):
-            clock += step.evaluation.seconds
+            clock = clock + step.evaluation.seconds if step.told is None else step.told.at
             if step.incumbent:
                 rows.append(
                     {
@@ -336,6 +340,17 @@ class _Judge:
                     }
                 )
         return rows
+
+
+def _carried_out(recorded: Recorded, seconds: float) -> dict[str, Any]:
+    """How many evaluations failed, if any did; with several workers how long the run took, and their utilisation."""
+    failed = sum(bool(step.evaluation.failed) for step in recorded.steps)
+    found: dict[str, Any] = {"failures": failed} if failed else {}
+    if "workers" in recorded.header and recorded.steps:
+        makespan = max(step.told.at for step in recorded.steps if step.told is not None)
+        ((_, workers),) = recorded.header["workers"].items()
+        found |= {"makespan": makespan, "utilisation": seconds / (workers * makespan) if makespan else math.nan}
+    return found
 
 
 def _kept_truths(one: Task, folder: Path) -> Kept:
