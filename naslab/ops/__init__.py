@@ -19,7 +19,7 @@ A third party adds an operation by subclassing :class:`Operation` (``docs/your-o
 from naslab.ops.activations import GELU, HardSwish, NormReLU, ReLU, ReLU6, SiLU, Tanh
 from naslab.ops.attention import FeedForward, MultiHeadAttention
 from naslab.ops.base import Identity, Operation, Shape, Value, Zero
-from naslab.ops.blocks import FactorizedReduction, MBConv, Projection, ResidualReduction
+from naslab.ops.blocks import FactorizedReduction, MBConv, Projection, ResidualReduction, Truncate
 from naslab.ops.composites import Residual, Sequence
 from naslab.ops.convolutions import (
     Conv,
@@ -83,6 +83,7 @@ __all__ = [
     "SqueezeExcitation",
     "Tanh",
     "TokenPool",
+    "Truncate",
     "Upsample",
     "UpsamplingConv",
     "Value",

@@ -32,6 +32,22 @@ class Projection(Operation):
 
 
 @dataclass(frozen=True)
+class Truncate(Operation):
+    """The first features, as many as the destination's width; all of them where it states none (NAS-Bench-101).
+
+    More features than arrive are refused.
+    """
+
+    masks_width = True
+    sets_width = True
+
+    def output_shape(self, shape: Shape, width: int | None) -> Shape:
+        if width is not None and shape[0] < width:
+            raise InvalidSpace(f"{self!r}: {width} features of {shape[0]}; allowed: at most as many as arrive")
+        return super().output_shape(shape, width)
+
+
+@dataclass(frozen=True)
 class FactorizedReduction(Windowed):
     """ReLU, two 1x1 convolutions of stride 2 shifted by a pixel and concatenated, batch normalisation (DARTS)."""
 

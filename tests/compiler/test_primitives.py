@@ -62,6 +62,7 @@ CASES = [
     *[(op, shape, width) for op in CONVOLUTIONS for shape in (EVEN, ODD) for width in (6, 9)],
     *[(op, shape, None) for op in (*CONVOLUTIONS, *KEEPING) for shape in (EVEN, ODD)],
     *[(ops.Projection(), shape, width) for shape in (EVEN, ODD) for width in (6, 9, None)],
+    *[(ops.Truncate(), shape, width) for shape in (EVEN, ODD, VECTOR) for width in (1, 2, None)],
     *[(ops.Linear(), VECTOR, width) for width in (1, 6, None)],
     (ops.ReLU(), VECTOR, None),
     (ops.Identity(), VECTOR, None),
@@ -78,6 +79,13 @@ def test_a_module_has_the_stated_shape_parameters_and_macs(op, shape, width):
     assert tuple(y.shape) == (1, *out)
     assert sum(p.numel() for p in module.parameters()) == op.params(shape, out)
     assert counter.get_total_flops() == 2 * op.macs(shape, out)
+
+
+def test_truncation_keeps_the_first_features():
+    x, module = batch(6, 2, 2), build(ops.Truncate(), (6, 2, 2), (4, 2, 2), Norm())
+    assert torch.equal(module(x), x[:, :4])
+    with pytest.raises(InvalidSpace, match=r"Truncate\(\): 7 features of 6; allowed: at most as many as arrive"):
+        ops.Truncate().output_shape((6, 2, 2), 7)
 
 
 def test_zero_has_no_module():

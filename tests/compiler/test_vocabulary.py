@@ -29,6 +29,7 @@ CASES = [
     (ops.Upsample(), SEQUENCE, None),
     (ops.Upsample(mode="bilinear", factor=3), IMAGE, None),
     (ops.Embedding(vocabulary=9), (1, 5), WIDTH),
+    *[(ops.Truncate(), shape, Choice("width", (4, 3))) for shape in SHAPES],
     *[(op, shape, width) for op in (ops.GRU(), ops.LSTM()) for shape in (SEQUENCE,) for width in (WIDTH, None)],
     *[(ops.MultiHeadAttention(), shape, width) for shape in (SEQUENCE, IMAGE) for width in (WIDTH, None)],
     (ops.MultiHeadAttention(heads=Choice("heads", (1, 4, 2))), SEQUENCE, WIDTH),

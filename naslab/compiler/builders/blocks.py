@@ -68,6 +68,22 @@ class ChannelShuffle(nn.Module):
         return grouped.transpose(1, 2).reshape(x.shape)
 
 
+class FirstFeatures(nn.Module):
+    """The first features of a tensor."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, : self.features]
+
+
+@build.register
+def _(op: ops.Truncate, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    return FirstFeatures(out[0])
+
+
 @build.register
 def _(op: ops.Projection, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
     return nn.Identity() if shape == out else sequence(conv=conv(shape, out, 1), bn=norm(out[0]))
