@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "naslab"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-ROOT_FILES = {"__init__.py", "errors.py", "registry.py", "testing.py", "py.typed"}
+ROOT_FILES = {"__init__.py", "errors.py", "registry.py", "py.typed"}
 GLOBAL_RANDOMNESS = re.compile(
     r"\b(?:np|numpy)\.random\.(?:seed|rand|randn|randint|random|choice|shuffle|permutation|normal|uniform)\(|"
     r"(?<![\w.])random\.(?!Generator|getstate)\w+\(|torch\.manual_seed\("
@@ -31,7 +31,7 @@ def test_torchvision_is_never_imported(source):
     assert "torchvision" not in source.read_text()
 
 
-def test_the_root_holds_wings_and_four_files():
+def test_the_root_holds_wings_and_three_files():
     found = {path.name for path in PACKAGE.iterdir() if path.is_file()}
     assert found == ROOT_FILES
     wings = [path for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"]

@@ -225,18 +225,18 @@ def compare(
         def finished(_: int, runs: list[dict[str, Any]]) -> None:
             nonlocal done
             for one in runs:
-                done += 1
                 if "error" in one:
                     failed.append(one["error"])
-                else:
-                    _note_time(folder, one)
+                    continue
+                done += 1
+                _note_time(folder, one)
                 if progress:
                     progress(done, total, f"{one['task']} {one['optimizer']} {one['seed']}")
 
         shared = any(one.problem.device == "cuda" for one in prepared.values())
         _execute(jobs, at_once, executor, finished, "cuda" if shared else "cpu")
         if failed:
-            raise _of_all(failed, total)
+            raise failed[0] if not done else _of_all(failed, total)
     return Results(folder, {_id(t): one for t, one in zip(comparison.tasks, prepared.values(), strict=True)})
 
 
@@ -277,8 +277,6 @@ def _run_job(job: _Job) -> list[dict[str, Any]]:
 def _of_all(failed: Sequence[NaslabError], total: int) -> NaslabError:
     """The error for runs that could not go on."""
     first = failed[0]
-    if total == 1:
-        return first
     error = type(first).__new__(type(first))
     what = f"{len(failed)} of {total} runs could not go on; the others are done. The first: {first}"
     ValueError.__init__(error, f"{what}; the same command tries them again, naslab report shows the others")

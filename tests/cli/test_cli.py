@@ -68,7 +68,7 @@ def refused(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
         ({"--max": "params=-3"}, "InvalidValue: limit params=-3"),
         ({"--max": "params=1"}, "no architecture of 'mlp' has params <= 1; the smallest there is: params=11"),
         ({"--maximum": "params=1"}, "UsageError: No such option: --maximum"),
-        ({"--sedes": "3"}, "UsageError: No such option: --sedes (Possible options: --seeds)"),
+        ({"--sedes": "3"}, "UsageError: No such option: --sedes (Possible options: --retries, --seeds)"),
     ],
 )  # fmt: skip
 def test_bad_comparisons(

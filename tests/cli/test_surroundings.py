@@ -112,9 +112,11 @@ def test_no_clock_shows_such_seconds(
         lambda *a, **o: evaluate(*a, **o)._replace(seconds=float(seconds)),
     )
     option = ["--optimizer", "random", "--budget", "3"] if command == "search" else ["--evaluators", "reward"]
-    assert run_command([command, stored_task, *option, "--out", str(tmp_path / "out")]) == 2
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("PluginError: ")
+    code = run_command([command, stored_task, *option, "--out", str(tmp_path / "out")])
+    said = capsys.readouterr()
+    last = (said.out if command == "search" else said.err).splitlines()[-1]
+    assert code == (1 if command == "search" else 2)
+    assert last.startswith("The search failed: " if command == "search" else "PluginError: ")
     assert f"charged {float(seconds)} s for " in last
 
 
