@@ -50,7 +50,7 @@ def test_one_row_per_evaluation(results: naslab.Results) -> None:
     unfinished = trace_path(results.folder, "toy", "random", 1)
     unfinished.write_bytes(b"".join(unfinished.read_bytes().splitlines(keepends=True)[:8]))
     frame = results.steps()
-    assert list(frame.columns) == [*COLUMNS, "loss", "metric seconds", "params", "odd"]
+    assert list(frame.columns) == [*COLUMNS, "loss", "metric seconds", "odd", "params"]
     space = results.tasks["toy"].problem.space
     for run, rows in frame.groupby(["task", "optimizer", "seed"], sort=False):
         recorded = results.recorded(*run)  # type: ignore[misc]
