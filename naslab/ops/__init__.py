@@ -34,7 +34,7 @@ from naslab.ops.convolutions import (
 )
 from naslab.ops.dense import Classifier, Linear, PooledLinear
 from naslab.ops.dropout import Dropout, ScaledDropout
-from naslab.ops.embeddings import Embedding, PositionalEmbedding
+from naslab.ops.embeddings import Embedding, PatchEmbedding, PositionalEmbedding
 from naslab.ops.excitation import SqueezeExcitation, make_divisible
 from naslab.ops.normalisations import BatchNorm, LayerNorm, RMSNorm
 from naslab.ops.pooling import AvgPool, MaxPool, TokenPool, Upsample
@@ -69,6 +69,7 @@ __all__ = [
     "MultiHeadAttention",
     "NormReLU",
     "Operation",
+    "PatchEmbedding",
     "PlainConv",
     "PooledLinear",
     "PositionalEmbedding",

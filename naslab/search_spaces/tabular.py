@@ -10,7 +10,8 @@ import networkx as nx
 
 from naslab import ops
 from naslab.errors import InvalidValue
-from naslab.space import SGD, Adam, Choice, Cosine, Derived, Range, Recipe, SearchSpace
+from naslab.search_spaces.autopytorch import AutoPyTorchSpace
+from naslab.space import SGD, Adam, Choice, Cosine, Derived, Range, Recipe
 
 LAYERS = (1, 2, 3, 4, 5, 6)
 GROUPS = (1, 2, 3, 4, 5)
@@ -30,14 +31,15 @@ def tabular(
     categories: Sequence[int] = (),
     epochs: int = 50,
     networks: Literal["corrected", "published"] = "corrected",
-) -> SearchSpace:
+) -> AutoPyTorchSpace:
     """Auto-PyTorch Tabular's multi-layer perceptrons and residual networks with all their decisions.
 
     Decisions bear the names of its configurations (``shapedmlpnet:max_units``, ``adam:learning_rate``), so that
-    strings are written in them. The networks: layers, or groups and blocks per group; units, from which a funnel of
-    widths follows; dropout, shake-shake and shake-drop. Before them: a truncated singular value decomposition, or
-    embeddings of the categories. The recipe: rows per batch, optimizer with its learning rate, L2 penalty and momentum,
-    mixup.
+    strings are written in them and configurations can be read
+    (:meth:`~naslab.search_spaces.autopytorch.AutoPyTorchSpace.from_configuration`). The networks: layers, or groups and
+    blocks per group; units, from which a funnel of widths follows; dropout, shake-shake and shake-drop. Before them: a
+    truncated singular value decomposition, or embeddings of the categories. The recipe: rows per batch, optimizer with
+    its learning rate, L2 penalty and momentum, mixup.
 
     What is fixed there is not in the space: ReLU, cosine annealing over 50 epochs whatever the number of epochs. Class
     weights are the objective's affair (:class:`~naslab.evaluators.training_objective.TrainingObjective`), as are
@@ -91,7 +93,7 @@ def tabular(
     graph.add_node("logits", width=classes)
     head = Choice("network", (ops.Linear(), ops.Sequence((ops.BatchNorm(), ops.ReLU(), ops.Linear()))), labels=NETWORKS)
     graph.add_edge(last, "logits", op=head)
-    return SearchSpace(graph, name="tabular" if not bugs else "tabular-published", recipe=_recipe(epochs))
+    return AutoPyTorchSpace(graph, name="tabular" if not bugs else "tabular-published", recipe=_recipe(epochs))
 
 
 def funnel(features: int, outputs: int, units: int, layers: int) -> tuple[int, ...]:
