@@ -139,8 +139,8 @@ class Recipe:
         cosine = self.schedule if isinstance(self.schedule, Cosine) else Cosine()
         if cosine.epochs is not None:
             steps = steps // self.epochs * cosine.epochs
-        fallen = (start - cosine.end) * (1 + math.cos(math.pi * min(step, steps) / steps)) / 2
-        return fallen + cosine.end
+        end = float(cosine.end)
+        return (start - end) * (1 + math.cos(math.pi * min(step, steps) / steps)) / 2 + end
 
 
 _NAMED: dict[str, SGD | AdamW | Adam] = {"sgd": SGD(), "adamw": AdamW(), "adam": Adam()}
