@@ -1,12 +1,16 @@
-"""Configurations of Auto-PyTorch Tabular, as architectures and back."""
+"""What Auto-PyTorch Tabular's space can do beside others: read and write its configurations, and draw a network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
+from naslab import ops
 from naslab.errors import InvalidArchitecture, UnknownName
 from naslab.space import Architecture, Choice, SearchSpace
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _NODES = {
     "network": "NetworkSelector",
@@ -81,3 +85,47 @@ class AutoPyTorchSpace(SearchSpace):
             elif value != fixed[key]:
                 raise InvalidArchitecture(f"configuration: {key}={value!r}. Allowed: {fixed[key]!r}")
         return self.from_string(";".join(stated))
+
+    def draw(self, architecture: Architecture, ax: Axes | None = None) -> Axes:
+        """A picture of one network: a box per layer or block, as high as it is wide; what is skipped is left out.
+
+        Args:
+            architecture: An architecture of this space.
+            ax: Where to draw; new axes by default.
+        """
+        from naslab.analysis.chain_plots import Layer, draw_chain  # matplotlib takes half a second
+
+        graph, shapes = self.resolve(architecture), self.shapes(architecture)[0]
+        widest = max(features for (features,) in shapes.values())
+        layers = []
+        for _, node, op in graph.edges(data="op"):
+            if not op.is_identity:
+                height = 1 + round(9 * shapes[node][0] / widest)
+                layers.append(Layer(_kind(op), height, tuple(_words(op)), shapes[node]))
+        rows = f"{shapes['x'][0]} columns"
+        return draw_chain(layers, ax, title=f"{self.name}, {rows}: {self.cost(architecture).params:,} parameters")
+
+
+def _kind(op: ops.Operation) -> str:
+    if isinstance(op, ops.PreActivationBlock):
+        return "residual block"
+    return "" if isinstance(op, ops.TruncatedSVD | ops.EntityEmbedding) else "linear layer"
+
+
+def _words(op: ops.Operation) -> Iterator[str]:
+    """What is written above a layer: its parts that are not always there."""
+    if isinstance(op, ops.TruncatedSVD):
+        yield "SVD"
+    elif isinstance(op, ops.EntityEmbedding):
+        yield "embed"
+    elif isinstance(op, ops.Sequence):
+        for part in op.parts:
+            yield from _words(part)
+    elif isinstance(op, ops.ScaledDropout):
+        yield f"drop {op.rate:.2g}"
+    elif isinstance(op, ops.ShakeDrop):
+        yield f"keep {1 - op.most * op.share:.2g}"
+    elif isinstance(op, ops.PreActivationBlock):
+        yield from ("shake", "shake") if op.shake_shake else ()
+        yield from _words(op.shake_drop)
+        yield from _words(op.dropout)

@@ -41,19 +41,19 @@ def tabular(
     truncated singular value decomposition, or embeddings of the categories. The recipe: rows per batch, optimizer with
     its learning rate, L2 penalty and momentum, mixup.
 
-    What is fixed there is not in the space: ReLU, cosine annealing over 50 epochs whatever the number of epochs. Class
-    weights are the objective's affair (:class:`~naslab.evaluators.training_objective.TrainingObjective`), as are
-    imputation and standardisation of the rows'. With ``networks="published"`` they have the bugs of the code that the
-    paper's tables came from, without which nobody meets its numbers:
+    What is fixed there is no decision here: ReLU, cosine annealing over 50 epochs whatever the number of epochs. Class
+    weights are the objective's affair (:class:`~naslab.evaluators.training_objective.TrainingObjective`), imputation,
+    standardisation and one-hot columns that of whoever prepares the rows. With ``networks="published"`` the networks
+    have the bugs of the code that the paper's tables came from:
 
     1. *dropout*: a residual network with dropout drops everything in training, at any ``max_dropout``: each branch is
        then its last bias, and at prediction its untrained weights are switched on.
     2. *shake*: shake-shake and shake-drop are constant in training and draw at prediction.
     3. *embedding*: behind a category that is not embedded, embeddings read the columns of the wrong categories.
 
-    Deviations: the cosine falls with every step, not every epoch; shake-drop draws as in its paper (Yamada et al.
-    2019), not from [0, 1]. Where there is one group only, dropout has no place in it (its funnel is 0 at the end), as
-    in Auto-PyTorch.
+    Deviations: the cosine falls with every step, not every epoch; weighted losses are divided by the number of rows,
+    not by their weights; corrected shake-drop draws from [-1, 1], as its paper (Yamada et al. 2019), not from [0, 1].
+    The last group has no dropout (its funnel ends at 0), nor has the only one, as in Auto-PyTorch.
 
     Args:
         features: Inputs of a row: the one-hot columns of the categories, one category after the other, then the

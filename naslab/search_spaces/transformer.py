@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
 from naslab import ops
 from naslab.errors import InvalidValue
 from naslab.search_spaces.counts import check_count
-from naslab.space import Choice, SearchSpace
+from naslab.space import Architecture, Choice, SearchSpace
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def transformer(
@@ -23,7 +26,7 @@ def transformer(
     heads: Sequence[int] = (1, 2, 4),
     ratios: Sequence[float] = (1, 2, 4),
     head_size: int = 8,
-) -> SearchSpace:
+) -> EncoderSpace:
     """A pre-norm Transformer encoder for images, sequences of features, or token numbers.
 
     Patches (or tokens) and learnt positions, layers of attention and feed-forward blocks, each added to its input
@@ -80,7 +83,36 @@ def transformer(
     graph.add_edge("features", "logits", op=ops.Linear())
     of_layers = [f"{kind}{i}" for i in range(1, depths[-1] + 1) for kind in ("heads", "ratio")]
     order = [*(["width"] if len(widths) > 1 else []), *(["depth"] if len(depths) > 1 else []), *of_layers]
-    return SearchSpace(graph, name="transformer", order=order)
+    return EncoderSpace(graph, name="transformer", order=order)
+
+
+class EncoderSpace(SearchSpace):
+    """A space of encoders, with their picture."""
+
+    def draw(self, architecture: Architecture, ax: Axes | None = None) -> Axes:
+        """A picture of one network: a box per layer, as high as its feed-forward ratio, its heads above it.
+
+        Args:
+            architecture: An architecture of this space.
+            ax: Where to draw; new axes by default.
+        """
+        from naslab.analysis.chain_plots import Layer, draw_chain  # matplotlib takes half a second
+
+        graph, shapes = self.resolve(architecture), self.shapes(architecture)[0]
+        layers = []
+        for _, node, op in graph.edges(data="op"):
+            if isinstance(op, ops.PatchEmbedding | ops.Embedding):
+                layers.append(
+                    Layer("", 1, ("patches" if isinstance(op, ops.PatchEmbedding) else "tokens",), shapes[node])
+                )
+            elif isinstance(op, ops.Sequence) and isinstance(op.parts[0], ops.Residual):
+                attention, forward = (part.body.parts[1] for part in op.parts)
+                words = (f"{attention.heads} head{'s' if attention.heads > 1 else ''}", f"x {forward.expansion:g}")
+                layers.append(Layer("encoder layer", round(2 * forward.expansion), words, shapes[node]))
+            elif isinstance(op, ops.Linear):
+                layers.append(Layer("", 1, ("linear",), shapes[node]))
+        size = "x".join(map(str, shapes["x"]))
+        return draw_chain(layers, ax, title=f"{self.name}, {size}: {self.cost(architecture).macs / 1e6:,.3g} M MACs")
 
 
 def _layer(i: int, heads: tuple[int, ...], ratios: tuple[float, ...], head_size: int) -> ops.Operation:

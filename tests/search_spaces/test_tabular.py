@@ -236,6 +236,20 @@ def test_what_gives_the_same_network_has_one_key() -> None:
     assert len({space.canonical(of(space, resnet(2, 1, units))) for units in (300, 301)}) == 2
 
 
+def test_a_picture_shows_what_is_there() -> None:
+    space = tabular(20, 2)
+    noisy = "shapedresnet:use_dropout=True;shapedresnet:max_dropout=0.6"
+    svd = "preprocessor=truncated_svd;truncated_svd:target_dim=12"
+    axes = space.draw(of(space, svd, resnet(2, 1, 64, shake=True), noisy))
+    words = [text.get_text() for text in axes.texts]
+    assert words[::2] == ["SVD", "", "shake\nshake\ndrop 0.6", "shake\nshake\ndrop 0", ""]
+    assert words[1::2] == ["12", "64", "44", "24", "2"]
+    heights = [box.get_height() for box in axes.patches]
+    assert heights[1] > heights[2] > heights[3] > heights[4]
+    assert "20 columns" in axes.get_title(loc="left")
+    assert len(space.draw(of(space, mlp(1, 64))).patches) == 1
+
+
 @pytest.mark.parametrize("choices", ["mixed", "categorical"])
 def test_a_supernet_is_refused_in_one_line(choices: Any) -> None:
     with pytest.raises((InvalidSpace, InvalidValue), match=r"Choice\('optimizer'\): a supernet sees networks alone"):

@@ -117,6 +117,15 @@ def test_what_is_not_there_is_no_decision() -> None:
     assert space.canonical(architecture) != space.canonical(space.from_string("width=24;depth=1;heads1=2;ratio1=2"))
 
 
+def test_a_picture_shows_what_is_there() -> None:
+    space = transformer()
+    axes = space.draw(space.from_string("width=24;depth=2;heads1=4;ratio1=2;heads2=1;ratio2=4"))
+    words = [text.get_text() for text in axes.texts]
+    assert words[::2] == ["patches", "4 heads\nx 2", "1 head\nx 4", "linear"]
+    assert words[1::2] == ["24\n4", "24\n4", "24\n4", "10"]
+    assert axes.patches[1].get_height() < axes.patches[2].get_height()
+
+
 def test_the_mixed_form_is_refused_in_one_line() -> None:
     with pytest.raises(InvalidSpace, match=r"its widths depend on 'width'.*use choices='categorical'$"):
         compile_supernet(transformer(), "mixed")
