@@ -14,7 +14,8 @@ from naslab import ops
 from naslab.testing import check_optimizer
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("comparing", "networks", "tables", "your-own-operation", "your-own-optimizer", "your-own-table")
+NAMES = ("comparing", "networks", "tables", "tabular-networks", "transformer")
+NAMES += ("your-own-operation", "your-own-optimizer", "your-own-table")
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 CHECKED = [ROOT / "docs" / "your-own-operation.md"]  # whose comments say what is printed

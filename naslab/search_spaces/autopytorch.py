@@ -122,9 +122,9 @@ def _words(op: ops.Operation) -> Iterator[str]:
         for part in op.parts:
             yield from _words(part)
     elif isinstance(op, ops.ScaledDropout):
-        yield f"drop {op.rate:.2g}"
+        yield from ("drop", f"{op.rate:.2g}")
     elif isinstance(op, ops.ShakeDrop):
-        yield f"keep {1 - op.most * op.share:.2g}"
+        yield from ("keep", f"{1 - op.most * op.share:.2g}")
     elif isinstance(op, ops.PreActivationBlock):
         yield from ("shake", "shake") if op.shake_shake else ()
         yield from _words(op.shake_drop)

@@ -242,7 +242,7 @@ def test_a_picture_shows_what_is_there() -> None:
     svd = "preprocessor=truncated_svd;truncated_svd:target_dim=12"
     axes = space.draw(of(space, svd, resnet(2, 1, 64, shake=True), noisy))
     words = [text.get_text() for text in axes.texts]
-    assert words[::2] == ["SVD", "", "shake\nshake\ndrop 0.6", "shake\nshake\ndrop 0", ""]
+    assert words[::2] == ["SVD", "", "shake\nshake\ndrop\n0.6", "shake\nshake\ndrop\n0", ""]
     assert words[1::2] == ["12", "64", "44", "24", "2"]
     heights = [box.get_height() for box in axes.patches]
     assert heights[1] > heights[2] > heights[3] > heights[4]
