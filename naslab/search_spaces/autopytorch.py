@@ -98,7 +98,8 @@ class AutoPyTorchSpace(SearchSpace):
         graph, shapes = self.resolve(architecture), self.shapes(architecture)[0]
         widest = max(features for (features,) in shapes.values())
         layers = []
-        for _, node, op in graph.edges(data="op"):
+        for _, node, attributes in graph.edges(data=True):
+            op = attributes["op"]
             if not op.is_identity:
                 height = 1 + round(9 * shapes[node][0] / widest)
                 layers.append(Layer(_kind(op), height, tuple(_words(op)), shapes[node]))

@@ -100,7 +100,8 @@ class EncoderSpace(SearchSpace):
 
         graph, shapes = self.resolve(architecture), self.shapes(architecture)[0]
         layers = []
-        for _, node, op in graph.edges(data="op"):
+        for _, node, attributes in graph.edges(data=True):
+            op = attributes["op"]
             if isinstance(op, ops.PatchEmbedding | ops.Embedding):
                 layers.append(
                     Layer("", 1, ("patches" if isinstance(op, ops.PatchEmbedding) else "tokens",), shapes[node])
