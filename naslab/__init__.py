@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from naslab.correlation.study import Correlations, correlate
     from naslab.errors import NaslabError
     from naslab.evaluators import Evaluation, Evaluator
-    from naslab.optimizers import AskTell, Optimizer, Query
+    from naslab.optimizers import AskTell, Optimizer, Query, Wait
     from naslab.registry import operation, search_space
-    from naslab.running import search
+    from naslab.running import Callback, search
     from naslab.running.comparison import compare
     from naslab.running.results import Results
     from naslab.space import SGD, Adam, AdamW, Architecture, Choice, Cosine, Range, Recipe, Rule, SearchSpace
@@ -30,13 +30,13 @@ _HOMES = {
     "naslab.compiler": ("compile_network", "compile_supernet"),
     "naslab.errors": ("NaslabError",),
     "naslab.evaluators": ("Evaluation", "Evaluator"),
-    "naslab.optimizers": ("AskTell", "Optimizer", "Query"),
+    "naslab.optimizers": ("AskTell", "Optimizer", "Query", "Wait"),
     "naslab.tabular.model": ("Model", "load_model"),
     "naslab.tabular.search": ("OwnResult", "search_csv"),
     "naslab.correlation.study": ("Correlations", "correlate"),
     "naslab.registry": ("operation", "search_space"),
     "naslab.running.results": ("Results",),
-    "naslab.running": ("search",),
+    "naslab.running": ("Callback", "search"),
     "naslab.space": (
         "SGD",
         "Adam",
@@ -60,6 +60,7 @@ __all__ = [
     "Architecture",
     "AskTell",
     "Budget",
+    "Callback",
     "Choice",
     "Constraint",
     "Correlations",
@@ -78,6 +79,7 @@ __all__ = [
     "Rule",
     "SearchSpace",
     "Task",
+    "Wait",
     "compare",
     "compile_network",
     "compile_supernet",

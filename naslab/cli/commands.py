@@ -9,8 +9,21 @@ from typing import Annotated, Any
 import typer
 
 import naslab
-from naslab.cli.notes import say_idle_limits, say_idle_placement, written_placement
-from naslab.cli.options import Budget, Deterministic, Device, Limits, Out, Precision
+from naslab.cli.folders import export, merge, report, show_report
+from naslab.cli.notes import say_idle_limits, say_idle_placement, say_one_worker, written_placement
+from naslab.cli.options import (
+    Budget,
+    Deterministic,
+    Device,
+    EvaluationLimit,
+    Limits,
+    OnFailure,
+    Out,
+    Precision,
+    Resume,
+    Retries,
+    SimulateWorkers,
+)
 from naslab.cli.tables import table_app
 from naslab.cli.values import whole
 from naslab.errors import InvalidValue, OutputError
@@ -25,6 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(table_app, name="table")
+for command in (report, merge, export):
+    app.command()(command)
 
 _MOST_COLUMNS = 50
 
@@ -76,11 +91,22 @@ def compare(
     seeds: Annotated[int, typer.Option(parser=whole, help="Runs of every optimizer on every task.")] = 10,
     workers: Annotated[int, typer.Option(parser=whole, help="Processes. The results do not depend on it.")] = 1,
     maximum: Limits = [],  # noqa: B006
+    paired: Annotated[
+        bool, typer.Option("--paired", help="Runs of one seed begin with the same random numbers; tests take pairs.")
+    ] = False,
     device: Device = "cpu",
     precision: Precision = "float32",
     deterministic: Deterministic = False,
+    resume: Resume = None,
+    simulate_workers: SimulateWorkers = 1,
+    workers_per_run: Annotated[
+        int, typer.Option(parser=whole, help="How many of the processes evaluate for one run; its trace depends on it.")
+    ] = 1,
+    on_failure: OnFailure = "record",
+    retries: Retries = 0,
+    evaluation_limit: EvaluationLimit = None,
 ) -> None:
-    """Compare optimizers on tasks, and write the report."""
+    """Compare optimizers on tasks, and write the report. With more tasks, optimizers or seeds, a folder grows."""
     from naslab.cli.console import progress
     from naslab.registry import parse_list
     from naslab.running.comparison import compare as run_comparison
@@ -88,6 +114,7 @@ def compare(
     named = parse_list(optimizers)
     say_idle_limits(tasks, maximum)
     say_idle_placement(tasks, named, device, precision, deterministic)
+    say_one_worker(named, max(simulate_workers, workers_per_run))
     with progress("runs") as tick:
         results = run_comparison(
             tasks,
@@ -97,12 +124,19 @@ def compare(
             seeds=seeds,
             workers=workers,
             max=maximum,
+            paired=paired,
             device=device,
             precision=precision,
             deterministic=deterministic,
+            resume=resume,
+            simulate_workers=simulate_workers,
+            workers_per_run=workers_per_run,
+            on_failure=on_failure,
+            retries=retries,
+            evaluation_limit=evaluation_limit,
             progress=tick,
         )
-    _report(results)
+    show_report(results)
 
 
 @app.command()
@@ -146,6 +180,12 @@ def search(
     device: Device = "cpu",
     precision: Precision = "float32",
     deterministic: Deterministic = False,
+    resume: Resume = None,
+    simulate_workers: SimulateWorkers = 1,
+    workers: Annotated[int, typer.Option(parser=whole, help="Processes that evaluate at the same time.")] = 1,
+    on_failure: OnFailure = "record",
+    retries: Retries = 0,
+    evaluation_limit: EvaluationLimit = None,
 ) -> None:
     """Run one search, on a task or on a table of your own, and print what it found."""
     own = {
@@ -177,6 +217,7 @@ def search(
 
     say_idle_limits([task], maximum)
     say_idle_placement([task], [optimizer], device, precision, deterministic)
+    say_one_worker([optimizer], max(simulate_workers, workers))
     spec = optimizer_spec(optimizer)
     budget = budget or default_budget(spec)
     searched: Any = task
@@ -185,10 +226,11 @@ def search(
         from naslab.tasks.images import with_images
 
         searched = with_images(task_of(task), data)
-    with progress("epochs", detail=True) as tick:
+    with progress("s" if budget.strip().endswith("s") and spec.unit != "epochs" else spec.unit, detail=True) as tick:
         result = run_search(
             searched, optimizer, budget=budget, seed=seed, max=maximum, out=out, device=device, precision=precision,
-            deterministic=deterministic, progress=tick,
+            deterministic=deterministic, resume=resume, simulate_workers=simulate_workers, workers=workers,
+            on_failure=on_failure, retries=retries, evaluation_limit=evaluation_limit, progress=tick,
         )  # fmt: skip
     end = result.trace.end
     assert end is not None
@@ -196,7 +238,8 @@ def search(
     early = ", ended by itself" if end["reason"] != "budget" and end["evaluations"] < planned else ""
     print(f"{end['evaluations']} {spec.unit}{early}, trace: {trace_path(out, result.task, optimizer, seed)}")
     if result.failed:
-        print("The search failed: no evaluation gave a finite score.")
+        why = end.get("failed") or next((step.evaluation.failed for step in reversed(result.trace.steps)), "")
+        print(f"The search failed: {why or 'no evaluation gave a finite score'}.")
         raise typer.Exit(1)
     if result.architecture is None:
         print("No feasible architecture was found.")
@@ -317,14 +360,6 @@ def correlate(
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="The --out folder of a comparison.")]) -> None:
-    """Write the report of a comparison (again)."""
-    from naslab.running.results import Results
-
-    _report(Results(folder))
-
-
-@app.command()
 def reproduce(
     name: Annotated[str, typer.Argument(help="An experiment; see: naslab list experiments.")],
     out: Annotated[Path | None, typer.Option(help="Folder; by default runs/NAME, or runs/NAME-on-TABLE.")] = None,
@@ -364,20 +399,3 @@ def reproduce(
     for title, frame in outcome.tables:
         print_frame(frame, title)
     print(f"\nReport: {outcome.report}")
-
-
-def _report(results: Any) -> None:
-    from naslab.cli.console import print_frame
-
-    frame = results.frame
-    if not (frame["evaluations"] > 0).any():
-        raise InvalidValue(
-            f"no run made a single evaluation: each costs more than the budget of {results.spec['budget']}"
-        )
-    summary = results.summary()
-    metrics = summary["metric"].unique()
-    idle = [name for name in ("missing", "no feasible", "failed", "failed share") if not summary[name].any()]
-    shown = summary.drop(columns=[*idle, *(["metric"] if len(metrics) == 1 else [])])
-    written = results.report()  # before anything is printed: what can't be printed must not cost the report
-    print_frame(shown, "Final quality" + (f": {metrics[0]}" if len(metrics) == 1 else ""))
-    print(f"\nReport: {written}")

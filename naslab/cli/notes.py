@@ -41,3 +41,16 @@ def written_placement(device: str, precision: str, deterministic: bool) -> list[
     """What of it was given, as it is given."""
     given = (f"--device {device}", device != "cpu"), (f"--precision {precision}", precision != "float32")
     return [text for text, is_given in (*given, ("--deterministic", deterministic)) if is_given]
+
+
+def say_one_worker(optimizers: Sequence[str], workers: int) -> None:
+    """Strategies that wait for every answer, where there are several workers."""
+    if workers == 1:
+        return
+    from naslab.optimizers import optimizer_spec
+    from naslab.running import Execution, execution_of
+
+    several = Execution(simulated=workers)
+    alone = [spec.label for spec in map(optimizer_spec, optimizers) if execution_of(spec, several) != several]
+    if alone:
+        print(f"Note: one worker evaluates for those that wait for every answer: {', '.join(alone)}.")

@@ -5,6 +5,24 @@ An evaluator says how good an architecture is and what it cost to find out. Of a
 here.
 """
 
-from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity, ProblemLike, TaskLike, check_charge
+from naslab.evaluators.base import (
+    FAILURES,
+    AtFidelity,
+    Evaluation,
+    Evaluator,
+    Fidelity,
+    ProblemLike,
+    TaskLike,
+    check_charge,
+)
 
-__all__ = ["AtFidelity", "Evaluation", "Evaluator", "Fidelity", "ProblemLike", "TaskLike", "check_charge"]
+__all__ = [
+    "FAILURES",
+    "AtFidelity",
+    "Evaluation",
+    "Evaluator",
+    "Fidelity",
+    "ProblemLike",
+    "TaskLike",
+    "check_charge",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -30,11 +31,26 @@ class Evaluation(NamedTuple):
         score: Higher is better. Not finite where the evaluation failed.
         seconds: What the search is charged.
         metrics: Anything else worth recording, by name.
+        curve: The learning curve of a trial, ``(epochs, score)`` up to what was paid for; empty where none was asked
+            for.
+        failed: Why there is no score, as ``"kind: reason"``, where the evaluator raised, ran out of time or answered
+            with what is no number; see :data:`FAILURES`.
     """
 
     score: float
     seconds: float
     metrics: Mapping[str, float] = _NOTHING
+    curve: tuple[tuple[int, float], ...] = ()
+    failed: str = ""
+
+    @property
+    def failure(self) -> str:
+        """Why the evaluation failed, or nothing: a score that is not finite is a failure, too."""
+        return self.failed or ("" if self.score - self.score == 0.0 else f"no number: the score is {self.score}")
+
+
+FAILURES = ("error", "time limit", "died", "no number")
+"""Kinds of failures: it raised; it took too long; its process ended; what it answered is no finite number."""
 
 
 class ProblemLike(Protocol):
@@ -79,12 +95,14 @@ class Evaluator(ABC):
         learns: Whether it is fitted to rewards of architectures. All such evaluators get the same draws, so that those
             with the same number of labels learn from the same architectures.
         learned: The architectures that this evaluator learned from: no evaluator is judged on them.
+        continues: Whether it can go on with a trial: see :meth:`proceed`.
     """
 
     clock: ClassVar[Literal["recorded", "measured"]] = "recorded"
     stateful: ClassVar[bool] = False
     learns: ClassVar[bool] = False
     learned: Sequence[Architecture] = ()
+    continues: bool = False
 
     @classmethod
     def for_task(cls, task: TaskLike, rng: np.random.Generator, **options: Any) -> Evaluator:
@@ -112,6 +130,30 @@ class Evaluator(ABC):
             rng: The only source of randomness. It is reset for every evaluation: don't keep it.
         """
 
+    def proceed(
+        self,
+        architecture: Architecture,
+        *,
+        fidelity: Fidelity | None,
+        since: Fidelity | None,
+        rng: np.random.Generator,
+        checkpoint: Path,
+    ) -> Evaluation:
+        """Begin a trial, or evaluate it more thoroughly, charging only what is new; with its learning curve.
+
+        Args:
+            architecture: The trial's.
+            fidelity: How thoroughly, more than before.
+            since: What the trial was evaluated at, and paid for, before; None where it begins.
+            rng: In the state in which it was when the trial began.
+            checkpoint: A file for what is needed to go on. It may be lost: then everything is done again, and only what
+                is new is charged.
+
+        Raises:
+            PluginError: The evaluator can't do this: its :attr:`continues` is false.
+        """
+        raise PluginError(f"{type(self).__name__} does not continue trials; what can has `continues = True`")
+
     def evaluate_many(
         self,
         architectures: Sequence[Architecture],
@@ -124,16 +166,24 @@ class Evaluator(ABC):
 
 
 def check_charge(evaluation: Evaluation, evaluator: Evaluator, architecture: Architecture) -> None:
-    """Refuse an evaluation that charges what no clock can show.
+    """Refuse an evaluation that charges what no clock can show, or that is none.
 
     Raises:
-        PluginError: The seconds are negative, infinite or NaN.
+        PluginError: The seconds are negative, infinite or NaN; or the answer, or its score, is of another type.
     """
-    if not 0 <= evaluation.seconds < math.inf:
-        raise PluginError(
-            f"{type(evaluator).__name__} charged {evaluation.seconds} s for {architecture}: seconds are finite and at "
-            "least 0"
-        )
+    if type(evaluation) is Evaluation and type(evaluation.score) is float and 0.0 <= evaluation.seconds < math.inf:
+        return  # nearly always
+    who = type(evaluator).__name__
+    if not isinstance(evaluation, Evaluation):
+        raise PluginError(f"{who} answered {evaluation!r} for {architecture}: give an Evaluation")
+    score, seconds = evaluation.score, evaluation.seconds
+    if not isinstance(score, _NUMBERS) or isinstance(score, bool):
+        raise PluginError(f"{who} gave the score {score!r} to {architecture}: give a number")
+    if not isinstance(seconds, _NUMBERS) or not 0 <= seconds < math.inf:
+        raise PluginError(f"{who} charged {seconds} s for {architecture}: seconds are finite and at least 0")
+
+
+_NUMBERS = (float, int, np.floating, np.integer)
 
 
 class AtFidelity(Evaluator):

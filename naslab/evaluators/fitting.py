@@ -17,7 +17,8 @@ from naslab.compiler.devices import array, moved
 from naslab.datasets import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators.arithmetic import forward
-from naslab.evaluators.mixup import Mixup
+from naslab.evaluators.kept_training import KeptTraining
+from naslab.evaluators.mixup import mixed
 from naslab.evaluators.stopwatch import Stopwatch
 from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
 from naslab.space import Adam, AdamW, Recipe
@@ -74,6 +75,7 @@ def fit(
     objective: TrainingObjective = ACCURACY,
     keep: str = "",
     precision: str = "float32",
+    kept: KeptTraining | None = None,
 ) -> Training:
     """Train a network, or a population, starting from its present weights, on the device that it is on.
 
@@ -92,6 +94,7 @@ def fit(
             rows, the first of equals; by default as after the last.
         precision: Of the forward passes that train: with ``"bfloat16"`` PyTorch's autocast rounds what goes into matrix
             products and convolutions to 8 bits. Parameters, losses and scores are in the parameters' own type.
+        kept: A training to go on with, if it holds one; in the end it holds this one. Not together with ``keep``.
 
     Raises:
         InvalidValue: A batch larger than the rows, epochs below 1 or more than the recipe has, or shifts of rows that
@@ -104,7 +107,7 @@ def fit(
     per_epoch = recipe.batches(len(train))
     if recipe.augmentation == "shift" and train.x.ndim != 4:
         raise InvalidValue("augmentation='shift' moves images; the training rows are none")
-    step, steps = 0, per_epoch * recipe.epochs
+    steps = per_epoch * recipe.epochs
     parameters = list(model.parameters())
     dtype, device = parameters[0].dtype, parameters[0].device
     x, y = _tensors(train, device, dtype)
@@ -112,15 +115,19 @@ def fit(
     judge = count_right if objective.metric == "accuracy" else partial(scores, objective=objective)
     loss_of = losses_of(objective, device)
     optimizer = new_optimizer(parameters, recipe)
-    mixup = Mixup(recipe.mixup, generator) if recipe.mixup else None
     losses, right, seconds = [], [], []
     scored: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in held}
     best = -np.inf
-    kept: dict[str, Tensor] = {}
+    best_weights: dict[str, Tensor] = {}
     watch = Stopwatch(str(device))
-    fit_parts(model, x)
-    spent = watch.seconds()
-    for _ in range(epochs):
+    if kept is not None and kept.recorded:
+        kept.restore(model, optimizer, generator)
+        losses, right, seconds = (_arrays(kept.recorded[name]) for name in ("losses", "right", "seconds"))
+        scored = {name: _arrays(kept.recorded["scored"][name]) for name in held}
+    else:
+        fit_parts(model, x)
+    step, spent = per_epoch * len(seconds), float(seconds[-1]) if seconds else watch.seconds()
+    for _ in range(len(seconds), epochs):
         watch = Stopwatch(str(device))
         model.train()
         order = moved(torch.randperm(len(x), generator=generator, device="cpu"), device)
@@ -130,13 +137,13 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate(step, steps)
             images, labels = _augmented(x[batch], recipe, generator), y[batch]
-            mixed = mixup.draw(len(batch), device) if mixup else None
-            if mixed:
-                images = mixed.of(images, images[mixed.order])
+            mixture = mixed(len(batch), recipe.mixup, generator, device) if recipe.mixup else None
+            if mixture:
+                images = mixture.of(images, images[mixture.order])
             logits = _members(forward(model, images, precision=precision, device=device))
             loss = loss_of(logits, labels)
-            if mixed:
-                loss = mixed.of(loss, loss_of(logits, labels[mixed.order]))
+            if mixture:
+                loss = mixture.of(loss, loss_of(logits, labels[mixture.order]))
             optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -151,11 +158,17 @@ def fit(
         right.append(_array(right_sum) if objective.kind == "classification" else np.zeros(losses[-1].shape, np.int64))
         for name, (rows, labels) in held.items():
             scored[name].append(judge(model, rows, labels))
-        if keep and (not kept or float(scored[keep][-1][0]) > best):
+        if keep and (not best_weights or float(scored[keep][-1][0]) > best):
             best = np.nan_to_num(float(scored[keep][-1][0]), nan=-np.inf)
-            kept = {name: value.clone() for name, value in model.state_dict().items()}
+            best_weights = {name: value.clone() for name, value in model.state_dict().items()}
     if keep:
-        model.load_state_dict(kept)
+        model.load_state_dict(best_weights)
+    if kept is not None:
+        recorded = {"losses": losses, "right": right, "seconds": seconds}
+        plain = {name: [np.asarray(each).tolist() for each in values] for name, values in recorded.items()}
+        kept.keep(
+            model, optimizer, generator, {**plain, "scored": {k: [e.tolist() for e in v] for k, v in scored.items()}}
+        )
     return Training(
         np.stack(losses),
         np.stack(right),
@@ -244,6 +257,10 @@ def _augmented(x: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
     down, right = torch.randint(0, 3, (2,), generator=generator, device="cpu").tolist()
     padded = functional.pad(x, (1, 1, 1, 1))
     return padded[:, :, down : down + x.shape[2], right : right + x.shape[3]]
+
+
+def _arrays(values: Sequence[Any]) -> list[Any]:
+    return [np.asarray(each) for each in values]
 
 
 def _array(values: Tensor | float) -> npt.NDArray[Any]:

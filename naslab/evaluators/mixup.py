@@ -28,19 +28,16 @@ class Mixed:
         return self.share * own + (1 - self.share) * others
 
 
-class Mixup:
-    """Draws how batches are mixed.
+def mixed(rows: int, alpha: float, generator: torch.Generator, device: torch.device | str = "cpu") -> Mixed:
+    """Draw how a batch of so many rows is mixed.
 
     Args:
-        alpha: Above 0; shares are from Beta(alpha, alpha).
-        generator: Draws the partners, and seeds the generator of the shares: PyTorch has no Beta with a generator.
+        rows: Of the batch.
+        alpha: Above 0; the share is from Beta(alpha, alpha).
+        generator: Draws the partners, and seeds another for the share: PyTorch has no Beta with a generator. Nothing
+            else has a state, so that a training that goes on mixes as if it had not been interrupted.
+        device: Of the rows.
     """
-
-    def __init__(self, alpha: float, generator: torch.Generator) -> None:
-        self.alpha, self.generator = alpha, generator
-        self._rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator, device="cpu")))
-
-    def draw(self, rows: int, device: torch.device | str = "cpu") -> Mixed:
-        """The mixture of a batch of so many rows."""
-        order = torch.randperm(rows, generator=self.generator, device="cpu")
-        return Mixed(float(self._rng.beta(self.alpha, self.alpha)), moved(order, device))
+    order = torch.randperm(rows, generator=generator, device="cpu")
+    seed = int(torch.randint(2**62, (), generator=generator, device="cpu"))
+    return Mixed(float(np.random.default_rng(seed).beta(alpha, alpha)), moved(order, device))

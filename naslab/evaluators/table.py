@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -27,6 +29,7 @@ class TableReward(Evaluator):
     """
 
     def __init__(self, table: Table, column: str, dataset: str, epochs: int | None) -> None:
+        self.continues = table.curve and len(table.columns[column].epochs) > 1
         self.default, self._row = epochs, table.row
         fidelities: Sequence[int | None] = table.columns[column].epochs or (None,)
         self._recorded = {e: _scores(table, column, e) for e in fidelities}
@@ -37,11 +40,37 @@ class TableReward(Evaluator):
     ) -> Evaluation:
         epochs = self.default if fidelity is None else fidelity
         if epochs not in self._recorded:
-            raise InvalidValue(f"fidelity {epochs!r} is not recorded; allowed: {', '.join(map(str, self._recorded))}")
+            self._refuse(epochs)
         row = self._row(architecture)
         scores = self._recorded[epochs][row]
         score = scores[int(rng.random() * len(scores))]
         return Evaluation(score, self._seconds[epochs][row])
+
+    def proceed(
+        self,
+        architecture: Architecture,
+        *,
+        fidelity: Fidelity | None,
+        since: Fidelity | None,
+        rng: np.random.Generator,
+        checkpoint: Path,
+    ) -> Evaluation:
+        """Look further along the same recorded training; charged is the difference in seconds."""
+        epochs = self.default if fidelity is None else fidelity
+        draw = rng.random()
+        curve: list[tuple[int, float]] = []
+        row = self._row(architecture)
+        for each, rows in self._recorded.items():
+            curve.append((int(each or 0), rows[row][int(draw * len(rows[row]))]))
+            if each == epochs:
+                break
+        else:
+            self._refuse(epochs)
+        paid = self._seconds[since][row] if since in self._seconds else 0.0
+        return Evaluation(curve[-1][1], max(0.0, self._seconds[epochs][row] - paid), curve=tuple(curve))
+
+    def _refuse(self, epochs: object) -> NoReturn:
+        raise InvalidValue(f"fidelity {epochs!r} is not recorded; allowed: {', '.join(map(str, self._recorded))}")
 
 
 class TableTruth(Evaluator):

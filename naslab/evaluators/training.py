@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from torch import fx, nn
@@ -17,6 +18,7 @@ from naslab.errors import InvalidValue
 from naslab.evaluators.arithmetic import checked_precision
 from naslab.evaluators.base import AtFidelity, Evaluation, Evaluator, Fidelity, TaskLike
 from naslab.evaluators.fitting import Placed, Training, fit, placed, torch_generator
+from naslab.evaluators.kept_training import KeptTraining
 from naslab.evaluators.stopwatch import Stopwatch
 from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
 from naslab.space import Architecture, Recipe, SearchSpace
@@ -111,6 +113,39 @@ class TrainingEvaluator(Evaluator):
         watch = Stopwatch(self.device)
         curve = self.train(architecture, rng, self.check_fidelity(fidelity)).curve
         return self._evaluation(curve, 0, watch.seconds())
+
+    @property
+    def continues(self) -> bool:  # type: ignore[override]
+        """Whether trials can be continued: not where an architecture decides on its epochs, or the best one counts."""
+        return isinstance(self.recipe.epochs, int) and not self.best_epoch
+
+    def proceed(
+        self,
+        architecture: Architecture,
+        *,
+        fidelity: Fidelity | None,
+        since: Fidelity | None,
+        rng: np.random.Generator,
+        checkpoint: Path,
+    ) -> Evaluation:
+        """Train from a trial's checkpoint; the recipe's schedule spans all of its epochs, whatever the fidelity.
+
+        Charged are the epochs after ``since``, with what building and scoring takes.
+        """
+        watch, kept = Stopwatch(self.device), KeptTraining(checkpoint)
+        epochs = self.check_fidelity(fidelity) or self.recipe.epochs
+        paid, known = self.check_fidelity(since) or 0, len(kept.recorded.get("seconds", ()))
+        if known > epochs:
+            raise InvalidValue(f"{checkpoint} is of another training; move it away")
+        network = compile_network(self.space, architecture, generator=torch_generator(rng), device=self.device)
+        recipe, (train, validation) = self.recipe_of(architecture), self._placed
+        parts = (network, train, recipe, torch_generator(rng), {"validation": validation}, epochs, self.objective)
+        curve = fit(*parts, precision=self.precision, kept=kept)
+        spent = [0.0, *curve.seconds.tolist()]
+        others = watch.seconds() - (spent[-1] - spent[known])
+        found = self._evaluation(curve, 0, max(0.0, others) + spent[-1] - spent[paid])
+        scores = [found.metrics[f"{self.objective.metric}/epoch{i}"] for i in range(1, epochs + 1)]
+        return found._replace(metrics={"diverged": found.metrics["diverged"]}, curve=tuple(enumerate(scores, start=1)))
 
     def evaluate_many(
         self,

@@ -5,7 +5,7 @@ hyperparameters, and knows nothing else. Strategies are found by their names (``
 classes and the reading of names are exported here.
 """
 
-from naslab.optimizers.base import AskTell, GradientSearch, Optimizer, Query, Step
+from naslab.optimizers.base import AskTell, GradientSearch, Optimizer, Query, Step, Wait
 from naslab.optimizers.spec import OptimizerSpec, optimizer_spec, plugin_error
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "OptimizerSpec",
     "Query",
     "Step",
+    "Wait",
     "optimizer_spec",
     "plugin_error",
 ]

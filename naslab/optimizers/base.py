@@ -31,10 +31,17 @@ class Query(NamedTuple):
     Attributes:
         architecture: A valid architecture of the problem's space.
         fidelity: One of the problem's fidelities; None for its default.
+        trial: The trial that is evaluated more thoroughly, by its number; None begins one. Trials are numbered from 0
+            in the order in which they are begun.
     """
 
     architecture: Architecture
     fidelity: Fidelity | None = None
+    trial: int | None = None
+
+
+class Wait:
+    """What :meth:`AskTell.ask` answers when it has nothing to evaluate before it is told more; see ``concurrent``."""
 
 
 class Optimizer(ABC):
@@ -112,11 +119,17 @@ class AskTell(Optimizer):
     be asked for: it is evaluated and charged, but never returned.
 
     Attributes:
+        concurrent: Whether it may be asked again before it was told what it asked for, as several workers do. It is
+            then told in the order in which evaluations end, knows what is under way by what it asked, and may answer
+            :class:`Wait`, without changing its state, as long as anything is.
+        continues: Whether it asks for trials again, at higher fidelities. Results of trials carry learning curves.
         asking_seconds: The price of the last :meth:`ask`, for strategies that look at networks before they ask. On a
             recorded clock (a table's) it is added to the evaluation's seconds: a stated price, so that a trace does not
             depend on the machine's speed. On a measured clock it is ignored: asking is measured there.
     """
 
+    concurrent: ClassVar[bool] = False
+    continues: ClassVar[bool] = False
     asking_seconds: float = 0.0
 
     def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
@@ -125,12 +138,16 @@ class AskTell(Optimizer):
         self._standing: tuple[int, float] = (-1, -float("inf"))
 
     @abstractmethod
-    def ask(self) -> Architecture | Query | None:
-        """What to evaluate next; None ends the run before its budget is spent."""
+    def ask(self) -> Architecture | Query | Wait | None:
+        """What to evaluate next; None ends the asking before the budget is spent."""
 
     @abstractmethod
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
-        """Receive the result of the last ask. Its score may be any float, NaN and infinities included."""
+        """Receive a result. Its score may be any float, NaN and infinities included; ``failure`` then says why."""
+
+    def told(self, query: Query, evaluation: Evaluation) -> None:
+        """Receive a result with its query: the fidelity, and the number of the trial. By default: :meth:`tell`."""
+        self.tell(query.architecture, evaluation)
 
     def best(self) -> Architecture | None:
         """The best feasible architecture told; a higher fidelity ranks above any lower one."""
@@ -141,13 +158,13 @@ class AskTell(Optimizer):
         return ()
 
     def receive(self, query: Query, evaluation: Evaluation, feasible: bool) -> bool:
-        """Note an evaluation and :meth:`tell` it. The loop calls this; strategies override :meth:`tell`.
+        """Note an evaluation and hand it to :meth:`told`. The loop calls this; strategies override the others.
 
         Returns:
             Whether it is the new incumbent.
         """
         better = self.rank(query, evaluation, feasible)
-        self.tell(query.architecture, evaluation)
+        self.told(query, evaluation)
         return better
 
     def rank(self, query: Query, evaluation: Evaluation, feasible: bool) -> bool:

@@ -15,7 +15,7 @@ from optuna.trial import Trial, TrialState
 
 from naslab.errors import InvalidValue, UnknownMetric
 from naslab.evaluators import Evaluation
-from naslab.optimizers.base import AskTell
+from naslab.optimizers.base import AskTell, Query
 from naslab.space import Architecture, Decision, Range
 from naslab.tasks import Problem
 
@@ -32,7 +32,7 @@ class OptunaOptimizer(AskTell):
     the sampler as Optuna's constraints: how far each is exceeded, relative to the limit. Combinations that the space
     forbids are reported as failed, and Optuna is asked again; after ten of them a uniform feasible architecture is
     evaluated instead, which Optuna is told as a trial of its own. Repeated architectures are evaluated and charged
-    again. A score that is not finite is reported as a failed trial.
+    again. A score that is not finite is reported as a failed trial. Several of Optuna's trials may be open.
     """
 
     directions: Sequence[Literal["maximize", "minimize"]] = ("maximize",)
@@ -41,22 +41,28 @@ class OptunaOptimizer(AskTell):
         super().__init__(problem, rng)
         self._study = optuna.create_study(sampler=sampler, directions=[*self.directions])
         self._distributions = {each.name: _distribution(each) for each in self.space.decisions_in_order}
-        self._trial: Trial | None = None
+        self._open: dict[int, Trial] = {}
+        self._begun = 0
 
     def ask(self) -> Architecture:
+        trial, architecture = self._valid()
+        self._open[self._begun] = trial
+        self._begun += 1
+        return architecture
+
+    def _valid(self) -> tuple[Trial, Architecture]:
         for _ in range(VALID_TRIES):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # numerical warnings of the samplers' models
-                self._trial, architecture = self._asked()
+                trial, architecture = self._asked()
             if self.space.is_valid(architecture):
-                return architecture
-            self._study.tell(self._trial, state=TrialState.FAIL)
+                return trial, architecture
+            self._study.tell(trial, state=TrialState.FAIL)
         # The sampler has not learnt the rules, but the space knows them.
         architecture = self.problem.sample(self.rng)
         decisions, active = self.space.decisions(architecture), self.space.active(architecture)
         self._study.enqueue_trial({name: decisions[name] for name in active})
-        self._trial, _ = self._asked()
-        return architecture
+        return self._asked()[0], architecture
 
     def _asked(self) -> tuple[Trial, Architecture]:
         """A trial of the study, and its architecture."""
@@ -75,7 +81,11 @@ class OptunaOptimizer(AskTell):
         return trial, tuple(idle if value is _UNDECIDED else value for value, idle in rest)
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
-        trial = self._trial
+        self.told(Query(architecture), evaluation)
+
+    def told(self, query: Query, evaluation: Evaluation) -> None:
+        number = min(self._open, default=None) if query.trial is None else query.trial
+        trial, architecture = self._open.pop(number, None) if number is not None else None, query.architecture
         if trial is None:
             return
         for limit in self.problem.constraint.limits:
@@ -95,7 +105,8 @@ class OptunaTPE(OptunaOptimizer):
     """Tree-structured Parzen estimator over all choices jointly.
 
     Bergstra et al. 2011; multivariate as Falkner et al. 2018 (BOHB) use it. Optuna's ``TPESampler``; where decisions
-    are conditional, those that are active together are modelled together.
+    are conditional, those that are active together are modelled together. What other workers are evaluating counts as
+    bad (Optuna's ``constant_liar``), so that it is not asked for again.
 
     Args:
         problem: The problem.
@@ -103,9 +114,12 @@ class OptunaTPE(OptunaOptimizer):
         startup: Random architectures before the model is used.
     """
 
+    concurrent = True
+
     def __init__(self, problem: Problem, rng: np.random.Generator, *, startup: int = 10) -> None:
         _at_least(1, "startup", startup)
         options = {"n_startup_trials": startup, "multivariate": True, "group": bool(problem.space.conditions)}
+        options["constant_liar"] = True
         super().__init__(problem, rng, _sampler(TPESampler, rng, **options))
 
 
@@ -138,6 +152,7 @@ class OptunaNSGAII(OptunaOptimizer):
         population: Size of a generation.
     """
 
+    concurrent = True
     directions = ("maximize", "minimize")
 
     def __init__(

@@ -14,6 +14,8 @@ class RandomSearch(AskTell):
     is drawn again is evaluated and charged again. Under a constraint the draw is uniform over the feasible ones.
     """
 
+    concurrent = True
+
     def ask(self) -> Architecture:
         return self.problem.sample(self.rng)
 

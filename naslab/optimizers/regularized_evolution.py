@@ -8,7 +8,7 @@ import numpy as np
 
 from naslab.errors import InvalidValue
 from naslab.evaluators import Evaluation
-from naslab.optimizers.base import AskTell
+from naslab.optimizers.base import AskTell, Wait
 from naslab.space import Architecture
 from naslab.tasks import Problem
 
@@ -24,7 +24,7 @@ class RegularizedEvolution(AskTell):
     to, not 1/6. With theirs the cells found on ``nasbench201/cifar10`` are worse by 0.056 points [0.043, 0.069] after
     100 evaluations, by 0.015 [0.010, 0.020] after 300 (4,000 runs each: ``benchmarks/node_mutation.py --seeds 4000``).
     Under a constraint, parents and children are feasible. A score that is not finite loses every
-    tournament.
+    tournament. With several workers it does not wait: parents are drawn from those that have been evaluated.
 
     Args:
         problem: The problem.
@@ -33,6 +33,8 @@ class RegularizedEvolution(AskTell):
         sample: Size of a tournament.
         replacement: Whether a tournament may draw the same member twice.
     """
+
+    concurrent = True
 
     def __init__(
         self,
@@ -50,11 +52,15 @@ class RegularizedEvolution(AskTell):
             )
         self.population, self.sample, self.replacement = population, sample, replacement
         self._alive: deque[tuple[float, Architecture]] = deque(maxlen=population)
+        self._newcomers = 0
 
-    def ask(self) -> Architecture:
+    def ask(self) -> Architecture | Wait:
         alive = self._alive
-        if len(alive) < self.population:
+        if self._newcomers < self.population:
+            self._newcomers += 1
             return self.newcomer()
+        if not alive:  # all are still being evaluated
+            return Wait()
         if self.replacement:
             drawn = [alive[int(u * len(alive))] for u in self.rng.random(self.sample).tolist()]
         else:

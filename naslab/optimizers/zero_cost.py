@@ -24,7 +24,7 @@ from naslab.evaluators import Evaluation
 from naslab.evaluators.threads import one_thread
 from naslab.evaluators.zero_cost.base import WORST
 from naslab.evaluators.zero_cost.evaluator import ZeroCost
-from naslab.optimizers.base import AskTell
+from naslab.optimizers.base import AskTell, Wait
 from naslab.optimizers.named import named
 from naslab.optimizers.regularized_evolution import RegularizedEvolution
 from naslab.space import Architecture
@@ -199,7 +199,7 @@ class ZeroCostEvolution(RegularizedEvolution):
         self._scores = Scores(problem, rng, proxy, batch, score_seconds)
         self._waiting: deque[Architecture] | None = None if samples else deque()
 
-    def ask(self) -> Architecture:
+    def ask(self) -> Architecture | Wait:
         asked = super().ask()
         self.asking_seconds = self._scores.bill()
         return asked

@@ -6,32 +6,43 @@
     OUT/runs/<task>/<optimizer>/<seed>.jsonl  one trace per run
     OUT/times.jsonl                           measured wall seconds of runs; no trace depends on them
 
-The same call again finishes what is missing and changes nothing that is there.
+The same call again finishes what is missing and changes nothing that is there; with more tasks, optimizers or seeds it
+adds their runs.
 """
 
 from __future__ import annotations
 
 import json
-import pickle
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from naslab.errors import InvalidValue, OutputError
+from naslab.errors import InvalidValue, NaslabError, OutputError
 from naslab.files import unreadable
 from naslab.optimizers import Optimizer, OptimizerSpec, optimizer_spec
-from naslab.running.output import LOCK, claimed_folder, unwritable
-from naslab.running.results import SPEC, Results, run_header
-from naslab.running.runs import check_budget, constrained_task, forget_tasks, placed, run_one
+from naslab.running.callbacks import Callback
+from naslab.running.execution import ALONE, Execution, check_executor, parse_limit
+from naslab.running.growth import extended, lacking, named, without_history
+from naslab.running.output import LOCK, Grown, claimed_folder, unwritable
+from naslab.running.results import SPEC, Results, headers, run_header
+from naslab.running.runs import (
+    check_budget,
+    check_execution,
+    constrained_task,
+    execution_of,
+    forget_tasks,
+    placed,
+    run_one,
+)
 from naslab.running.software import placement_entries, versions
-from naslab.running.trace import FORMAT, trace_path
-from naslab.running.workers import Progress, do_in_processes
+from naslab.running.trace import FORMAT, differences, trace_path
+from naslab.running.workers import Progress, check_sendable, do_in_processes
 from naslab.tasks import Budget, Constraint, Placement, Task
 from naslab.tasks.placement import AS_IT_IS
 
@@ -49,6 +60,9 @@ class Comparison:
         budget: Of every run.
         constraint: On every task.
         placement: Where networks run, and how exactly.
+        execution: How the evaluations of each run are carried out.
+        resume: What evaluating a trial again does, on every task; None leaves it to the task.
+        paired: Whether the runs of a task with one seed begin with the same random numbers.
     """
 
     tasks: tuple[str | Task, ...]
@@ -57,11 +71,18 @@ class Comparison:
     budget: Budget
     constraint: Constraint
     placement: Placement = AS_IT_IS
+    execution: Execution = ALONE
+    resume: str | None = None
+    paired: bool = False
+
+    def task(self, task_or_id: str | Task) -> Task:
+        """One of the tasks, as it is run."""
+        return constrained_task(task_or_id, self.constraint, self.placement, self.resume)
 
     def prepare(self) -> tuple[dict[str, Task], dict[str, OptimizerSpec]]:
         """Build everything once, so that errors are reported before anything is written."""
         forget_tasks()
-        tasks = {_id(t): constrained_task(t, self.constraint, self.placement) for t in self.tasks}
+        tasks = {_id(t): self.task(t) for t in self.tasks}
         specs = {spec.label: spec for spec in map(optimizer_spec, self.optimizers)}
         if not tasks or not specs:
             raise InvalidValue("nothing to compare: give at least one task and one optimizer")
@@ -70,21 +91,32 @@ class Comparison:
         for spec in specs.values():
             check_budget(spec, self.budget)
             for one in tasks.values():
+                check_execution(one, spec, self.execution)
                 spec.build(one.problem, np.random.default_rng(0))
         return tasks, specs
 
-    def describe(self, tasks: Mapping[str, Task], specs: Mapping[str, OptimizerSpec]) -> dict[str, Any]:
-        """What ``comparison.json`` says; a folder serves only one comparison, on one version of its data."""
+    def describe(self, tasks: Mapping[str, Task], specs: Mapping[str, OptimizerSpec], seeds: int) -> dict[str, Any]:
+        """What ``comparison.json`` says of these; a folder serves only one comparison, on one version of its data."""
         entries = [placement_entries(placed(one, spec).problem) for one in tasks.values() for spec in specs.values()]
+        optimizers = [
+            {
+                **spec.describe(),
+                **({"one_worker": True} if execution_of(spec, self.execution) != self.execution else {}),
+            }
+            for spec in specs.values()
+        ]
         return {
             **versions("naslab"),
             "format": FORMAT,
             **dict(entry for each in entries for entry in each.items()),
-            "tasks": [_id(t) for t in self.tasks],
-            "optimizers": [spec.describe() for spec in specs.values()],
-            "seeds": self.seeds,
+            **self.execution.entries(),
+            **({"resume": self.resume} if self.resume else {}),
+            "tasks": list(tasks),
+            "optimizers": optimizers,
+            "seeds": seeds,
             "budget": str(self.budget),
             "constraint": self.constraint.as_dict(),
+            **({"paired": True} if self.paired else {}),
             "sources": {name: dict(one.source) for name, one in tasks.items()},
         }
 
@@ -98,11 +130,19 @@ def compare(
     seeds: int = 10,
     workers: int = 1,
     max: Mapping[str, float] | Iterable[str] = (),
+    paired: bool = False,
     executor: Executor | None = None,
     device: str | None = None,
     precision: str | None = None,
     deterministic: bool | None = None,
+    resume: str | None = None,
+    simulate_workers: int = 1,
+    workers_per_run: int = 1,
+    on_failure: str = "record",
+    retries: int = 0,
+    evaluation_limit: str | float | None = None,
     progress: Progress | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Results:
     """Run every optimizer on every task with every seed, and read the results.
 
@@ -111,19 +151,35 @@ def compare(
         optimizers: Names (``naslab list optimizers``), variants ``name[key=value]``, ``module:Class``,
             ``./file.py:Class``, or classes.
         budget: Of every run: ``"12000s"`` on the task's clock, or a number of evaluations.
-        out: The folder of this comparison; the same call again finishes what is missing in it.
+        out: The folder of this comparison; the same call again finishes what is missing in it, and with further tasks,
+            optimizers or seeds it adds their runs. A call that asks for less than is there is refused: its results
+            would not be those of the folder.
         seeds: Number of runs of every optimizer on every task.
         workers: Processes to use. The traces do not depend on it.
         max: Limits on costs, ``{"params": 41153}``.
+        paired: Runs of a task with one seed begin with the same random numbers, whatever their optimizer: the first
+            architectures that it draws, and the recorded trainings of evaluations. Differences between optimizers are
+            then taken seed by seed, and tested so. Such runs are others than those without.
         executor: Runs them instead: any :class:`concurrent.futures.Executor` that shares the file system.
         device: Where networks run, if any do: see :meth:`naslab.tasks.Task.on`. By default each task's own, the CPU.
             With ``"cuda"`` the processes take turns at the GPUs: each sees one.
         precision: Of the forward passes of training steps: ``"float32"`` or ``"bfloat16"``; likewise.
         deterministic: Whether PyTorch takes only algorithms that add in a fixed order; likewise.
+        resume: What evaluating a trial again, at a higher fidelity, does: see :class:`naslab.tasks.Task`.
+        simulate_workers: Workers of every run on the recorded clock of a table. Strategies that wait for every answer
+            run with one.
+        workers_per_run: How many of the processes evaluate for one run: of ``workers=8, workers_per_run=2`` four runs
+            go on at a time. Traces depend on it: several processes end in an order of their own.
+        on_failure: ``"record"`` keeps evaluations that failed as results, and goes on with the other runs where one
+            can't go on; ``"raise"`` ends the comparison at the first of either.
+        retries: How often an evaluation that failed is tried again.
+        evaluation_limit: Seconds (``"60s"``) after which an evaluation is stopped and counts as failed.
         progress: Called after every run.
+        callbacks: Are told of every run; where runs are in other processes, copies of them, there.
 
     Raises:
-        NaslabError: For anything that is wrong with the arguments, before anything is written.
+        NaslabError: For anything that is wrong with the arguments, before anything is written; in the end, if runs
+            could not go on.
         OutputError: ``out`` holds another comparison, is in use, or can't be written.
     """
     for what, number in (("seeds", seeds), ("workers", workers)):
@@ -133,26 +189,43 @@ def compare(
         if isinstance(names, str):
             raise InvalidValue(f"{what}={names!r}: give a list, such as [{names!r}]")
     placement, limits = Placement(device, precision, deterministic), Constraint.parse(max)
-    comparison = Comparison(tuple(tasks), tuple(optimizers), seeds, Budget.parse(budget), limits, placement)
+    limit = parse_limit(evaluation_limit)
+    execution = Execution(simulate_workers, workers_per_run, None, on_failure, retries, limit)
+    if executor is not None:
+        check_executor(executor)
+    if workers_per_run > workers:
+        raise InvalidValue(f"workers_per_run {workers_per_run}: at most workers, of which there are {workers}")
+    comparison = Comparison(
+        tuple(tasks), tuple(optimizers), seeds, Budget.parse(budget), limits, placement, execution, resume, paired
+    )
     prepared, specs = comparison.prepare()
-    folder, description = Path(out), comparison.describe(prepared, specs)
-    with claimed_folder(folder, description, SPEC, "comparison", partial(_holds_runs, description=description)):
-        jobs = _jobs(comparison, folder, workers)
+    folder, description = Path(out), comparison.describe(prepared, specs, seeds)
+    ours, grown = partial(_holds_runs, description=description), _growth(comparison, folder, prepared, specs)
+    with claimed_folder(folder, description, SPEC, "comparison", ours, grown):
+        at_once = workers // workers_per_run
+        jobs = _jobs(comparison, folder, at_once, tuple(callbacks))
         total = len(prepared) * len(specs) * seeds
         done = total - sum(len(job.seeds) for job in jobs)
         if progress:
             progress(done, total, "")
 
+        failed: list[NaslabError] = []
+
         def finished(_: int, runs: list[dict[str, Any]]) -> None:
             nonlocal done
             for one in runs:
                 done += 1
-                _note_time(folder, one)
+                if "error" in one:
+                    failed.append(one["error"])
+                else:
+                    _note_time(folder, one)
                 if progress:
                     progress(done, total, f"{one['task']} {one['optimizer']} {one['seed']}")
 
         shared = any(one.problem.device == "cuda" for one in prepared.values())
-        _execute(jobs, workers, executor, finished, "cuda" if shared else "cpu")
+        _execute(jobs, at_once, executor, finished, "cuda" if shared else "cpu")
+        if failed:
+            raise _of_all(failed, total)
     return Results(folder, {_id(t): one for t, one in zip(comparison.tasks, prepared.values(), strict=True)})
 
 
@@ -160,31 +233,52 @@ def compare(
 class _Job:
     """Runs of one optimizer on one task, for one worker."""
 
+    comparison: Comparison
     folder: Path
     task: str | Task
-    constraint: Constraint
-    placement: Placement
     optimizer: str | type[Optimizer]
-    budget: Budget
     seeds: tuple[int, ...]
+    callbacks: tuple[Callback, ...]
 
 
 def _run_job(job: _Job) -> list[dict[str, Any]]:
-    """In a worker: the runs of a job, one after the other."""
-    spec = optimizer_spec(job.optimizer)
-    one = constrained_task(job.task, job.constraint, job.placement)
-    finished = []
+    """In a worker: the runs of a job, one after the other. One that can't go on does not end the others."""
+    spec, comparison = optimizer_spec(job.optimizer), job.comparison
+    one, execution = comparison.task(job.task), comparison.execution
+    finished: list[dict[str, Any]] = []
     for seed in job.seeds:
         started = time.perf_counter()
-        run_one(one, spec, seed, job.budget, trace_path(job.folder, one.id, spec.label, seed))
-        seconds = round(time.perf_counter() - started, 6)
-        finished.append({"task": one.id, "optimizer": spec.label, "seed": seed, "wall_seconds": seconds})
+        path = trace_path(job.folder, one.id, spec.label, seed)
+        found: dict[str, Any] = {"task": one.id, "optimizer": spec.label, "seed": seed}
+        try:
+            parts = (one, spec, seed, comparison.budget, path, None, execution, job.callbacks)
+            run_one(*parts, paired=comparison.paired)
+        except OutputError:
+            raise
+        except NaslabError as error:
+            if execution.on_failure == "raise":
+                raise
+            found["error"] = error
+        finished.append({**found, "wall_seconds": round(time.perf_counter() - started, 6)})
     return finished
 
 
-def _jobs(comparison: Comparison, folder: Path, workers: int) -> list[_Job]:
+def _of_all(failed: Sequence[NaslabError], total: int) -> NaslabError:
+    """The error for runs that could not go on."""
+    first = failed[0]
+    if total == 1:
+        return first
+    error = type(first).__new__(type(first))
+    what = f"{len(failed)} of {total} runs could not go on; the others are done. The first: {first}"
+    ValueError.__init__(error, f"{what}; the same command tries them again, naslab report shows the others")
+    error.__dict__.update(first.__dict__)
+    return error
+
+
+def _jobs(comparison: Comparison, folder: Path, workers: int, callbacks: tuple[Callback, ...] = ()) -> list[_Job]:
     """The runs that are not finished yet, cut into pieces."""
     jobs = []
+    settings = replace(comparison, tasks=(), optimizers=())  # each job has its own
     size = 1 if workers == 1 else max(1, min(LARGEST_CHUNK, comparison.seeds // (4 * workers)))
     for one in comparison.tasks:
         for optimizer in comparison.optimizers:
@@ -193,15 +287,7 @@ def _jobs(comparison: Comparison, folder: Path, workers: int) -> list[_Job]:
                 seed for seed in range(comparison.seeds) if not _finished(trace_path(folder, _id(one), label, seed))
             ]
             jobs += [
-                _Job(
-                    folder,
-                    one,
-                    comparison.constraint,
-                    comparison.placement,
-                    optimizer,
-                    comparison.budget,
-                    tuple(chunk),
-                )
+                _Job(settings, folder, one, optimizer, tuple(chunk), callbacks)
                 for chunk in (missing[i : i + size] for i in range(0, len(missing), size))
             ]
     return jobs
@@ -220,20 +306,10 @@ def _execute(
             done(i, _run_job(job))
         return
     if executor is None:  # another executor may run threads, to which nothing is sent
-        _check_sendable(jobs)
+        check_sendable(jobs)
     do_in_processes(
         _run_job, {i: (job,) for i, job in enumerate(jobs)}, workers, done, device=device, executor=executor
     )
-
-
-def _check_sendable(jobs: Sequence[_Job]) -> None:
-    try:
-        pickle.dumps(jobs)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise InvalidValue(
-            f"a task or an optimizer can't be sent to a worker process ({error}): define its functions and classes at "
-            "the top level of a module, or use workers=1"
-        ) from None
 
 
 def _note_time(folder: Path, finished: dict[str, Any]) -> None:
@@ -244,22 +320,50 @@ def _note_time(folder: Path, finished: dict[str, Any]) -> None:
         raise unwritable(folder, error) from None
 
 
+def _growth(
+    comparison: Comparison, folder: Path, tasks: Mapping[str, Task], specs: Mapping[str, OptimizerSpec]
+) -> Grown:
+    """How the folder's description follows from the one that it has; :func:`check_folder`'s ``grown``."""
+    wanted = comparison.describe(tasks, specs, comparison.seeds)
+
+    @cache
+    def check_runs() -> None:
+        # Before anything is added: what takes long should not be found useless in the end.
+        for _ in Results(folder, tasks).runs():
+            pass
+
+    def grown(found: dict[str, Any]) -> dict[str, Any]:
+        try:
+            held, (ids, labels, seeds) = without_history(found), named(found)
+            if more := lacking(found, wanted):
+                raise OutputError(
+                    f"{folder} holds more than is asked for: {', '.join(more)}; ask for at least what is there, or "
+                    "give another --out"
+                )
+            part = comparison.describe({i: tasks[i] for i in ids}, {name: specs[name] for name in labels}, seeds)
+        except (KeyError, TypeError):  # no description of a comparison
+            held, part = found, wanted
+        if held != (part := json.loads(json.dumps(part))):
+            raise OutputError(f"{folder} holds another comparison: {differences(held, part)}; give another --out")
+        new = extended(found, wanted)
+        if new != found:
+            check_runs()
+        return new
+
+    return grown
+
+
 def _holds_runs(folder: Path, description: Mapping[str, Any]) -> bool:
     """Whether a folder without its description holds runs of this comparison, and nothing else."""
-    if {path.name for path in folder.iterdir()} - {SPEC, LOCK, "runs", "times.jsonl", "report"}:
+    if {path.name for path in folder.iterdir()} - {SPEC, LOCK, "runs", "times.jsonl", "truths", "report"}:
         return False
-    traces = sorted(folder.glob("runs/*/*/*.jsonl"))
-    for path in traces:
-        with path.open("rb") as file:
-            first = file.readline()
-        try:
-            header = json.loads(first)
-            expected = run_header(description, header["task"], header["optimizer"]["name"], header["seed"])
-        except (ValueError, KeyError, TypeError):
-            return False
-        if any(header.get(key) != value for key, value in expected.items()):
-            return False
-    return bool(traces)
+    try:
+        found = list(headers(folder))
+        wanted = [run_header(description, each["task"], each["optimizer"]["name"], each["seed"]) for each in found]
+    except (ValueError, KeyError, TypeError):
+        return False
+    held = [{key: header.get(key) for key in expected} for header, expected in zip(found, wanted, strict=True)]
+    return bool(found) and held == wanted
 
 
 def _finished(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from naslab.evaluators.stopwatch import Stopwatch
 from naslab.evaluators.threads import one_thread
 from naslab.files import is_passing, reason, unreadable, written_whole
 from naslab.optimizers import GradientSearch, Query, Step
+from naslab.running.callbacks import Callback
+from naslab.running.execution import ALONE, Execution
 from naslab.running.loop import second_worth
 from naslab.running.trace import Recorded, Trace, differences
+from naslab.running.trace import Step as RecordedStep
 from naslab.running.workers import Progress
 from naslab.tasks import Budget, Task
 
@@ -27,6 +31,8 @@ def run_gradient(
     trace: Trace,
     checkpoint: Path | None,
     progress: Progress | None = None,
+    execution: Execution = ALONE,
+    callbacks: Sequence[Callback] = (),
 ) -> Recorded:
     """Train epoch after epoch until the budget is spent or the search has ended.
 
@@ -41,16 +47,21 @@ def run_gradient(
         trace: Open; it may hold the beginning of this run.
         checkpoint: Where the state of the last epoch is kept, with the trace's header; None keeps none.
         progress: Called after every epoch with the epochs made and planned, and what the last one found.
+        execution: Says whether weights that diverge end the run as failed, which is recorded, or are raised.
+        callbacks: Are told of every new epoch.
 
     Raises:
         OutputError: The checkpoint belongs to another run.
-        TrainingFailed: The weights diverged; what was recorded stays.
+        TrainingFailed: The weights diverged, where failures are raised; what was recorded stays.
     """
     recorded = trace.recorded
     if recorded.end is not None:
         return recorded
     with one_thread():
-        return _run(task, search, budget, trace, checkpoint, progress)
+        _run(task, search, budget, trace, checkpoint, progress, execution, callbacks)
+    for each in callbacks:
+        each.run_finished(trace.recorded)
+    return trace.recorded
 
 
 def _run(
@@ -60,7 +71,9 @@ def _run(
     trace: Trace,
     checkpoint: Path | None,
     progress: Progress | None,
-) -> Recorded:
+    execution: Execution,
+    callbacks: Sequence[Callback],
+) -> None:
     recorded, epoch = trace.recorded, 0
     known = len(recorded.steps)
     if known and checkpoint is not None and checkpoint.exists():
@@ -76,6 +89,9 @@ def _run(
         try:
             step = search.step()
         except TrainingFailed as error:
+            if execution.on_failure == "record":
+                trace.finish({"reason": "failed", "failed": f"error: {error}", "best": None, "evaluations": epoch})
+                return
             where = f"; the last good checkpoint, of epoch {epoch}, is {checkpoint}" if epoch and checkpoint else ""
             raise TrainingFailed(f"{error}{where}") from None
         if step is None:
@@ -97,7 +113,11 @@ def _run(
             break
         seconds_left -= seconds
         feasible = task.problem.is_feasible(step.architecture)
-        trace.step(Query(step.architecture), Evaluation(step.score, seconds, step.metrics), feasible, feasible)
+        found = Evaluation(step.score, seconds, step.metrics)
+        parts = (Query(step.architecture, trial=epoch - 1), found, feasible, feasible)
+        trace.step(*parts, epoch - 1)
+        for each in callbacks:
+            each.told(RecordedStep(*parts, ask=epoch - 1))
         if checkpoint is not None or seconds_left < math.inf:
             state = search.state()
         if checkpoint is not None:
@@ -106,7 +126,6 @@ def _run(
             progress(epoch, int(min(epochs, max(search.epochs, epoch))), _line(task, step))
     best = search.best() if epoch else None
     trace.finish({"reason": reason, "best": None if best is None else list(best), "evaluations": epoch})
-    return trace.recorded
 
 
 def _line(task: Task, step: Step) -> str:

@@ -1,57 +1,52 @@
-"""The one loop that runs any black-box optimizer on any task and records the trace."""
+"""The loop that runs any black-box optimizer on any task and records the trace.
+
+There is one loop for one worker and for simulated ones, an event queue on the clock that evaluations charge, and one
+for real workers (:mod:`naslab.running.real_workers`). What is asked and told is checked and recorded by one
+:class:`~naslab.running.session.Session`.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+import heapq
+import math
+from collections.abc import Sequence
 from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from naslab.errors import OutputError, PluginError
-from naslab.evaluators import Evaluator, check_charge
-from naslab.evaluators.stopwatch import Stopwatch
+from naslab.errors import InvalidValue, PluginError
+from naslab.evaluators import Evaluation, Evaluator
 from naslab.evaluators.threads import one_thread
-from naslab.optimizers import AskTell, Query
-from naslab.running.trace import Recorded, Trace
+from naslab.optimizers import AskTell, Query, Wait
+from naslab.running.attempt import Manner
+from naslab.running.callbacks import Callback
+from naslab.running.crew import Crew, Helpers, Here, OnExecutor
+from naslab.running.execution import ALONE, Execution
+from naslab.running.real_workers import run_real
+from naslab.running.seeds import TrialGenerator
+from naslab.running.session import Session
+from naslab.running.trace import Recorded, Told, Trace
 from naslab.space import Architecture
 from naslab.tasks import Budget, Task
 
 FREE_EVALUATIONS = 1_000_000
+Pending: TypeAlias = tuple[float, int, int, Query, Evaluation, Sequence[str]]
 
 
-def seed_sequence(*key: object) -> np.random.SeedSequence:
-    """The seeds of one run, keyed by what identifies it: adding a run changes no other."""
-    digest = hashlib.sha256("\n".join(map(str, key)).encode()).digest()
-    return np.random.SeedSequence(int.from_bytes(digest[:16], "big"))
-
-
-class StepGenerator:
-    """One generator, put into a fresh state before every evaluation.
-
-    The state of step *n* depends on the run and on *n* alone, so that resuming needs no evaluation to be repeated. A
-    new generator per step would cost 28 microseconds, this costs one.
-    """
-
-    def __init__(self, seeds: np.random.SeedSequence) -> None:
-        self.rng = np.random.Generator(np.random.PCG64(seeds))
-        self._state = self.rng.bit_generator.state
-        self._states = self._draw(np.random.Generator(np.random.PCG64(seeds.spawn(1)[0])))
-
-    def next(self) -> np.random.Generator:
-        """The generator for the next step."""
-        self._state["state"]["state"] = next(self._states)
-        self.rng.bit_generator.state = self._state
-        return self.rng
-
-    @staticmethod
-    def _draw(rng: np.random.Generator) -> Iterator[int]:
-        while True:
-            for high, low in rng.integers(2**64, size=(256, 2), dtype=np.uint64).tolist():
-                yield high << 64 | low
-
-
-def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.random.SeedSequence) -> Recorded:
+def run(
+    task: Task,
+    optimizer: AskTell,
+    budget: Budget,
+    trace: Trace,
+    seeds: np.random.SeedSequence,
+    execution: Execution = ALONE,
+    *,
+    checkpoints: Path | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Recorded:
     """Ask, evaluate, charge, tell and record until the budget is spent or the optimizer has nothing to ask.
 
     What the trace already holds is told again without being evaluated. An evaluation that would end past the budget
@@ -60,77 +55,177 @@ def run(task: Task, optimizer: AskTell, budget: Budget, trace: Trace, seeds: np.
     clock (a table's) it costs what the optimizer states (:attr:`~naslab.optimizers.AskTell.asking_seconds`, usually 0).
     In the end the optimizer's finalists are evaluated once more, uncharged; their scores are in the trace's last line.
 
+    *Simulated workers* share the clock: an evaluation ends its seconds after it was begun. All that end at one time are
+    told in the order of their asks, then idle workers ask in the order of their numbers. A budget in evaluations counts
+    those that are begun; one in seconds is the clock at the end: a worker whose next evaluation would end later stops.
+    With one worker this is a plain loop.
+
+    *Failures* (an exception, no number, or what :class:`~naslab.running.execution.Execution` limits) are told and
+    recorded as results. They cost what was measured; on a recorded clock what the exception states
+    (``error.seconds``), else nothing; an evaluation that ran out of time costs its limit.
+
     Args:
         task: The task.
         optimizer: Fresh, built from the task's problem.
         budget: In evaluations, or in seconds on the clock that evaluations charge.
         trace: Open; it may hold the beginning of this run.
         seeds: For the evaluations.
+        execution: By how many workers, and what happens when an evaluation fails.
+        checkpoints: A folder for trials that go on; a temporary one by default.
+        callbacks: Are told of what is new.
 
     Raises:
         PluginError: The optimizer asks for (or returns) something that is no architecture of the space, or returns
-            one that exceeds a limit; or the evaluator charges a time that is negative, infinite or NaN.
+            one that exceeds a limit; waits while nothing is under way; or, where failures are not recorded, the
+            evaluator charges a time that is negative, infinite or NaN.
+        InvalidValue: Several workers for an evaluator with a state, or simulated ones on a measured clock.
         OutputError: The trace can't be written, or the optimizer does not repeat what is recorded in it.
     """
     recorded = trace.recorded
     if recorded.end is not None:
         return recorded
     evaluator = task.reward()
-    with one_thread() if evaluator.clock == "measured" else nullcontext():
-        return _run(task, optimizer, budget, trace, StepGenerator(seeds), evaluator)
-
-
-def _run(
-    task: Task, optimizer: AskTell, budget: Budget, trace: Trace, generator: StepGenerator, evaluator: Evaluator
-) -> Recorded:
-    recorded = trace.recorded
-    steps, clock = _replay(optimizer, evaluator, recorded, generator)
+    if execution.real or execution.concurrent > 1:
+        _check_concurrent(optimizer)
+    check_workers(task, evaluator, execution)
     measured = evaluator.clock == "measured"
-    worth = second_worth(task) if measured else 1.0
-    limit_steps = budget.amount if budget.unit == "evaluations" else float("inf")
-    limit_seconds = budget.amount if budget.unit == "s" else float("inf")
-    unconstrained = not task.problem.constraint.limits
-    reason = "budget"
-    while steps < limit_steps:
-        watch = Stopwatch(task.problem.device) if measured else None
-        asked = optimizer.ask()
-        if asked is None:
-            reason = "finished"
-            break
-        given, fidelity = asked if isinstance(asked, Query) else (asked, None)
-        architecture = _architecture(given, task, optimizer, "ask")
-        query = Query(architecture, fidelity)
-        evaluation = evaluator.evaluate(architecture, fidelity=fidelity, rng=generator.next())
-        if watch is not None:
-            evaluation = evaluation._replace(seconds=watch.seconds() * worth)
-        elif optimizer.asking_seconds:
-            evaluation = evaluation._replace(seconds=evaluation.seconds + optimizer.asking_seconds)
-        check_charge(evaluation, evaluator, architecture)
-        if clock + evaluation.seconds > limit_seconds:
-            break
-        clock += evaluation.seconds
-        steps += 1
-        if clock == 0 and steps >= FREE_EVALUATIONS and limit_seconds < float("inf"):
-            raise PluginError(f"{type(evaluator).__name__} charges nothing: give the budget in evaluations")
-        feasible = unconstrained or task.problem.is_feasible(architecture)
-        incumbent = optimizer.receive(query, evaluation, feasible)
-        trace.step(query, evaluation, feasible, incumbent)
+    goes_on = optimizer.continues and resume_of(task, evaluator) == "continue"
+    folder = TemporaryDirectory() if goes_on and checkpoints is None else nullcontext(checkpoints)
+    with folder as kept, one_thread() if measured else nullcontext():
+        manner = Manner(
+            task.problem.device,
+            second_worth(task) if measured else None,
+            execution.on_failure == "record",
+            Path(kept) if goes_on and kept is not None else None,
+        )
+        crew = _crew(task, evaluator, seeds, execution, manner)
+        session = Session(
+            task, optimizer, trace, several=execution.real or execution.simulated > 1, timed=measured,
+            callbacks=callbacks,
+        )  # fmt: skip
+        try:
+            if execution.real:
+                reason = run_real(session, crew, budget, manner.worth or 1.0)
+            else:
+                reason = _run(session, crew, budget, execution.simulated, manner.worth or 1.0)
+            _finish(session, crew, reason)
+        finally:
+            crew.close()
+    return trace.recorded
+
+
+def _run(session: Session, crew: Crew, budget: Budget, workers: int, worth: float) -> str:
+    """One worker, or several on a simulated clock; returns why it ended."""
+    limit_asks = budget.amount if budget.unit == "evaluations" else math.inf
+    limit_seconds = budget.amount if budget.unit == "s" else math.inf
+    measured, several, known = session.timed, workers > 1, session.known
+    clock, reason = 0.0, "budget"
+    idle = list(range(workers))
+    pending: list[Pending] = []
+    while True:
+        while idle and session.asks < limit_asks:
+            query = session.ask()
+            if isinstance(query, Wait):
+                if not pending:
+                    raise PluginError(f"{type(session.optimizer).__name__}.ask() waits while nothing is under way")
+                break
+            if query is None:
+                reason, limit_asks = "finished", 0
+                break
+            worker, number = heapq.heappop(idle), session.asks - 1
+            evaluation, retried = crew.evaluate(number, query, session.since(query.trial), known.get(number))
+            if session.asking and number not in known:
+                asking = session.asking * worth if measured else session.asking
+                evaluation = evaluation._replace(seconds=evaluation.seconds + asking)
+            ends = clock + evaluation.seconds
+            if ends > limit_seconds:
+                continue  # this worker has no time for it: it stops
+            heapq.heappush(pending, (ends, number, worker, query, evaluation, retried))
+        if not pending:
+            return reason
+        clock = pending[0][0]
+        while pending and pending[0][0] == clock:
+            _, number, worker, query, evaluation, retried = heapq.heappop(pending)
+            session.tell(number, query, evaluation, Told(session.asks, worker, clock) if several else None, retried)
+            heapq.heappush(idle, worker)
+        if clock == 0 and session.told >= FREE_EVALUATIONS and limit_seconds < math.inf:
+            raise PluginError(f"{session.task.id!r} charges nothing: give the budget in evaluations")
+
+
+def _finish(session: Session, crew: Crew, reason: str) -> None:
+    """Evaluate the finalists, and close the trace with what the optimizer returns."""
+    optimizer, problem = session.optimizer, session.task.problem
     finalists = []
     for query in optimizer.finalists():
-        architecture = _architecture(query.architecture, task, optimizer, "finalists")
-        evaluation = evaluator.evaluate(architecture, fidelity=query.fidelity, rng=generator.next())
-        optimizer.rank(Query(architecture, query.fidelity), evaluation, task.problem.is_feasible(architecture))
+        architecture = session.architecture(query.architecture, "finalists")
+        last = Query(architecture, query.fidelity, session.new_trial())
+        evaluation, _ = crew.evaluate(session.asks, last, None, None)
+        optimizer.rank(last, evaluation, problem.is_feasible(architecture))
         finalists.append({"architecture": list(architecture), "score": float(evaluation.score)})
-    best = optimizer.best()
+    best: Architecture | None = optimizer.best()
     if best is not None:
-        best = _architecture(best, task, optimizer, "best")
-        if not task.problem.is_feasible(best):
+        best = session.architecture(best, "best")
+        if not problem.is_feasible(best):
             raise PluginError(
-                f"{type(optimizer).__name__}.best() returned {best}, which does not keep {task.problem.constraint}"
+                f"{type(optimizer).__name__}.best() returned {best}, which does not keep {problem.constraint}"
             )
-    end = {"reason": reason, "best": None if best is None else list(best), "evaluations": steps}
-    trace.finish({**end, "finalists": finalists} if finalists else end)
-    return trace.recorded
+    end: dict[str, Any] = {
+        "reason": reason, "best": None if best is None else list(best), "evaluations": session.told
+    }  # fmt: skip
+    session.trace.finish({**end, "finalists": finalists} if finalists else end)
+    session.ended()
+
+
+def _crew(
+    task: Task, evaluator: Evaluator, seeds: np.random.SeedSequence, execution: Execution, manner: Manner
+) -> Crew:
+    """Who evaluates."""
+    if execution.executor is not None:
+        return OnExecutor(execution.executor, execution.workers, task, seeds, manner, execution.retries)
+    if execution.workers > 1 or execution.limit is not None:
+        return Helpers(execution.workers, task, seeds, manner, execution.retries, execution.limit)
+    return Here(evaluator, TrialGenerator(seeds), manner, execution.retries)
+
+
+def _check_concurrent(optimizer: AskTell) -> None:
+    if not optimizer.concurrent:
+        raise PluginError(
+            f"{type(optimizer).__name__} waits for every answer: it runs with one worker (one that need not wait "
+            "states `concurrent = True`)"
+        )
+
+
+def check_workers(task: Task, evaluator: Evaluator, execution: Execution) -> None:
+    """Refuse workers that can't evaluate what a task rewards.
+
+    Raises:
+        InvalidValue: Several for an evaluator with a state, or simulated ones on a measured clock.
+    """
+    several = execution.concurrent > 1 or execution.real
+    if evaluator.stateful and (several or execution.limit is not None):
+        raise InvalidValue(
+            f"{task.id!r}: {type(evaluator).__name__} has a state that every evaluation changes: it takes one worker, "
+            "and no limit per evaluation"
+        )
+    if execution.simulated > 1 and evaluator.clock == "measured":
+        raise InvalidValue(
+            f"simulated workers on {task.id!r}, whose clock is measured: nothing is recorded that could be simulated. "
+            "Fix: real workers (workers=N), or a task of a table"
+        )
+
+
+def resume_of(task: Task, evaluator: Evaluator) -> str:
+    """``"continue"`` where a trial goes on from what it has reached, ``"scratch"`` where it begins again.
+
+    Raises:
+        InvalidValue: The task says that trials continue, and its evaluator can't.
+    """
+    if task.resume == "continue" and not evaluator.continues:
+        raise InvalidValue(
+            f"resume='continue' on {task.id!r}: {type(evaluator).__name__} can't go on with a trial. Fix: "
+            "resume='scratch'"
+        )
+    return task.resume or ("continue" if evaluator.continues else "scratch")
 
 
 def second_worth(task: Task) -> float:
@@ -140,43 +235,3 @@ def second_worth(task: Task) -> float:
     from naslab.evaluators.calibration import speed
 
     return speed(task.calibration)
-
-
-def _architecture(given: object, task: Task, optimizer: AskTell, method: str) -> Architecture:
-    """What an optimizer returned, in Python's numbers (JSON can't hold NumPy's); refused if not an architecture."""
-    space = task.problem.space
-    if type(given) is tuple and space.is_valid(given):
-        if space.ranges:
-            return space.architecture(given)
-        whole = tuple(map(int, given))
-        if whole == given:
-            return whole
-    raise PluginError(
-        f"{type(optimizer).__name__}.{method}() returned {given!r}, which is no architecture of {space.name!r}; "
-        f"example: {space.first}"
-    )
-
-
-def _replay(
-    optimizer: AskTell, evaluator: Evaluator, recorded: Recorded, generator: StepGenerator
-) -> tuple[int, float]:
-    """Tell a fresh optimizer what is recorded; returns how many evaluations that is and what they cost.
-
-    Only an evaluator with a state evaluates again, to get its state back.
-    """
-    clock = 0.0
-    for number, step in enumerate(recorded.steps):
-        asked = optimizer.ask()
-        query = asked if isinstance(asked, Query) or asked is None else Query(asked)
-        if query != step.query:
-            raise OutputError(
-                f"evaluation {number + 1} of the recorded run was {step.query.architecture}, but "
-                f"{type(optimizer).__name__} now asks {query and query.architecture}: other code wrote this trace; "
-                "move it away to run it again"
-            )
-        rng = generator.next()
-        if evaluator.stateful:
-            evaluator.evaluate(query.architecture, fidelity=query.fidelity, rng=rng)
-        clock += step.evaluation.seconds
-        optimizer.receive(step.query, step.evaluation, step.feasible)
-    return len(recorded.steps), clock

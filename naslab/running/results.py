@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from naslab.files import load_json, unreadable
 from naslab.running.kept import Kept
 from naslab.running.runs import never_scored
 from naslab.running.software import versions
+from naslab.running.steps import step_frame
 from naslab.running.trace import Recorded, differences, file_name, read, trace_path
 from naslab.space import Architecture
 from naslab.tasks import Budget, Constraint, Task, task
@@ -55,6 +58,7 @@ class Results:
             self.optimizers = [optimizer["name"] for optimizer in self.spec["optimizers"]]
             self.seeds = list(range(self.spec["seeds"]))
             Budget.parse(self.spec["budget"]), Constraint.parse(self.spec["constraint"]), list(self.spec["tasks"])
+            dict(self.spec["sources"])
         except OSError as error:
             raise OutputError(unreadable(path, error)) from None
         except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
@@ -105,12 +109,30 @@ class Results:
         infos = {task_id: self._info(one) for task_id, one in self.tasks.items()}
         anytime = pd.DataFrame(changes, columns=columns)
         archives = pd.DataFrame(fronts, columns=["task", "optimizer", "seed", "cost", "truth", "value"])
-        return ResultsData(frame, anytime, infos, self.optimizers, self.seeds, archives, landscapes)
+        return ResultsData(
+            frame, anytime, infos, self.optimizers, self.seeds, archives, landscapes, self.spec.get("paired", False)
+        )
 
     @property
     def frame(self) -> pd.DataFrame:
         """One row per run: what it returned, the truth about it, its regret and its costs."""
         return self.data.frame
+
+    def steps(self) -> pd.DataFrame:
+        """One row per evaluation (per epoch of a gradient search) that is recorded, unfinished runs included.
+
+        Columns: ``task, optimizer, seed``; ``step`` (from 1) and ``trial`` (from 0) of the run; ``architecture`` in the
+        space's notation; ``fidelity``, None for the task's own; ``score``; ``seconds`` charged, and the run's ``clock``
+        after it; ``feasible``; ``incumbent``: whether it was the best of the run until then; and one for each metric
+        that any evaluation reported, NaN where it was not. A metric called as another column is ``metric NAME``.
+        """
+        return step_frame(self.runs(), self.tasks)
+
+    def runs(self) -> Iterator[tuple[tuple[str, str, int], Recorded]]:
+        """The runs that have begun: task, optimizer and seed, and the trace."""
+        for run in product(self.spec["tasks"], self.optimizers, self.seeds):
+            if (found := self.recorded(*run)) is not None:
+                yield run, found
 
     def recorded(self, task_id: str, optimizer: str, seed: int) -> Recorded | None:
         """The trace of one run, or None where there is none."""
@@ -181,13 +203,17 @@ class Results:
         limits = [f"--max {metric}={value:.10g}" for metric, value in self.spec["constraint"].items()]
         words = ["naslab compare", *self.spec["tasks"], "--optimizers", shlex.quote(",".join(self.optimizers))]
         words += ["--seeds", str(self.spec["seeds"]), "--budget", self.spec["budget"], *limits]
+        words += ["--paired"] if self.spec.get("paired") else []
         return " ".join([*words, "--out", shlex.quote(str(self.folder))])
 
     @property
     def environment(self) -> dict[str, str]:
-        """Versions and data that the numbers depend on, from the first trace there is."""
-        first = next(self.folder.glob("runs/*/*/*.jsonl"), None)
-        versions = read(first).header["versions"] if first else {}
+        """Versions and data that the numbers depend on, from the traces: several versions where these differ."""
+        found: dict[str, dict[str, None]] = {}
+        for header in headers(self.folder):
+            for name, version in header["versions"].items():
+                found.setdefault(name, {})[version] = None
+        versions = {name: " and ".join(each) for name, each in found.items()}
         sources = {f"data of {task_id}": ", ".join(t.source.values()) for task_id, t in self.tasks.items() if t.source}
         return {"naslab": self.spec["naslab"], **versions, **sources}
 
@@ -202,13 +228,26 @@ class Results:
         )
 
 
+def headers(folder: Path) -> Iterator[dict[str, Any]]:
+    """The first line of every trace in a comparison's folder.
+
+    Raises:
+        ValueError: Of one that is no JSON; a run that has just begun may have none.
+    """
+    for path in sorted(folder.glob("runs/*/*/*.jsonl")):
+        with path.open("rb") as file:
+            if first := file.readline():
+                yield json.loads(first)
+
+
 def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int) -> dict[str, Any]:
     """What the header of a run's trace must say in a comparison.
 
     Raises:
         KeyError: The comparison has no such task, optimizer or seed.
     """
-    described = {each["name"]: each for each in spec["optimizers"]}
+    described = {each["name"]: dict(each) for each in spec["optimizers"]}
+    waits = described[optimizer].pop("one_worker", False)
     if not 0 <= seed < spec["seeds"]:
         raise KeyError(seed)
     header = {
@@ -217,7 +256,11 @@ def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int)
         "optimizer": described[optimizer],
         "seed": seed,
         "budget": spec["budget"],
+        "paired": spec.get("paired"),
     }
+    header |= {name: spec[name] for name in ("retries", "evaluation_limit") if name in spec}
+    if "workers" in spec and not waits:
+        header["workers"] = spec["workers"]
     # Without limits of the comparison a task may have its own.
     return {**header, "constraint": spec["constraint"]} if spec["constraint"] else header
 
@@ -302,9 +345,10 @@ class _Judge:
     def run(self, recorded: Recorded) -> dict[str, Any]:
         """The row of a finished run."""
         seconds = math.fsum(step.evaluation.seconds for step in recorded.steps)
-        status = FAILED if never_scored(recorded) else NO_FEASIBLE
-        row: dict[str, Any] = {"status": status, "evaluations": len(recorded.steps), "seconds": seconds}
         assert recorded.end is not None
+        status = FAILED if never_scored(recorded) or recorded.end["reason"] == "failed" else NO_FEASIBLE
+        row: dict[str, Any] = {"status": status, "evaluations": len(recorded.steps), "seconds": seconds}
+        row |= _carried_out(recorded, seconds)
         if recorded.end["best"] is None:
             return row
         best: Architecture = tuple(recorded.end["best"])
@@ -325,7 +369,7 @@ class _Judge:
         """A row each time the incumbent changed, stamped with the clock at the end of its evaluation."""
         rows, clock = [], 0.0
         for number, step in enumerate(recorded.steps, start=1):
-            clock += step.evaluation.seconds
+            clock = clock + step.evaluation.seconds if step.told is None else step.told.at
             if step.incumbent:
                 rows.append(
                     {
@@ -336,6 +380,17 @@ class _Judge:
                     }
                 )
         return rows
+
+
+def _carried_out(recorded: Recorded, seconds: float) -> dict[str, Any]:
+    """How many evaluations failed, if any did; with several workers how long the run took, and their utilisation."""
+    failed = sum(bool(step.evaluation.failed) for step in recorded.steps)
+    found: dict[str, Any] = {"failures": failed} if failed else {}
+    if "workers" in recorded.header and recorded.steps:
+        makespan = max(step.told.at for step in recorded.steps if step.told is not None)
+        ((_, workers),) = recorded.header["workers"].items()
+        found |= {"makespan": makespan, "utilisation": seconds / (workers * makespan) if makespan else math.nan}
+    return found
 
 
 def _kept_truths(one: Task, folder: Path) -> Kept:

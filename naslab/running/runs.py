@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,10 +17,13 @@ import numpy as np
 from naslab.errors import FOREIGN, InvalidValue, NaslabError
 from naslab.evaluators.arithmetic import fixed_order
 from naslab.evaluators.stopwatch import WALL
-from naslab.optimizers import GradientSearch, Optimizer, OptimizerSpec, optimizer_spec, plugin_error
+from naslab.optimizers import AskTell, GradientSearch, Optimizer, OptimizerSpec, optimizer_spec, plugin_error
 from naslab.registry import called
+from naslab.running.callbacks import Callback, ProgressOf
+from naslab.running.execution import ALONE, Execution, parse_limit
 from naslab.running.gradient_loop import run_gradient
-from naslab.running.loop import run, seed_sequence
+from naslab.running.loop import check_workers, resume_of, run
+from naslab.running.seeds import seed_sequence
 from naslab.running.software import placement_entries, versions
 from naslab.running.trace import FORMAT, Recorded, Trace, read, trace_path
 from naslab.running.workers import Progress
@@ -65,7 +70,15 @@ def search(
     device: str | None = None,
     precision: str | None = None,
     deterministic: bool | None = None,
+    resume: str | None = None,
+    simulate_workers: int = 1,
+    workers: int = 1,
+    executor: Executor | None = None,
+    on_failure: str = "record",
+    retries: int = 0,
+    evaluation_limit: str | float | None = None,
     progress: Progress | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> SearchResult:
     """Run one search; the same run as with this seed in a comparison.
 
@@ -80,16 +93,32 @@ def search(
         device: Where networks run, if any do: see :meth:`naslab.tasks.Task.on`. By default the task's own, the CPU.
         precision: Of the forward passes of training steps: ``"float32"`` or ``"bfloat16"``; likewise.
         deterministic: Whether PyTorch takes only algorithms that add in a fixed order; likewise.
-        progress: Called after every epoch of a gradient search with the epochs made and planned, and what it found.
+        resume: What evaluating a trial again, at a higher fidelity, does: see :class:`naslab.tasks.Task`.
+        simulate_workers: Workers on the recorded clock of a table, as if so many machines evaluated.
+        workers: Processes that evaluate at the same time. Their clock is the time since the run began.
+        executor: Evaluates instead, ``workers`` at a time: any :class:`concurrent.futures.Executor` that shares the
+            file system.
+        on_failure: ``"record"`` keeps an evaluation that failed as a result with its reason; ``"raise"`` ends the run.
+        retries: How often an evaluation that failed is tried again.
+        evaluation_limit: Seconds (``"60s"``) after which an evaluation is stopped and counts as failed.
+        progress: Called after every evaluation with what is spent and the budget, and what was found; for a gradient
+            search after every epoch with the epochs made and planned.
+        callbacks: Are told when the run starts, of every evaluation, and when it has ended.
+
+    Raises:
+        NaslabError: For anything that is wrong with the arguments, before anything is written.
     """
     if not isinstance(seed, int) or seed < 0:
         raise InvalidValue(f"seed {seed!r}: give a whole number of at least 0")
     constraint, spec = Constraint.parse(max), optimizer_spec(optimizer)
-    prepared = constrained_task(task, constraint, Placement(device, precision, deterministic))
+    limit = parse_limit(evaluation_limit)
+    execution = Execution(simulate_workers, workers, executor, on_failure, retries, limit)
+    prepared = constrained_task(task, constraint, Placement(device, precision, deterministic), resume)
+    check_execution(prepared, spec, execution)
     check_budget(spec, Budget.parse(budget))  # this and the next line refuse errors before anything is written
     spec.build(prepared.problem, np.random.default_rng(0))
     path = None if out is None else trace_path(Path(out), prepared.id, spec.label, seed)
-    recorded = run_one(prepared, spec, seed, Budget.parse(budget), path, progress)
+    recorded = run_one(prepared, spec, seed, Budget.parse(budget), path, progress, execution, callbacks)
     if path is not None:
         recorded = read(path)
     assert recorded.end is not None
@@ -134,8 +163,31 @@ def check_budget(spec: OptimizerSpec, budget: Budget) -> None:
         raise InvalidValue(f"budget {budget}: {spec.label!r} works in {spec.unit} ({example}) or in seconds (60s)")
 
 
+def check_execution(task: Task, spec: OptimizerSpec, execution: Execution) -> None:
+    """Refuse, before anything is written, what can't be carried out.
+
+    Raises:
+        InvalidValue: Several workers for an evaluator with a state, simulated ones on a measured clock, or trials that
+            can't continue.
+    """
+    if issubclass(spec.factory, AskTell):
+        evaluator = called(f"the reward of {task.id!r} can't be made", task.reward)
+        check_workers(task, evaluator, execution_of(spec, execution))
+        if spec.factory.continues:
+            resume_of(task, evaluator)
+
+
 def run_one(
-    task: Task, spec: OptimizerSpec, seed: int, budget: Budget, path: Path | None, progress: Progress | None = None
+    task: Task,
+    spec: OptimizerSpec,
+    seed: int,
+    budget: Budget,
+    path: Path | None,
+    progress: Progress | None = None,
+    execution: Execution = ALONE,
+    callbacks: Sequence[Callback] = (),
+    *,
+    paired: bool = False,
 ) -> Recorded:
     """Run, or finish, one run.
 
@@ -146,13 +198,14 @@ def run_one(
         budget: What it may spend.
         path: Where its trace is; None keeps it in memory.
         progress: As of :func:`search`.
+        execution: How evaluations are carried out; a gradient search has none.
+        callbacks: Are told of what is new.
+        paired: Whether the run begins with the same random numbers as those of other optimizers with this seed.
     """
-    task = placed(task, spec)
-    device = task.problem.device
-    measured = (
-        issubclass(spec.factory, GradientSearch)
-        or called(f"the reward of {task.id!r} can't be made", task.reward).clock == "measured"
-    )
+    task, execution = placed(task, spec), execution_of(spec, execution)
+    device, gradient = task.problem.device, issubclass(spec.factory, GradientSearch)
+    evaluator = None if gradient else called(f"the reward of {task.id!r} can't be made", task.reward)
+    measured = evaluator is None or evaluator.clock == "measured" or execution.real
     header = {
         **versions("naslab"),
         "format": FORMAT,
@@ -167,18 +220,38 @@ def run_one(
     header |= placement_entries(task.problem)
     if measured and device != "cpu":
         header["clock"] = WALL
-    key = (task.id, spec.label, seed)
+    header |= execution.entries()
+    if evaluator is not None and getattr(spec.factory, "continues", False):
+        header["resume"] = resume_of(task, evaluator)
+    if progress is not None and not gradient:
+        callbacks = (*callbacks, ProgressOf(progress))
+    if paired:
+        header["paired"] = True
+    key = (task.id, seed) if paired else (task.id, spec.label, seed)
     with Trace(header, path, measured=measured) as trace, fixed_order(task.problem.deterministic):
         optimizer = spec.build(task.problem, np.random.default_rng(seed_sequence(*key, "optimizer")))
+        for each in callbacks if trace.recorded.end is None else ():
+            each.run_started(task, trace.recorded.header)
         try:
             if isinstance(optimizer, GradientSearch):
                 checkpoint = path and path.with_suffix(".checkpoint")
-                return run_gradient(task, optimizer, budget, trace, checkpoint, progress)
-            return run(task, optimizer, budget, trace, seed_sequence(*key, "evaluations"))
+                return run_gradient(task, optimizer, budget, trace, checkpoint, progress, execution, callbacks)
+            assert isinstance(optimizer, AskTell)
+            kept = path and path.with_suffix(".trials")
+            seeds = seed_sequence(*key, "evaluations")
+            found = run(task, optimizer, budget, trace, seeds, execution, checkpoints=kept, callbacks=callbacks)
+            if kept is not None and kept.exists():
+                shutil.rmtree(kept)
+            return found
         except NaslabError:
             raise
         except FOREIGN as error:
             raise plugin_error(f"{spec.label!r} failed on {task.id}, seed {seed}", error, spec.factory) from error
+
+
+def execution_of(spec: OptimizerSpec, execution: Execution) -> Execution:
+    """How a strategy is run: one that waits for every answer, with one worker."""
+    return execution if getattr(spec.factory, "concurrent", False) else execution.alone()
 
 
 def placed(task: Task, spec: OptimizerSpec) -> Task:
@@ -186,13 +259,19 @@ def placed(task: Task, spec: OptimizerSpec) -> Task:
     return task if task.trains or spec.factory.runs_networks else task.on(*DEFAULT)
 
 
-def constrained_task(task_or_id: str | Task, constraint: Constraint, placement: Placement = AS_IT_IS) -> Task:
+def constrained_task(
+    task_or_id: str | Task,
+    constraint: Constraint,
+    placement: Placement = AS_IT_IS,
+    resume: str | None = None,
+) -> Task:
     """A task under a constraint, and placed; tasks named by id are built once per process."""
     if isinstance(task_or_id, str):
         found = _named_task(task_or_id, constraint)
     else:
         found = task_or_id.constrained(constraint) if constraint.limits else task_or_id
-    return found.on(*placement)
+    found = found.on(*placement)
+    return found if resume is None else found.resuming(resume)
 
 
 def forget_tasks() -> None:

@@ -2,9 +2,12 @@
 
 The first line is the header (the run's whole specification), then one line per evaluation, then a closing line with the
 result, the number of lines before it and their SHA-256: what was changed, added or lost after the run had ended is
-noticed when the trace is read. Every line is written by one unbuffered call, so that a kill at any moment loses at most
-the last line; a trace that has ended is on the disk. A trace holds nothing that differs between two runs of one
-specification: measured times go into ``<trace>.seconds`` beside it, one number per evaluation, closed by their SHA-256.
+noticed when the trace is read. With several workers, lines are in the order in which the optimizer was told, and each
+says which ask it answers, by which worker, how many asks there were before, and when it was told. Every line is written
+by one unbuffered call, so that a kill at any moment loses at most the last line; a trace that has ended is on the disk.
+A trace holds nothing that differs between two runs of one specification: measured times go into ``<trace>.seconds``
+beside it, a line per evaluation (its seconds, and with several workers the clock when it was told), closed by their
+SHA-256.
 
 Lines may hold more than is read here. Traces of format 1 have no count and no hash: they are read, and can't be
 continued.
@@ -18,11 +21,12 @@ import json
 import math
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from naslab.errors import OutputError
 from naslab.evaluators import Evaluation
@@ -30,20 +34,48 @@ from naslab.files import lock, reason, sync_folder
 from naslab.optimizers import Query
 from naslab.space import Architecture
 
+Seconds: TypeAlias = list[tuple[float, ...]]
 FORMAT = 2
 READABLE = (1, 2)
 _SUM = "sha256 "
 _AWAY = "move {} away, and the same command runs it again"
 
 
+class Told(NamedTuple):
+    """Who evaluated and when that was told, where there are several workers.
+
+    Attributes:
+        asked: Asks made before it was told.
+        worker: Number of the worker.
+        at: The clock when it was told, in seconds.
+    """
+
+    asked: int
+    worker: int
+    at: float
+
+
 @dataclass(frozen=True)
 class Step:
-    """One evaluation as recorded."""
+    """One evaluation as recorded.
+
+    Attributes:
+        query: With its trial.
+        evaluation: Its result.
+        feasible: Whether the architecture keeps the limits.
+        incumbent: Whether it became the best feasible one.
+        ask: Number of the ask that it answers, from 0.
+        told: With several workers: who, and when.
+        retried: Why earlier tries of this evaluation failed.
+    """
 
     query: Query
     evaluation: Evaluation
     feasible: bool
     incumbent: bool
+    ask: int = -1
+    told: Told | None = None
+    retried: tuple[str, ...] = ()
 
 
 @dataclass
@@ -90,15 +122,38 @@ class Trace:
                 self.close()
                 raise
 
-    def step(self, query: Query, evaluation: Evaluation, feasible: bool, incumbent: bool) -> None:
-        """Record one evaluation."""
+    def step(
+        self,
+        query: Query,
+        evaluation: Evaluation,
+        feasible: bool,
+        incumbent: bool,
+        ask: int = -1,
+        told: Told | None = None,
+        retried: Sequence[str] = (),
+    ) -> None:
+        """Record one evaluation; arguments as the attributes of :class:`Step`."""
         if self._file < 0:
-            self.recorded.steps.append(Step(query, evaluation, feasible, incumbent))
+            self.recorded.steps.append(Step(query, evaluation, feasible, incumbent, ask, told, tuple(retried)))
             return
         seconds = "" if self._measured else f',"seconds":{_number(evaluation.seconds)}'
-        line = f'{{"architecture":{list(query.architecture)},"score":{_number(evaluation.score)}{seconds}'
+        if evaluation.failed:
+            outcome = f'"failed":{json.dumps(evaluation.failed)}'
+        else:
+            outcome = f'"score":{_number(evaluation.score)}'
+        line = f'{{"architecture":{list(query.architecture)},{outcome}{seconds}'
         if query.fidelity is not None:
             line += f',"fidelity":{json.dumps(query.fidelity)}'
+        if told is not None:
+            line += f',"ask":{ask},"asked":{told.asked},"worker":{told.worker}'
+            if not self._measured:
+                line += f',"at":{_number(told.at)}'
+        if query.trial is not None and query.trial != ask >= 0:
+            line += f',"trial":{query.trial}'
+        if evaluation.curve:
+            line += f',"curve":[{",".join(f"[{epoch},{_number(score)}]" for epoch, score in evaluation.curve)}]'
+        if retried:
+            line += f',"retried":{json.dumps(list(retried))}'
         if evaluation.metrics:
             metrics = {name: float(value) for name, value in evaluation.metrics.items()}
             line += f',"metrics":{{{",".join(f"{json.dumps(k)}:{_number(v)}" for k, v in metrics.items())}}}'
@@ -107,7 +162,8 @@ class Trace:
         if incumbent:
             line += ',"incumbent":true'
         if self._measured:
-            self._write(self._side, f"{evaluation.seconds!r}\n")
+            at = "" if told is None else f" {told.at!r}"
+            self._write(self._side, f"{evaluation.seconds!r}{at}\n")
         self._write(self._file, line + "}\n")
 
     def finish(self, end: dict[str, Any]) -> None:
@@ -163,7 +219,7 @@ class Trace:
             lines = _side(path).read_bytes().splitlines(keepends=True)[: len(self.recorded.steps)]
             os.ftruncate(self._side, sum(map(len, lines)))
 
-    def _open_side(self, path: Path) -> list[float]:
+    def _open_side(self, path: Path) -> Seconds:
         self._side = os.open(_side(path), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         return _read_side(path)
 
@@ -191,7 +247,7 @@ def read(path: Path) -> Recorded:
     return parse(content[: content.rfind(b"\n") + 1], path, seconds)
 
 
-def parse(content: bytes, path: Path, seconds: list[float] | None = None) -> Recorded:
+def parse(content: bytes, path: Path, seconds: Seconds | None = None) -> Recorded:
     """The whole lines of a trace."""
     lines = content.split(b"\n")[:-1]
     if seconds is not None and len(seconds) < sum(line.startswith(b'{"architecture"') for line in lines[1:]):
@@ -210,7 +266,7 @@ def parse(content: bytes, path: Path, seconds: list[float] | None = None) -> Rec
                 if version > 1:
                     _check_sum(entry, content[: len(content) - len(line) - 1], path)
             else:
-                found.steps.append(_step(entry, None if seconds is None else seconds[number]))
+                found.steps.append(_step(entry, number, None if seconds is None else seconds[number]))
     except OutputError:  # a ValueError, too
         raise
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
@@ -265,7 +321,7 @@ def _side(path: Path) -> Path:
     return path.with_name(path.name + ".seconds")
 
 
-def _read_side(path: Path) -> list[float]:
+def _read_side(path: Path) -> Seconds:
     content = _side(path).read_bytes()
     lines = content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
     if lines and lines[-1].startswith(_SUM.encode()):
@@ -273,20 +329,28 @@ def _read_side(path: Path) -> list[float]:
         if last.decode() != f"{_SUM}{hashlib.sha256(b''.join(lines)).hexdigest()}\n":
             raise OutputError(f"{_side(path)} was changed after it had ended; {_AWAY.format('it and its trace')}")
     try:
-        return [float(line) for line in lines]
+        return [tuple(map(float, line.split())) for line in lines]
     except ValueError:
         raise OutputError(f"{_side(path)} holds what is no number; {_AWAY.format('it and its trace')}") from None
 
 
-def _step(entry: dict[str, Any], seconds: float | None) -> Step:
+def _step(entry: dict[str, Any], number: int, measured: tuple[float, ...] | None) -> Step:
     architecture: Architecture = tuple(entry["architecture"])
     metrics = {name: float(value) for name, value in entry.get("metrics", {}).items()}
-    charged = float(entry["seconds"]) if seconds is None else seconds
+    charged, *clock = (float(entry["seconds"]), entry.get("at", 0.0)) if measured is None else measured
+    failed = str(entry.get("failed", ""))
+    score = math.nan if failed else float(entry["score"])
+    curve = tuple((int(epoch), float(value)) for epoch, value in entry.get("curve", ()))
+    ask = int(entry.get("ask", number))
+    told = Told(int(entry["asked"]), int(entry["worker"]), float(clock[0])) if "asked" in entry else None
     return Step(
-        Query(architecture, entry.get("fidelity")),
-        Evaluation(float(entry["score"]), charged, metrics),
+        Query(architecture, entry.get("fidelity"), int(entry.get("trial", ask))),
+        Evaluation(score, charged, metrics, curve, failed),
         entry.get("feasible", True),
         entry.get("incumbent", False),
+        ask,
+        told,
+        tuple(entry.get("retried", ())),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from naslab.errors import PluginError, WorkerDied
+from naslab.errors import InvalidValue, PluginError, WorkerDied
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Called with the amount done, the total, and what was done last."""
@@ -77,6 +78,21 @@ def do_in_processes(
     finally:
         if executor is None:
             pool.shutdown(cancel_futures=True)
+
+
+def check_sendable(work: object) -> None:
+    """Refuse what can't be sent to another process.
+
+    Raises:
+        InvalidValue: It can't.
+    """
+    try:
+        pickle.dumps(work)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise InvalidValue(
+            f"a task or an optimizer can't be sent to a worker process ({error}): define its functions and classes at "
+            "the top level of a module, or use workers=1"
+        ) from None
 
 
 def _result(future: Future[Any]) -> Any:

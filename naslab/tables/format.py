@@ -68,6 +68,11 @@ class Table:
         return self.header.tasks
 
     @property
+    def curve(self) -> bool:
+        """Whether the epochs of a column are the curve of one training: stated, or because naslab built the table."""
+        return self.header.curve or "build" in self.provenance
+
+    @property
     def provenance(self) -> Mapping[str, Any]:
         """Where the numbers come from."""
         return self.header.provenance

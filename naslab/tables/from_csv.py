@@ -62,6 +62,7 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
         options=tuple(space.sizes),
         columns=specs,
         tasks=schema.table_tasks(),
+        curve=schema.curve,
         provenance={
             "source": schema.provenance,
             "files": {

@@ -97,6 +97,9 @@ class TableTask(Strict):
 class TableSpec(Strict):
     """All of a table but its arrays: what an importer states and ``write_table`` stores.
 
+    ``curve`` says that a column's epochs are what one training per seed went through, so that a longer evaluation
+    continues a shorter one. Otherwise each number of epochs was a training of its own, with its own schedule.
+
     Raises :class:`~naslab.errors.InvalidTable` (through pydantic's ``ValidationError``) where a task reads a
     column that is not there, or is rewarded with what it must not see.
     """
@@ -107,6 +110,7 @@ class TableSpec(Strict):
     columns: tuple[ColumnSpec, ...]
     tasks: dict[Word, TableTask]
     provenance: dict[str, Any]
+    curve: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> TableSpec:

@@ -5,6 +5,8 @@
     space = "nasbench201"
     architecture = "arch"                      # the CSV column with the space's official strings
     provenance = "where the numbers come from, and their licence"
+    curve = true                               # its epochs are those of one training per seed; left out where each
+                                               # number of epochs was a training of its own
 
     [[columns]]
     column = "cifar10/valid12"                 # the CSV column
@@ -81,6 +83,7 @@ class CsvSchema(Strict):
     space: str
     architecture: str
     provenance: str
+    curve: bool = False
     columns: Annotated[tuple[CsvColumn, ...], Field(min_length=1)]
     tasks: Annotated[dict[Word, CsvTask], Field(min_length=1)]
 

@@ -94,7 +94,7 @@ def _write_files(folder: Path, spec: TableSpec, arrays: Mapping[str, NDArray[Any
             "shape": array.shape,
             "dtype": str(array.dtype),
         }
-    raw: dict[str, Any] = {"format": 1, **spec.model_dump()}
+    raw: dict[str, Any] = {"format": 1, **spec.model_dump(exclude=None if spec.curve else {"curve"})}
     raw["architectures"] = stored["architectures.npy"]
     raw["columns"] = [{**column.model_dump(), **stored[_file_name(column.name)]} for column in spec.columns]
     raw["provenance"] = {**spec.provenance, "naslab": version("naslab")}

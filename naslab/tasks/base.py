@@ -40,6 +40,8 @@ class Task:
             the task's seconds were recorded; None where they are not known.
         recipe: How the architectures of the truth were trained, where it is known.
         training_objective: The loss and the metric of networks that are trained on this task.
+        resume: What an evaluation of a trial at a higher fidelity does: ``"continue"`` from what was reached, and pay
+            for the rest, or begin from ``"scratch"``. None: the first where the reward's evaluator can.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Task:
     calibration: float | None = None
     recipe: Recipe | None = None
     training_objective: TrainingObjective = ACCURACY
+    resume: str | None = None
 
     def constrained(self, constraint: Constraint) -> Task:
         """The same task under a constraint.
@@ -103,6 +106,16 @@ class Task:
         placed = getattr(self.reward, "on", None)
         problem = dataclasses.replace(own, **wanted._asdict())
         return dataclasses.replace(self, problem=problem, reward=placed(device, precision) if placed else self.reward)
+
+    def resuming(self, how: str) -> Task:
+        """The same task with trials that ``"continue"``, or begin from ``"scratch"``.
+
+        Raises:
+            InvalidValue: Neither of the two.
+        """
+        if how not in ("continue", "scratch"):
+            raise InvalidValue(f"resume {how!r}. Allowed: 'continue', 'scratch'")
+        return dataclasses.replace(self, resume=how)
 
     @property
     def trains(self) -> bool:

@@ -50,8 +50,6 @@ def train_by_hand(
     else:
         kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
         optimizer = kind(network.parameters(), 1.0, weight_decay=recipe.weight_decay)
-    if recipe.mixup:
-        shares = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
     batches = len(x) // recipe.batch
     schedule = iter(rates(recipe, batches * recipe.epochs))
     losses, right, scored = [], [], []
@@ -63,7 +61,9 @@ def train_by_hand(
             rows = order[number * recipe.batch : (number + 1) * recipe.batch]
             optimizer.param_groups[0]["lr"] = next(schedule)
             if recipe.mixup:
-                partners, share = rows[torch.randperm(len(rows), generator=generator)], shares.beta(*[recipe.mixup] * 2)
+                partners = rows[torch.randperm(len(rows), generator=generator)]
+                drawn = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+                share = drawn.beta(recipe.mixup, recipe.mixup)
                 logits = network(share * x[rows] + (1 - share) * x[partners])
                 loss = share * functional.cross_entropy(logits, y[rows])
                 loss = loss + (1 - share) * functional.cross_entropy(logits, y[partners])

@@ -17,9 +17,9 @@ import toy_tasks
 from toy_tasks import MeasuredReward, ToyReward, toy_task
 
 import naslab
-from naslab.errors import InvalidValue, OutputError, PluginError
+from naslab.errors import OutputError, PluginError
 from naslab.evaluators import Evaluation, Evaluator, stopwatch
-from naslab.running import StepGenerator, loop, seed_sequence, trace_path
+from naslab.running import TrialGenerator, loop, seed_sequence, trace_path
 from naslab.space import Architecture
 from naslab.tasks import Constraint, Task
 
@@ -34,13 +34,13 @@ class Scripted(naslab.AskTell):
     def __init__(self, problem: naslab.Problem, rng: np.random.Generator) -> None:
         super().__init__(problem, rng)
         self.waiting = list(self.script)
-        self.told: list[tuple[Architecture, float]] = []
+        self.heard: list[tuple[Architecture, float]] = []
 
     def ask(self) -> Any:
         return self.waiting.pop(0) if self.waiting else None
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
-        self.told.append((architecture, evaluation.score))
+        self.heard.append((architecture, evaluation.score))
 
 
 def asking(*script: Any) -> type[Scripted]:
@@ -108,7 +108,7 @@ def test_a_budget_in_seconds_needs_a_clock(monkeypatch: pytest.MonkeyPatch) -> N
             return Evaluation(1.0, 0.0)
 
     monkeypatch.setattr(loop, "FREE_EVALUATIONS", 50)
-    with pytest.raises(PluginError, match="Free charges nothing: give the budget in evaluations"):
+    with pytest.raises(PluginError, match="'toy' charges nothing: give the budget in evaluations"):
         naslab.search(toy_task(Free()), Endless, budget="10s")
     assert len(naslab.search(toy_task(Free()), Endless, budget=60).trace.steps) == 60
 
@@ -120,7 +120,10 @@ def test_a_time_that_is_no_time_is_refused(seconds: float) -> None:
             return Evaluation(1.0, seconds)
 
     with pytest.raises(PluginError, match=f"Wrong charged {seconds} s for"):
-        naslab.search(toy_task(Wrong()), Endless, budget=3)
+        naslab.search(toy_task(Wrong()), Endless, budget=3, on_failure="raise")
+    found = naslab.search(toy_task(Wrong()), Endless, budget=3)
+    assert [step.evaluation.seconds for step in found.trace.steps] == [0.0] * 3
+    assert all(step.evaluation.failed.startswith("no number: Wrong charged") for step in found.trace.steps)
 
 
 # ---- incumbents and limits -------------------------------------------------------------------------------------------
@@ -324,18 +327,18 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.usefixtures("ticking")
 def test_measured_seconds(tmp_path: Path, done: int) -> None:
     first, second = MeasuredReward(), MeasuredReward()
-    result = naslab.search(toy_task(first), "random", budget="3s", out=tmp_path)
+    result = naslab.search(toy_task(first), "random", budget="6s", out=tmp_path)
     path = trace_path(tmp_path, "toy", "random", 0)
     side = path.with_name(path.name + ".seconds")
-    assert [s.evaluation.seconds for s in result.trace.steps] == [0.5] * 6
+    assert [s.evaluation.seconds for s in result.trace.steps] == [1.0] * 6
     assert len(first.asked) == 7
     assert b"seconds" not in path.read_bytes()
-    assert side.read_text().splitlines()[:-1] == ["0.5"] * 6
+    assert side.read_text().splitlines()[:-1] == ["1.0"] * 6
     whole = cut(path, done)
-    naslab.search(toy_task(second), "random", budget="3s", out=tmp_path)
+    naslab.search(toy_task(second), "random", budget="6s", out=tmp_path)
     assert second.asked == first.asked[done:]  # the clock stands where it stood
     assert path.read_bytes() == whole
-    assert side.read_text().splitlines()[:-1] == ["0.5"] * 6
+    assert side.read_text().splitlines()[:-1] == ["1.0"] * 6
 
 
 @pytest.mark.usefixtures("ticking")
@@ -347,8 +350,8 @@ def test_asking_is_measured_too() -> None:
             stopwatch.time.process_time(), stopwatch.time.process_time()  # so long it takes
             return super().ask()
 
-    result = naslab.search(toy_task(MeasuredReward()), Thoughtful, budget="4s")
-    assert [step.evaluation.seconds for step in result.trace.steps] == [1.5, 1.5]
+    result = naslab.search(toy_task(MeasuredReward()), Thoughtful, budget="5s")
+    assert [step.evaluation.seconds for step in result.trace.steps] == [2.0, 2.0]
 
 
 def test_a_tables_clock_adds_the_price_of_asking(tmp_path: Path) -> None:
@@ -367,12 +370,12 @@ def test_a_tables_clock_adds_the_price_of_asking(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("ticking")
 def test_the_clock_is_restored_from_the_side_file(tmp_path: Path) -> None:
-    naslab.search(toy_task(MeasuredReward()), "random", budget="3s", out=tmp_path)
+    naslab.search(toy_task(MeasuredReward()), "random", budget="4s", out=tmp_path)
     path = trace_path(tmp_path, "toy", "random", 0)
     cut(path, 3)
     path.with_name(path.name + ".seconds").write_text("1.25\n0.25\n0.5\n")  # 2 s were spent: two evaluations are left
-    result = naslab.search(toy_task(MeasuredReward()), "random", budget="3s", out=tmp_path)
-    assert [s.evaluation.seconds for s in result.trace.steps] == [1.25, 0.25, 0.5, 0.5, 0.5]
+    result = naslab.search(toy_task(MeasuredReward()), "random", budget="4s", out=tmp_path)
+    assert [s.evaluation.seconds for s in result.trace.steps] == [1.25, 0.25, 0.5, 1.0, 1.0]
 
 
 def test_a_measured_trace_is_the_same_whatever_it_took(tmp_path: Path) -> None:
@@ -387,7 +390,7 @@ def test_a_measured_trace_is_the_same_whatever_it_took(tmp_path: Path) -> None:
 
 
 def test_what_an_evaluation_draws_depends_on_its_number_alone() -> None:
-    greedy, modest = StepGenerator(seed_sequence("run")), StepGenerator(seed_sequence("run"))
+    greedy, modest = TrialGenerator(seed_sequence("run")), TrialGenerator(seed_sequence("run"))
     for step in range(600):
         rng = greedy.next()
         first = rng.random()
@@ -397,7 +400,7 @@ def test_what_an_evaluation_draws_depends_on_its_number_alone() -> None:
 
 
 def test_evaluations_draw_independently() -> None:
-    generator = StepGenerator(seed_sequence("run"))
+    generator = TrialGenerator(seed_sequence("run"))
     draws = np.array([generator.next().random(4) for _ in range(4000)])
     assert len(np.unique(draws)) == draws.size
     assert abs(draws.mean() - 0.5) < 0.01
@@ -527,7 +530,7 @@ def test_finalists_are_evaluated_uncharged_and_decide_what_is_returned(stored_ta
 
 @pytest.mark.parametrize("fidelity", [2, 200, "full", 0, -1])
 def test_an_unknown_fidelity_is_refused(stored_task: str, fidelity: Any) -> None:
-    with pytest.raises(InvalidValue, match=f"fidelity {fidelity!r} is not recorded; allowed: 1, 3, 9"):
+    with pytest.raises(PluginError, match=f"asks for the fidelity {fidelity!r}. Allowed on .*: 1, 3, 9"):
         naslab.search(stored_task, asking(naslab.Query((0, 0, 0), fidelity)), budget=3)
 
 

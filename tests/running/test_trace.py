@@ -51,7 +51,7 @@ def test_round_trip(tmp_path: Path, measured: bool) -> None:
     found = read(path)
     assert found.header == HEADER
     assert found.end == END
-    assert [s.query for s in found.steps] == [s.query for s in STEPS]
+    assert [s.query for s in found.steps] == [s.query._replace(trial=i) for i, s in enumerate(STEPS)]
     for got, wanted in zip(found.steps, STEPS, strict=True):
         assert same(float(got.evaluation.score), float(wanted.evaluation.score))
         assert got.evaluation.seconds == wanted.evaluation.seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -351,6 +352,26 @@ def test_what_is_no_configuration_is_refused(change: dict[str, Any], message: st
 def test_what_is_no_space_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidValue, match=message):
         tabular(**arguments)
+
+
+def test_a_training_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+    """With all that draws or is fitted: decomposition, dropout, shaking, mixup."""
+    rows, space = load_dataset("segments"), tabular(18, 7, epochs=3)
+    assert space.recipe is not None
+    noisy = "shapedresnet:use_dropout=True;shapedresnet:max_dropout=0.4"
+    shaken = "shapedresnet:use_shake_drop=True;shapedresnet:max_shake_drop_probability=0.5"
+    mixed = "batch_loss_computation_technique=mixup;mixup:alpha=0.3"
+    svd = "preprocessor=truncated_svd;truncated_svd:target_dim=12"
+    architecture = of(space, svd, resnet(2, 1, 40, shake=True), noisy, shaken, mixed)
+    evaluator = TrainingEvaluator(space, rows.train, rows.validation, space.recipe)
+    whole = evaluator.evaluate(architecture, rng=np.random.default_rng(0))
+    path = tmp_path / "trial"
+    for since, epochs in ((None, 1), (1, 3)):
+        told = evaluator.proceed(
+            architecture, fidelity=epochs, since=since, rng=np.random.default_rng(0), checkpoint=path
+        )
+    assert told.score == whole.score
+    assert [score for _, score in told.curve] == [whole.metrics[f"accuracy/epoch{i}"] for i in (1, 2, 3)]
 
 
 def test_a_search_trains_on_a_real_table() -> None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from naslab.optimizers import Query, optimizer_spec
+from naslab.optimizers import Query, Wait, optimizer_spec
 from naslab.optimizers.policy.policy_search import PolicySearch
 from naslab.running import seed_sequence
 from naslab.studies.policy_search.landscapes import Landscape, landscape_task
@@ -70,6 +70,7 @@ def samples_needed(work: Run) -> dict[str, int | None]:
     for told in range(1, work.budget + 1):
         asked = optimizer.ask()
         assert asked is not None
+        assert not isinstance(asked, Wait)  # it is told everything at once
         query = asked if isinstance(asked, Query) else Query(asked)
         optimizer.receive(query, reward.evaluate(query.architecture, rng=rng), feasible=True)
         quality = landscape.quality(query.architecture)

@@ -12,7 +12,7 @@ import numpy as np
 
 from naslab.evaluators import Evaluation
 from naslab.feasibility import AdditiveFit, fit_additive
-from naslab.optimizers import AskTell, Query, optimizer_spec
+from naslab.optimizers import AskTell, Query, Wait, optimizer_spec
 from naslab.optimizers.policy.policy_search import FULL, PolicySearch
 from naslab.running import Trace, constrained_task, run, seed_sequence
 from naslab.space import Architecture
@@ -64,10 +64,10 @@ class Watched(AskTell):
         self.inner, self.checkpoints = inner, checkpoints
         self.chosen: dict[int, dict[str, Architecture | None]] = {}
         self.log_feasible: list[float] = []
-        self.told = self.infeasible = 0
+        self.count = self.infeasible = 0
         self._scores: dict[Architecture, float] = {}
 
-    def ask(self) -> Architecture | Query | None:
+    def ask(self) -> Architecture | Query | Wait | None:
         return self.inner.ask()
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
@@ -75,14 +75,14 @@ class Watched(AskTell):
 
     def receive(self, query: Query, evaluation: Evaluation, feasible: bool) -> bool:
         better = self.inner.receive(query, evaluation, feasible)
-        self.told += 1
+        self.count += 1
         self.infeasible += not feasible
         if feasible and not evaluation.metrics.get("warm_up"):
             self._scores[query.architecture] = evaluation.score
-        if isinstance(self.inner, PolicySearch) and self.told % (self.checkpoints[-1] // 20) == 0:
+        if isinstance(self.inner, PolicySearch) and self.count % (self.checkpoints[-1] // 20) == 0:
             self.log_feasible.append(self.inner.feasible.log_probability(self.inner.policy.per_choice))
-        if self.told in self.checkpoints:
-            self.chosen[self.told] = self._choices()
+        if self.count in self.checkpoints:
+            self.chosen[self.count] = self._choices()
         return better
 
     def finalists(self) -> Sequence[Query]:
@@ -141,7 +141,7 @@ def judge(work: Run) -> list[dict[str, Any]]:
                     "regret": optimum - task.true_value(found),
                     "cost": task.problem.cost(work.metric, found),
                     FALLBACK: architecture is None,
-                    "infeasible": watched.infeasible / watched.told,
+                    "infeasible": watched.infeasible / watched.count,
                     "log P(V)": watched.log_feasible,
                 }
             )
