@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from naslab.space import SGD, Adam, AdamW, Architecture, Choice, Cosine, Range, Recipe, Rule, SearchSpace
     from naslab.tabular.model import Model, load_model
     from naslab.tabular.search import OwnResult, search_csv
-    from naslab.tasks import Budget, Constraint, Problem, Task, task
+    from naslab.tasks import Budget, Constraint, Objective, Problem, Task, task
 
 _HOMES = {
     "naslab.running.comparison": ("compare",),
@@ -49,7 +49,7 @@ _HOMES = {
         "Rule",
         "SearchSpace",
     ),
-    "naslab.tasks": ("Budget", "Constraint", "Problem", "Task", "task"),
+    "naslab.tasks": ("Budget", "Constraint", "Objective", "Problem", "Task", "task"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -69,6 +69,7 @@ __all__ = [
     "Evaluator",
     "Model",
     "NaslabError",
+    "Objective",
     "Optimizer",
     "OwnResult",
     "Problem",

@@ -14,11 +14,13 @@ from naslab import ops
 from naslab.testing import check_optimizer
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("comparing", "growing", "networks", "tables", "tabular-networks", "transformer")
-NAMES += ("your-own-operation", "your-own-optimizer", "your-own-table")
+NAMES = ("comparing", "growing", "nasbench101", "networks", "objectives", "tables", "tabular-networks")
+NAMES = (*NAMES, "transformer", "your-own-operation", "your-own-optimizer", "your-own-table")
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-CHECKED = [ROOT / "docs" / "your-own-operation.md"]  # whose comments say what is printed
+CHECKED = [
+    ROOT / "docs" / f"{name}.md" for name in ("nasbench101", "your-own-operation")
+]  # whose comments say what is printed
 PLUG_IN = "# hill.py"
 QUICK = ("random", "local-search")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,17 @@ def without_noise(values: FloatArray, scale: float | None = None, grain: float =
     return np.asarray(distinct[np.maximum.accumulate(first)][place.reshape(-1)], float)
 
 
+class Measure(Protocol):
+    """A cost or a metric: its name, its unit, and +1 where higher is better, else -1."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def sign(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class TaskInfo:
     """The facts about a task that a table or a figure needs."""
@@ -69,6 +80,10 @@ class TaskInfo:
     """What architectures must satisfy, in words (``"params <= 41,153"``); ``""`` for nothing."""
     cells: str = ""
     """The search space. Tasks that share one judge the same architectures: they are no independent sample of tasks."""
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    """Costs and metrics by name; a cost that is not among them is better when lower."""
+    objectives: tuple[str, ...] = ()
+    """What was optimised, ``"score"`` first, where it was more than that."""
 
     def __post_init__(self) -> None:
         if self.direction not in ("max", "min"):
@@ -82,6 +97,15 @@ class TaskInfo:
     def sign(self) -> int:
         """+1 or -1: multiplied by it, a truth is better when it is higher."""
         return 1 if self.direction == "max" else -1
+
+    def measure_sign(self, name: str) -> int:
+        """+1 or -1: multiplied by it, a cost or a metric is better when it is higher."""
+        return self.measures[name].sign if name in self.measures else -1
+
+    @property
+    def objective_signs(self) -> FloatArray:
+        """:attr:`sign` and those of the further objectives, ``(k,)``: the score is judged by the truth."""
+        return np.array([self.sign, *(self.measure_sign(name) for name in self.objectives[1:])], float)
 
     @property
     def clock(self) -> str:
@@ -119,6 +143,18 @@ class Landscape:
 
 
 @dataclass(frozen=True, eq=False)
+class ExactFront:
+    """What is known of all architectures of a task in all objectives, turned so that higher is better."""
+
+    reference: FloatArray
+    """``(k,)``, from which a hypervolume is counted: the median truth, the worst of every other objective."""
+    ideal: FloatArray
+    """``(k,)``: the best of each."""
+    points: FloatArray
+    """``(n, k)``: the front."""
+
+
+@dataclass(frozen=True, eq=False)
 class ResultsData:
     """The runs of a comparison.
 
@@ -147,6 +183,11 @@ class ResultsData:
     """(task, cost) -> what is known of the whole space, where that is a table."""
     paired: bool = False
     """Whether the runs of a task with one seed began with the same random numbers."""
+    fronts: pd.DataFrame | None = None
+    """The front of every run in all objectives: task, optimizer, seed and a column per objective, in its own direction
+    and unit, ``score`` being the truth. None where there are not several objectives."""
+    exact: Mapping[str, ExactFront] = field(default_factory=dict)
+    """Task -> what is known of the whole space in all objectives, where that is in tables."""
 
     def __post_init__(self) -> None:
         for name, frame, columns in (
@@ -186,6 +227,12 @@ class ResultsData:
     def costs(self) -> list[str]:
         """The cost columns that are known for at least one run."""
         return [cost for cost in COSTS if cost in self.frame.columns and bool(self.frame[cost].notna().any())]
+
+    def measures(self, task: str) -> list[str]:
+        """The costs and metrics that are known for at least one run of a task."""
+        own = self.frame[self.frame["task"] == task]
+        names = dict.fromkeys((*COSTS, *self.task(task).measures))
+        return [name for name in names if name in own.columns and bool(own[name].notna().any())]
 
     def task(self, name: str) -> TaskInfo:
         """The facts about a task. Errors: UnknownName."""

@@ -147,14 +147,16 @@ def plot_tradeoff(
     styles: Styles | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Truth against a cost: an architecture per marker (its area grows with the number of runs that ended
-    with it) and each optimizer's Pareto front (`frame`: `tradeoff.points` for the same `cost`)."""
+    """Truth against a cost or a metric: an architecture per marker (its area grows with the number of runs that ended
+    with it) and each optimizer's Pareto front (`frame`: `tradeoff.points` for the same `cost`). What is better when
+    higher is drawn from right to left, so that the left is the better side of every figure."""
     names = list(frame["optimizer"].unique())
     styles = styles or palette(names)
     with style():
         ax = ax or _labelled_axes(names)
         ends = {}
-        edge = float(frame["cost"].max() + 0.06 * np.ptp(frame["cost"].to_numpy(float)))
+        costs, worse = frame["cost"].to_numpy(float), -info.measure_sign(cost)
+        edge = worse * float((worse * costs).max() + 0.06 * np.ptp(costs))
         for name, found in frame.groupby("optimizer", sort=False):
             look = styles[str(name)]
             ax.scatter(
@@ -168,7 +170,7 @@ def plot_tradeoff(
                 gid=look.gid("points"),
             )
             front = found[found["front"]]
-            # A higher cost buys no less: the front goes on to the edge, where its name stands.
+            # A worse cost buys no less: the front goes on to the edge, where its name stands.
             ends[str(name)] = (edge, float(front["truth"].iloc[-1]))
             ax.step(
                 [*front["cost"], edge],
@@ -182,11 +184,60 @@ def plot_tradeoff(
                 gid=look.gid("front"),
             )
         ax.margins(0.06)
-        ax.set_xlim(right=edge)
+        ax.set_xlim(left=None if worse > 0 else float(costs.max() + 0.06 * np.ptp(costs)), right=edge)
         _optimum_line(ax, info)
-        ax.xaxis.set_major_formatter(EngFormatter(unit="s" if cost.endswith("_seconds") else "", sep=""))
-        ax.xaxis.set_major_locator(MaxNLocator(5))
-        ax.set_xlabel(COST_LABELS.get(cost, cost))
+        _measure_axis(ax, cost, info)
+        ax.set_ylabel(literal(info.truth_label))
+        ax.set_title(_title(info))
+        label_ends(ax, ends, styles)
+    return ax
+
+
+def plot_attained(
+    frame: pd.DataFrame, info: TaskInfo, other: str, *, styles: Styles | None = None, ax: Axes | None = None
+) -> Axes:
+    """The truth and another objective that half of the runs attain, and a band from a quarter to three quarters
+    (`frame`: `front_tables.attained`). As in `plot_tradeoff`, the left is the better side."""
+    names = list(frame["optimizer"].unique())
+    styles = styles or palette(names)
+    worse = -info.measure_sign(other)
+    values = worse * frame["value"].to_numpy(float)
+    edge = float(values.max() + 0.06 * np.ptp(values))
+    with style():
+        ax = ax or _labelled_axes(names)
+        ends = {}
+        for name, own in frame.groupby("optimizer", sort=False):
+            look = styles[str(name)]
+            steps = {float(str(share)): part[["value", "truth"]] for share, part in own.groupby("share")}
+            for part in steps.values():
+                part.loc[-1] = [worse * edge, part["truth"].iloc[-1]]  # a worse value buys no less
+            if 0.5 in steps:
+                middle = steps[0.5]
+                ax.step(
+                    middle["value"],
+                    middle["truth"],
+                    where="post",
+                    color=look.colour,
+                    linestyle=look.line,
+                    gid=look.gid("line"),
+                )
+                ends[str(name)] = (worse * edge, float(middle["truth"].iloc[-1]))
+            if 0.75 in steps:
+                # Where only a quarter of the runs attain anything, three quarters attain less than any number.
+                both = steps[0.25].merge(steps[0.75], on="value", how="outer")
+                both = both.sort_values("value", ascending=worse > 0).ffill().dropna()
+                ax.fill_between(
+                    both["value"],
+                    both["truth_x"],
+                    both["truth_y"],
+                    step="post",
+                    color=look.colour,
+                    alpha=min(0.16, 0.6 / len(styles)),
+                    linewidth=0,
+                    gid=look.gid("band"),
+                )
+        ax.set_xlim(worse * float(values.min() - 0.06 * np.ptp(values)), worse * edge)
+        _measure_axis(ax, other, info)
         ax.set_ylabel(literal(info.truth_label))
         ax.set_title(_title(info))
         label_ends(ax, ends, styles)
@@ -304,6 +355,15 @@ def _clock_axis(ax: Axes, info: TaskInfo, start: float) -> None:
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.set_xlim(min(start, 0.9 * info.budget), info.budget)
     ax.set_xlabel(info.clock_label)
+
+
+def _measure_axis(ax: Axes, name: str, info: TaskInfo) -> None:
+    """A cost or a metric along x, with its unit; seconds stand at the numbers."""
+    seconds = name.endswith("_seconds")
+    unit = info.measures[name].unit if name in info.measures and not seconds else ""
+    ax.xaxis.set_major_formatter(EngFormatter(unit="s" if seconds else "", sep=""))
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.set_xlabel(literal(COST_LABELS.get(name, name) + (f" ({unit})" if unit else "")))
 
 
 def _title(info: TaskInfo) -> str:

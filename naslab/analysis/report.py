@@ -16,6 +16,7 @@ from markupsafe import Markup
 from naslab.analysis.contents import Picture, Section, Table, runs_section, sections
 from naslab.analysis.data import ResultsData
 from naslab.analysis.formats import is_numeric, to_csv, to_latex, to_markdown, to_text
+from naslab.analysis.front_contents import front_sections
 from naslab.analysis.style import palette, render
 from naslab.analysis.svg import inline
 from naslab.errors import OutputError
@@ -40,7 +41,7 @@ def write_report(
     reader must know; `extra_tables` are (title, frame, caption). Each file is replaced whole or not at all,
     the page last. Returns the path of the page. Errors: OutputError where the folder can't be written.
     """
-    content = [*sections(data, SEED, extra_tables), runs_section(data)]
+    content = [*sections(data, SEED, extra_tables), *front_sections(data), runs_section(data)]
     return write_page(content, folder, title, command, environment, notes, data.optimizers)
 
 

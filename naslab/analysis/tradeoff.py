@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from naslab.analysis import fronts
 from naslab.analysis.data import COMPLETE, MISSING, FloatArray, Landscape, ResultsData
 from naslab.analysis.intervals import mean_interval
 from naslab.errors import UnknownMetric
@@ -28,32 +29,29 @@ def hypervolume(scores: FloatArray, costs: FloatArray, reference: tuple[float, f
 
     Points that are not better than the reference in both score and cost count nothing. 0 for no points.
     """
-    inside = (scores > reference[0]) & (costs < reference[1])
-    scores, costs = scores[inside], costs[inside]
-    front = pareto_front(scores, costs)
-    heights = np.diff(np.concatenate([[reference[0]], scores[front]]))
-    return float(heights @ (reference[1] - costs[front]))
+    return fronts.hypervolume(np.column_stack([scores, -costs]), np.array([reference[0], -reference[1]]))
 
 
 def points(data: ResultsData, task: str, cost: str) -> pd.DataFrame:
-    """The architectures that the complete runs of one task ended with, and what they cost.
+    """The architectures that the complete runs of one task ended with, and their cost, or another metric.
 
-    Returns one row per optimizer and architecture, cheapest first: ``optimizer, architecture, truth, cost,
+    Returns one row per optimizer and architecture, best cost first: ``optimizer, architecture, truth, cost,
     runs`` (how many ended with it) and ``front`` (on the Pareto front of all its optimizer's runs). Runs without a
     known cost are left out.
     Errors: UnknownMetric.
     """
     info = data.task(task)
-    if cost not in data.costs:
-        raise UnknownMetric(cost, data.costs)
+    if cost not in (known := data.measures(task)):
+        raise UnknownMetric(cost, known)
+    sign = info.measure_sign(cost)
     runs = data.runs[(data.runs["task"] == task) & (data.runs["status"] == COMPLETE)]
     runs = runs[np.isfinite(runs[cost].to_numpy(float))].rename(columns={cost: "cost"})
     identity = ["optimizer", "architecture", "truth", "cost"]
     parts: list[pd.DataFrame] = []
     for optimizer in data.optimizers:
         own = runs[runs["optimizer"] == optimizer].groupby(identity).size().reset_index(name="runs")
-        own = own.sort_values(["cost", "truth"], kind="stable", ignore_index=True)
-        best = pareto_front(info.sign * own["truth"].to_numpy(float), own["cost"].to_numpy(float))
+        own = own.sort_values(["cost", "truth"], ascending=[sign < 0, True], kind="stable", ignore_index=True)
+        best = pareto_front(info.sign * own["truth"].to_numpy(float), -sign * own["cost"].to_numpy(float))
         parts.append(own.assign(front=np.isin(np.arange(len(own)), best)))
     return pd.concat(parts, ignore_index=True)
 

@@ -64,4 +64,7 @@ def show_report(results: Any) -> None:
     shown = summary.drop(columns=[*idle, *(["metric"] if len(metrics) == 1 else [])])
     written = results.report()  # before anything is printed: what can't be printed must not cost the report
     print_frame(shown, "Final quality" + (f": {metrics[0]}" if len(metrics) == 1 else ""))
+    if len(fronts := results.fronts()):
+        kept = ["task", "optimizer", "n", "front", "hypervolume", "IGD+", "epsilon", "best hypervolume", "violations"]
+        print_frame(fronts[kept].dropna(axis=1, how="all"), "\nFronts that runs return")
     print(f"\nReport: {written}")

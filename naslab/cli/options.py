@@ -13,7 +13,15 @@ Budget = Annotated[
     str,
     typer.Option(help="Of every run: evaluations (100), seconds on the task's clock (12000s), or epochs (50epochs)."),
 ]
-Limits = Annotated[list[str], typer.Option("--max", help="Limit on a cost, such as params=41153; may be repeated.")]
+Limits = Annotated[
+    list[str], typer.Option("--max", help="Limit on a cost or a metric, such as params=41153; may be repeated.")
+]
+Objectives = Annotated[
+    str,
+    typer.Option(
+        help="What is optimised, the score first: score,params. Costs are minimised; else NAME:max or NAME:min."
+    ),
+]
 Out = Annotated[Path, typer.Option(help="Folder for the traces and the report; repeat the command to resume.")]
 Device = Annotated[
     str, typer.Option(help="Where networks run: cpu, cuda, cuda:1, or auto for a GPU where there is one.")

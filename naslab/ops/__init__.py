@@ -16,10 +16,10 @@ literature calls "FLOPs" are often MACs plus the classifier's biases.)
 A third party adds an operation by subclassing :class:`Operation` (``docs/your-own-operation.md``).
 """
 
-from naslab.ops.activations import GELU, HardSwish, NormReLU, ReLU, SiLU, Tanh
+from naslab.ops.activations import GELU, HardSwish, NormReLU, ReLU, ReLU6, SiLU, Tanh
 from naslab.ops.attention import FeedForward, MultiHeadAttention
 from naslab.ops.base import Identity, Operation, Shape, Value, Zero
-from naslab.ops.blocks import FactorizedReduction, MBConv, Projection, ResidualReduction
+from naslab.ops.blocks import FactorizedReduction, MBConv, Projection, ResidualReduction, Truncate
 from naslab.ops.columns import EntityEmbedding, TruncatedSVD
 from naslab.ops.composites import Residual, Sequence
 from naslab.ops.convolutions import (
@@ -77,6 +77,7 @@ __all__ = [
     "Projection",
     "RMSNorm",
     "ReLU",
+    "ReLU6",
     "Residual",
     "ResidualReduction",
     "ScaledDropout",
@@ -89,6 +90,7 @@ __all__ = [
     "SqueezeExcitation",
     "Tanh",
     "TokenPool",
+    "Truncate",
     "TruncatedSVD",
     "Upsample",
     "UpsamplingConv",

@@ -18,8 +18,9 @@ class LocalSearch(AskTell):
     White et al. 2021, "Exploring the Loss Landscape in Neural Architecture Search", algorithm 1: evaluate every
     neighbour, move to the best if it beats the current architecture, else restart. Neighbours are visited in random
     order, so that a run that ends within a neighbourhood is not biased towards the first choice. Nothing is evaluated
-    twice (the score seen first stands); the search ends when no new architecture is found. With several workers the
-    neighbours are evaluated beside each other, and all of them are awaited.
+    twice (the score seen first stands); the search ends when no new architecture is found. What exceeds a limit on a
+    metric, which only its evaluation tells, is never moved to. With several workers the neighbours are evaluated beside
+    each other, and all of them are awaited.
     """
 
     concurrent = True
@@ -53,8 +54,8 @@ class LocalSearch(AskTell):
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
         self._under_way.discard(architecture)
-        finite = evaluation.score - evaluation.score == 0.0
-        self._scores[architecture] = evaluation.score if finite else -float("inf")
+        good = evaluation.score - evaluation.score == 0.0 and self.problem.keeps(evaluation)
+        self._scores[architecture] = evaluation.score if good else -float("inf")
 
     def _restart(self) -> Architecture | None:
         for _ in range(RESTART_TRIES):

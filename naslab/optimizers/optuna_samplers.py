@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -18,10 +19,12 @@ from naslab.evaluators import Evaluation
 from naslab.optimizers.base import AskTell, Query
 from naslab.space import Architecture, Decision, Range
 from naslab.tasks import Problem
+from naslab.tasks.objective import SCORE
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # else every run announces its study, and what is not installed
 VALID_TRIES = 10
 _UNDECIDED = object()
+_DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {"max": "maximize", "min": "minimize"}
 
 
 class OptunaOptimizer(AskTell):
@@ -29,10 +32,11 @@ class OptunaOptimizer(AskTell):
 
     A choice among increasing numbers (a width) is an integer for Optuna, any other choice is categorical, a range is a
     number. Where decisions are conditional, Optuna is asked for active ones alone, one after the other. Limits reach
-    the sampler as Optuna's constraints: how far each is exceeded, relative to the limit. Combinations that the space
-    forbids are reported as failed, and Optuna is asked again; after ten of them a uniform feasible architecture is
-    evaluated instead, which Optuna is told as a trial of its own. Repeated architectures are evaluated and charged
-    again. A score that is not finite is reported as a failed trial. Several of Optuna's trials may be open.
+    the sampler as Optuna's constraints: how far each is exceeded, relative to the limit, be it on a cost or a metric.
+    Combinations that the space forbids are reported as failed, and Optuna is asked again; after ten of them a uniform
+    feasible architecture is evaluated instead, which Optuna is told as a trial of its own. Repeated architectures are
+    evaluated and charged again. A score that is not finite is reported as a failed trial. Several
+    of Optuna's trials may be open.
     """
 
     directions: Sequence[Literal["maximize", "minimize"]] = ("maximize",)
@@ -88,9 +92,13 @@ class OptunaOptimizer(AskTell):
         trial, architecture = self._open.pop(number, None) if number is not None else None, query.architecture
         if trial is None:
             return
-        for limit in self.problem.constraint.limits:
-            trial.set_constraint(limit.metric, self.problem.cost(limit.metric, architecture) / limit.maximum - 1)
         values = self.objectives(architecture, evaluation)
+        for limit in self.problem.constraint.limits:
+            found = self.problem.value(limit.metric, architecture, evaluation)
+            if math.isnan(found):  # a metric of an evaluation that failed
+                values = [math.nan]
+                break
+            trial.set_constraint(limit.metric, found / limit.maximum - 1)
         if np.isfinite(values).all():
             self._study.tell(trial, values)
         else:
@@ -140,20 +148,19 @@ class OptunaGP(OptunaOptimizer):
 
 
 class OptunaNSGAII(OptunaOptimizer):
-    """Multi-objective evolution: the score against a cost, so that one run covers the trade-off.
+    """Multi-objective evolution: all objectives at once, so that one run covers their trade-off.
 
     Deb et al. 2002. Optuna's ``NSGAIISampler``. As every strategy, it returns the feasible architecture
-    with the best score; its trace contains the Pareto front.
+    with the best score; the front of its run is in its trace.
 
     Args:
         problem: The problem.
         rng: Its generator.
-        cost: The second objective, one of the problem's costs.
+        cost: The second objective where the problem has the score alone, one of its costs.
         population: Size of a generation.
     """
 
     concurrent = True
-    directions = ("maximize", "minimize")
 
     def __init__(
         self, problem: Problem, rng: np.random.Generator, *, cost: str = "params", population: int = 20
@@ -161,11 +168,13 @@ class OptunaNSGAII(OptunaOptimizer):
         if cost not in problem.costs:
             raise UnknownMetric(cost, problem.costs)
         _at_least(2, "population", population)
-        self.cost = cost
+        if len(problem.objectives) == 1:
+            problem = problem.optimising([SCORE.name, cost])
+        self.directions = [_DIRECTIONS[each.direction] for each in problem.objectives]
         super().__init__(problem, rng, _sampler(NSGAIISampler, rng, population_size=population))
 
     def objectives(self, architecture: Architecture, evaluation: Evaluation) -> list[float]:
-        return [evaluation.score, float(self.problem.cost(self.cost, architecture))]
+        return [self.problem.value(each.name, architecture, evaluation) for each in self.problem.objectives]
 
 
 def _distribution(decision: Decision) -> BaseDistribution:

@@ -42,7 +42,9 @@ class PredictorGuided(AskTell):
 
     *Nothing is evaluated twice*, nor are two architectures of the same data flow (:meth:`SearchSpace.canonical`). Where
     candidates run out, random architectures take their place, and where these run out, the search ends. Equal values of
-    the acquisition are ordered at random. Under a constraint everything asked is feasible. The predictor ignores
+    the acquisition are ordered at random. Under a constraint everything asked is feasible, as far as
+    costs tell: limits on metrics are unknown to it, and what exceeds one is charged, learned from and not returned. The
+    predictor ignores
     scores that are not finite; as long as scores are too few or all equal, architectures are drawn at random.
 
     *Expected improvement* is over the highest predicted mean of what was evaluated: noise in the scores changes it less

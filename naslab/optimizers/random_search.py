@@ -11,7 +11,9 @@ class RandomSearch(AskTell):
     """Uniform random architectures, drawn with replacement.
 
     Bergstra & Bengio 2012; the baseline of Li & Talwalkar 2019. As in the scripts of NAS-Bench-201 an architecture that
-    is drawn again is evaluated and charged again. Under a constraint the draw is uniform over the feasible ones.
+    is drawn again is evaluated and charged again. Under a constraint the draw is uniform over the feasible ones,
+    as far as costs tell; what exceeds a limit on a metric is charged and not returned. With several objectives this is
+    multi-objective random search: its front is that of all it drew.
     """
 
     concurrent = True

@@ -24,7 +24,8 @@ class RegularizedEvolution(AskTell):
     to, not 1/6. With theirs the cells found on ``nasbench201/cifar10`` are worse by 0.056 points [0.043, 0.069] after
     100 evaluations, by 0.015 [0.010, 0.020] after 300 (4,000 runs each: ``benchmarks/node_mutation.py --seeds 4000``).
     Under a constraint, parents and children are feasible. A score that is not finite loses every
-    tournament. With several workers it does not wait: parents are drawn from those that have been evaluated.
+    tournament, and so does what exceeds a limit on a metric, which only its evaluation tells. With several workers it
+    does not wait: parents are drawn from those that have been evaluated.
 
     Args:
         problem: The problem.
@@ -81,4 +82,5 @@ class RegularizedEvolution(AskTell):
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
         score = evaluation.score
-        self._alive.append((score if score - score == 0.0 else -float("inf"), architecture))
+        good = score - score == 0.0 and self.problem.keeps(evaluation)
+        self._alive.append((score if good else -float("inf"), architecture))

@@ -49,9 +49,13 @@ class OptimizerSpec:
         """A fresh optimizer.
 
         Raises:
-            NaslabError: It refuses its hyperparameters or the problem.
+            NaslabError: It refuses its hyperparameters or the problem; or it learns from gradients, and the problem has
+                a limit or an objective that only evaluations tell.
             PluginError: It raises anything else.
         """
+        if self.unit == "epochs":
+            problem.require_known_limits(self.label)
+            problem.require_known_objectives(self.label)
         try:
             return self.factory(problem, rng, **self.options)
         except NaslabError:

@@ -104,7 +104,7 @@ class NASWOT(AskTell):
     :mod:`naslab.optimizers.zero_cost`.
 
     Args:
-        problem: The problem. Under a constraint feasible architectures are drawn.
+        problem: The problem. Under a constraint feasible architectures are drawn; limits on metrics are refused.
         rng: Its generator.
         samples: N; the paper has 10, 100 and 1,000.
         proxy: The proxy's name.
@@ -125,6 +125,7 @@ class NASWOT(AskTell):
         score_seconds: float = 0.0,
     ) -> None:
         super().__init__(problem, rng)
+        problem.require_known_limits(type(self).__name__)
         if samples < 1:
             raise InvalidValue(f"samples={samples}: at least 1 architecture to choose from")
         self.samples = samples

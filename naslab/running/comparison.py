@@ -63,6 +63,7 @@ class Comparison:
         execution: How the evaluations of each run are carried out.
         resume: What evaluating a trial again does, on every task; None leaves it to the task.
         paired: Whether the runs of a task with one seed begin with the same random numbers.
+        objectives: Of every task; its own (the score, unless it says otherwise) where empty.
     """
 
     tasks: tuple[str | Task, ...]
@@ -74,10 +75,11 @@ class Comparison:
     execution: Execution = ALONE
     resume: str | None = None
     paired: bool = False
+    objectives: tuple[str, ...] = ()
 
     def task(self, task_or_id: str | Task) -> Task:
         """One of the tasks, as it is run."""
-        return constrained_task(task_or_id, self.constraint, self.placement, self.resume)
+        return constrained_task(task_or_id, self.constraint, self.placement, self.resume, self.objectives)
 
     def prepare(self) -> tuple[dict[str, Task], dict[str, OptimizerSpec]]:
         """Build everything once, so that errors are reported before anything is written."""
@@ -88,6 +90,9 @@ class Comparison:
             raise InvalidValue("nothing to compare: give at least one task and one optimizer")
         if len(tasks) < len(self.tasks) or len(specs) < len(self.optimizers):
             raise InvalidValue("a task or an optimizer is named twice; name each once")
+        named = {tuple(map(str, one.problem.objectives)) for one in tasks.values()}
+        if self.objectives and len(named) > 1:
+            raise InvalidValue(f"objectives {','.join(self.objectives)}: tasks differ in their directions; state them")
         for spec in specs.values():
             check_budget(spec, self.budget)
             for one in tasks.values():
@@ -117,6 +122,7 @@ class Comparison:
             "budget": str(self.budget),
             "constraint": self.constraint.as_dict(),
             **({"paired": True} if self.paired else {}),
+            **({"objectives": [*map(str, next(iter(tasks.values())).problem.objectives)]} if self.objectives else {}),
             "sources": {name: dict(one.source) for name, one in tasks.items()},
         }
 
@@ -131,6 +137,7 @@ def compare(
     workers: int = 1,
     max: Mapping[str, float] | Iterable[str] = (),
     paired: bool = False,
+    objectives: Sequence[str] = (),
     executor: Executor | None = None,
     device: str | None = None,
     precision: str | None = None,
@@ -156,10 +163,13 @@ def compare(
             would not be those of the folder.
         seeds: Number of runs of every optimizer on every task.
         workers: Processes to use. The traces do not depend on it.
-        max: Limits on costs, ``{"params": 41153}``.
+        max: Limits on costs, ``{"params": 41153}``, or on metrics that the tasks' evaluations report.
         paired: Runs of a task with one seed begin with the same random numbers, whatever their optimizer: the first
             architectures that it draws, and the recorded trainings of evaluations. Differences between optimizers are
             then taken seed by seed, and tested so. Such runs are others than those without.
+        objectives: What is optimised, by names of costs and metrics after the score: ``["score", "params"]``. Costs are
+            minimised, declared metrics have a direction; ``"-name"`` or ``"name:max"`` states another. By default what
+            each task says, usually the score alone.
         executor: Runs them instead: any :class:`concurrent.futures.Executor` that shares the file system.
         device: Where networks run, if any do: see :meth:`naslab.tasks.Task.on`. By default each task's own, the CPU.
             With ``"cuda"`` the processes take turns at the GPUs: each sees one.
@@ -189,15 +199,16 @@ def compare(
         if isinstance(names, str):
             raise InvalidValue(f"{what}={names!r}: give a list, such as [{names!r}]")
     placement, limits = Placement(device, precision, deterministic), Constraint.parse(max)
+    if isinstance(objectives, str):
+        raise InvalidValue(f"objectives={objectives!r}: give a list, such as ['score', 'params']")
     limit = parse_limit(evaluation_limit)
     execution = Execution(simulate_workers, workers_per_run, None, on_failure, retries, limit)
     if executor is not None:
         check_executor(executor)
     if workers_per_run > workers:
         raise InvalidValue(f"workers_per_run {workers_per_run}: at most workers, of which there are {workers}")
-    comparison = Comparison(
-        tuple(tasks), tuple(optimizers), seeds, Budget.parse(budget), limits, placement, execution, resume, paired
-    )
+    compared = tuple(tasks), tuple(optimizers), seeds, Budget.parse(budget), limits, placement
+    comparison = Comparison(*compared, execution, resume, paired, tuple(objectives))
     prepared, specs = comparison.prepare()
     folder, description = Path(out), comparison.describe(prepared, specs, seeds)
     ours, grown = partial(_holds_runs, description=description), _growth(comparison, folder, prepared, specs)

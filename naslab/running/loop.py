@@ -160,7 +160,7 @@ def _finish(session: Session, crew: Crew, reason: str) -> None:
         architecture = session.architecture(query.architecture, "finalists")
         last = Query(architecture, query.fidelity, session.new_trial())
         evaluation, _ = crew.evaluate(session.asks, last, None, None)
-        optimizer.rank(last, evaluation, problem.is_feasible(architecture))
+        optimizer.rank(last, evaluation, problem.is_feasible(architecture, evaluation))
         finalists.append({"architecture": list(architecture), "score": float(evaluation.score)})
     best: Architecture | None = optimizer.best()
     if best is not None:

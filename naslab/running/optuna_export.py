@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -53,7 +52,7 @@ def write_studies(results: Results, path: Path, progress: Progress | None = None
                 for seed in results.seeds:
                     recorded = results.recorded(name, optimizer, seed)
                     steps = recorded.steps if recorded else []
-                    clocks = itertools.accumulate(step.evaluation.seconds for step in steps)
+                    clocks = recorded.clocks() if recorded else ()
                     for number, (step, clock) in enumerate(zip(steps, clocks, strict=True), start=1):
                         where = {"seed": seed, "step": number, "clock": clock}
                         study.add_trial(_trial(one, step, distributions, where))
@@ -70,7 +69,7 @@ def _trial(
 ) -> FrozenTrial:
     from optuna.trial import TrialState, create_trial
 
-    (architecture, fidelity), evaluation, space = step.query, step.evaluation, one.problem.space
+    (architecture, fidelity, _), evaluation, space = step.query, step.evaluation, one.problem.space
     params = _params(space, architecture)
     attributes = {
         **{name: float(value) for name, value in evaluation.metrics.items() if math.isfinite(value)},
@@ -79,6 +78,7 @@ def _trial(
         "architecture": space.to_string(architecture),
         "feasible": step.feasible,
         **({} if fidelity is None else {"fidelity": fidelity}),
+        **({"failed": evaluation.failure} if evaluation.failure else {}),
     }
     scored = math.isfinite(evaluation.score)
     trial = create_trial(

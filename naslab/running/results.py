@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -14,27 +13,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from naslab.analysis import front_tables
 from naslab.analysis.anytime import curves
-from naslab.analysis.data import COMPLETE, COSTS, FAILED, MISSING, NO_FEASIBLE, Landscape, ResultsData, TaskInfo
+from naslab.analysis.data import (
+    MISSING,
+    ExactFront,
+    Landscape,
+    ResultsData,
+    TaskInfo,
+)
 from naslab.analysis.tables import final_quality
-from naslab.analysis.tradeoff import landscape, pareto_front, points
-from naslab.errors import OutputError
+from naslab.analysis.tradeoff import points
+from naslab.errors import OutputError, UnknownOptimizer, UnknownTask
 from naslab.files import load_json, unreadable
-from naslab.running.kept import Kept
-from naslab.running.runs import never_scored
-from naslab.running.software import versions
+from naslab.running.archives import front_members
+from naslab.running.judging import Judge
+from naslab.running.runs import constrained_task
 from naslab.running.steps import step_frame
-from naslab.running.trace import Recorded, differences, file_name, read, trace_path
-from naslab.space import Architecture
+from naslab.running.trace import Recorded, differences, read, trace_path
 from naslab.tasks import Budget, Constraint, Task, task
+from naslab.tasks.objective import SCORE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SPEC = "comparison.json"
 OLD_FORMAT = "These runs are recorded in format 1, in which changes after a run had ended are not noticed."
-LARGEST_LANDSCAPE = 100_000
-"""Architectures of a table up to which its exact Pareto fronts are computed."""
 
 
 class Results:
@@ -59,6 +63,7 @@ class Results:
             self.seeds = list(range(self.spec["seeds"]))
             Budget.parse(self.spec["budget"]), Constraint.parse(self.spec["constraint"]), list(self.spec["tasks"])
             dict(self.spec["sources"])
+            self.objectives: list[str] = [*map(str, self.spec.get("objectives", ()))]
         except OSError as error:
             raise OutputError(unreadable(path, error)) from None
         except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
@@ -67,21 +72,24 @@ class Results:
 
     @cached_property
     def tasks(self) -> dict[str, Task]:
-        """The tasks by id, under the comparison's constraint."""
+        """The tasks by id, under the comparison's constraint, with its objectives."""
         if self._given is not None:
             return dict(self._given)
         constraint = Constraint.parse(self.spec["constraint"])
-        found = {task_id: task(task_id) for task_id in self.spec["tasks"]}
-        return {task_id: t.constrained(constraint) if constraint.limits else t for task_id, t in found.items()}
+        found = {name: task(name) for name in self.spec["tasks"]}
+        return {name: constrained_task(one, constraint, objectives=self.objectives) for name, one in found.items()}
 
     @cached_property
     def data(self) -> ResultsData:
         """The runs as plain frames, for :mod:`naslab.analysis`."""
-        runs, changes, fronts = [], [], []
+        runs, changes, costs, fronts = [], [], [], []
         landscapes: dict[tuple[str, str], Landscape] = {}
+        exact: dict[str, ExactFront] = {}
         for task_id, one in self.tasks.items():
-            judge = _Judge(one, self.folder)
+            judge = Judge(one, self.folder)
             landscapes |= {(task_id, cost): known for cost, known in judge.landscapes().items()}
+            if (known := judge.exact_front()) is not None:
+                exact[task_id] = known
             for optimizer in self.optimizers:
                 for seed in self.seeds:
                     key = {"task": task_id, "optimizer": optimizer, "seed": seed}
@@ -91,7 +99,8 @@ class Results:
                         continue
                     runs.append({**key, **judge.run(recorded)})
                     changes += [{**key, **change} for change in judge.incumbents(recorded)]
-                    fronts += [(task_id, optimizer, seed, *point) for point in judge.fronts(recorded)]
+                    costs += [(task_id, optimizer, seed, *point) for point in judge.fronts(recorded)]
+                    fronts += [{**key, **member} for member in judge.front(recorded)]
         columns = ["task", "optimizer", "seed", "evaluations", "seconds", "reward", "truth"]
         wanted = [
             "task",
@@ -108,9 +117,10 @@ class Results:
         frame = frame.reindex(columns=[*wanted, "seconds", *(c for c in frame if c not in {*wanted, "seconds"})])
         infos = {task_id: self._info(one) for task_id, one in self.tasks.items()}
         anytime = pd.DataFrame(changes, columns=columns)
-        archives = pd.DataFrame(fronts, columns=["task", "optimizer", "seed", "cost", "truth", "value"])
+        archives = pd.DataFrame(costs, columns=["task", "optimizer", "seed", "cost", "truth", "value"])
+        found, paired = pd.DataFrame(fronts) if fronts else None, self.spec.get("paired", False)
         return ResultsData(
-            frame, anytime, infos, self.optimizers, self.seeds, archives, landscapes, self.spec.get("paired", False)
+            frame, anytime, infos, self.optimizers, self.seeds, archives, landscapes, paired, found, exact
         )
 
     @property
@@ -123,8 +133,10 @@ class Results:
 
         Columns: ``task, optimizer, seed``; ``step`` (from 1) and ``trial`` (from 0) of the run; ``architecture`` in the
         space's notation; ``fidelity``, None for the task's own; ``score``; ``seconds`` charged, and the run's ``clock``
-        after it; ``feasible``; ``incumbent``: whether it was the best of the run until then; and one for each metric
-        that any evaluation reported, NaN where it was not. A metric called as another column is ``metric NAME``.
+        after it; with several workers when it was told, and by which ``worker``; ``failed``: why it has no score, or
+        nothing; ``feasible``; ``incumbent``: whether it was the best of the run until then; one for each objective and
+        limit but the score; and one for each metric that any evaluation reported, NaN where it was not. A metric called
+        as another column is ``metric NAME``.
         """
         return step_frame(self.runs(), self.tasks)
 
@@ -152,6 +164,33 @@ class Results:
         """Final quality of each optimizer on each task, with 95 % intervals."""
         return final_quality(self.data, _bootstrap())
 
+    def front(self, task_id: str, optimizer: str, seed: int | None = None) -> pd.DataFrame:
+        """What no other evaluated architecture beats in all objectives: of one run, or of all runs of an optimizer.
+
+        Returns, best score first: ``architecture``, then each objective by its name, as it was told, in its own
+        direction and unit.
+        Errors: UnknownTask, UnknownOptimizer; OutputError for a run that does not exist.
+        """
+        name = task_id or next(iter(self.tasks))
+        if name not in self.tasks:
+            raise UnknownTask(name, self.tasks)
+        if optimizer not in self.optimizers:
+            raise UnknownOptimizer(optimizer, self.optimizers)
+        found = [self.recorded(name, optimizer, each) for each in (self.seeds if seed is None else [seed])]
+        if seed is not None and found == [None]:
+            raise OutputError(f"{self.folder} holds no run of {optimizer!r} on {name} with seed {seed}")
+        problem = self.tasks[name].problem
+        members = front_members(problem, (step for each in found if each is not None for step in each.steps))
+        names = [each.name for each in problem.objectives]
+        return pd.DataFrame([{"architecture": m.name, **m.values} for m in members], columns=["architecture", *names])
+
+    def fronts(self) -> pd.DataFrame:
+        """How good the fronts are that runs return, by hypervolume, IGD+ and additive epsilon, with 95 % intervals.
+
+        See :func:`naslab.analysis.front_tables.summary`. Empty where there is the score alone.
+        """
+        return front_tables.summary(self.data)
+
     def plot_anytime(self, task_id: str = "") -> Axes:
         """Median and quartiles of the incumbent's truth over the budget, for one task (by default the first)."""
         from naslab.analysis.plots import plot_anytime
@@ -160,7 +199,10 @@ class Results:
         return plot_anytime(curves(self.data, info.id, _bootstrap()), info)
 
     def plot_tradeoff(self, cost: str = "params", task_id: str = "") -> Axes:
-        """Truth of what was found against a cost, with the Pareto front, for one task (by default the first)."""
+        """Truth of what was found against a cost or a metric, with its Pareto front, for one task (default: the first).
+
+        A metric that only evaluations tell is drawn as it was told. Errors: UnknownMetric.
+        """
         from naslab.analysis.plots import plot_tradeoff
 
         info = self._one(task_id)
@@ -204,6 +246,7 @@ class Results:
         words = ["naslab compare", *self.spec["tasks"], "--optimizers", shlex.quote(",".join(self.optimizers))]
         words += ["--seeds", str(self.spec["seeds"]), "--budget", self.spec["budget"], *limits]
         words += ["--paired"] if self.spec.get("paired") else []
+        words += [f"--objectives {','.join(self.objectives)}"] if self.objectives else []
         return " ".join([*words, "--out", shlex.quote(str(self.folder))])
 
     @property
@@ -223,9 +266,12 @@ class Results:
     def _info(self, one: Task) -> TaskInfo:
         budget = Budget.parse(self.spec["budget"])
         limits, space = str(one.problem.constraint), one.problem.space.name
+        problem, alone = one.problem, len(one.problem.objectives) == 1
+        measures = {name: each for name, each in problem.measurable.items() if name != SCORE.name}
         return TaskInfo(
-            one.id, one.metric, one.unit, one.direction, one.optimum, budget.amount, budget.unit, limits, space
-        )
+            one.id, one.metric, one.unit, one.direction, one.optimum, budget.amount, budget.unit, limits, space,
+            measures, () if alone else tuple(each.name for each in problem.objectives),
+        )  # fmt: skip
 
 
 def headers(folder: Path) -> Iterator[dict[str, Any]]:
@@ -261,149 +307,12 @@ def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int)
     header |= {name: spec[name] for name in ("retries", "evaluation_limit") if name in spec}
     if "workers" in spec and not waits:
         header["workers"] = spec["workers"]
-    # Without limits of the comparison a task may have its own.
+    if len(spec.get("objectives", ())) > 1:
+        header["objectives"] = spec["objectives"]
+    # Without limits or objectives of the comparison a task may have its own.
     return {**header, "constraint": spec["constraint"]} if spec["constraint"] else header
 
 
 def _bootstrap() -> np.random.Generator:
     """A fresh generator, so that the same results always get the same intervals."""
     return np.random.default_rng(0)
-
-
-class _Judge:
-    """Joins traces of one task with its truth; every architecture is judged once.
-
-    A truth that takes trainings is kept in the comparison's folder, so that reading again takes none.
-    """
-
-    def __init__(self, one: Task, folder: Path) -> None:
-        self.task = one
-        self.costs = [name for name in COSTS if name in one.problem.costs]
-        self._kept = _kept_truths(one, folder)
-        self._truth = _as_truths(self._kept)
-        self._points: dict[Architecture, tuple[float, ...]] = {}
-
-    @cached_property
-    def tabulated(self) -> Mapping[Architecture, float] | None:
-        """The truth of every architecture, where it is a table: then it costs nothing to judge all that a run saw."""
-        values = getattr(self.task.truth, "values", None)
-        return values if isinstance(values, Mapping) else None
-
-    def landscapes(self) -> dict[str, Landscape]:
-        """Cost -> what is known of all feasible architectures; empty where the truth is no table, or a huge one."""
-        values, problem = self.tabulated, self.task.problem
-        if not values or len(values) > LARGEST_LANDSCAPE:
-            return {}
-        columns = [np.fromiter(values.values(), float, len(values))]
-        for cost in self.costs:
-            if cost in problem.measured or cost in problem.additive:
-                columns.append(np.array([problem.cost(cost, a) for a in values], float))
-            else:
-                columns.append(problem.space.cost_model.values(cost, np.array(list(values))).astype(float))
-        points = np.stack(columns, axis=1)
-        self._points = dict(zip(values, map(tuple, points.tolist()), strict=True))
-        feasible = points[[problem.is_feasible(a) for a in values]]
-        known = {cost: feasible[np.isfinite(feasible[:, [0, i]]).all(axis=1)] for i, cost in enumerate(self.costs, 1)}
-        return {
-            cost: landscape(rows[:, 0], rows[:, i], self._sign)
-            for i, (cost, rows) in enumerate(known.items(), 1)
-            if len(rows)
-        }
-
-    def fronts(self, recorded: Recorded) -> list[tuple[str, float, float]]:
-        """``(cost, truth, value)`` of the Pareto front of each cost over the feasible architectures of a run: all
-        that it evaluated where the truth is a table, else those that were its incumbents."""
-        whole = self.tabulated is not None
-        seen = {s.query.architecture: None for s in recorded.steps if s.feasible and (whole or s.incumbent)}
-        if not seen:
-            return []
-        truths, *columns = np.array([self._point(architecture) for architecture in seen]).T
-        found = []
-        for cost, values in zip(self.costs, columns, strict=True):
-            known = np.flatnonzero(np.isfinite(truths) & np.isfinite(values))
-            best = known[pareto_front(self._sign * truths[known], values[known])]
-            found += [(cost, float(truths[i]), float(values[i])) for i in best]
-        return found
-
-    def _point(self, architecture: Architecture) -> tuple[float, ...]:
-        """The truth and the costs of an architecture, computed once."""
-        if architecture not in self._points:
-            costs = (float(self.task.problem.cost(cost, architecture)) for cost in self.costs)
-            self._points[architecture] = (self.truth(architecture), *costs)
-        return self._points[architecture]
-
-    @property
-    def _sign(self) -> int:
-        return 1 if self.task.direction == "max" else -1
-
-    def truth(self, architecture: Architecture) -> float:
-        if architecture not in self._truth:
-            self._truth[architecture] = self.task.true_value(architecture)
-            self._kept.add([list(architecture), self._truth[architecture]])
-        return self._truth[architecture]
-
-    def run(self, recorded: Recorded) -> dict[str, Any]:
-        """The row of a finished run."""
-        seconds = math.fsum(step.evaluation.seconds for step in recorded.steps)
-        assert recorded.end is not None
-        status = FAILED if never_scored(recorded) or recorded.end["reason"] == "failed" else NO_FEASIBLE
-        row: dict[str, Any] = {"status": status, "evaluations": len(recorded.steps), "seconds": seconds}
-        row |= _carried_out(recorded, seconds)
-        if recorded.end["best"] is None:
-            return row
-        best: Architecture = tuple(recorded.end["best"])
-        problem, truth = self.task.problem, self.truth(best)
-        optimum = self.task.optimum
-        scores = [s.evaluation.score for s in recorded.steps if s.incumbent and s.query.architecture == best]
-        return {
-            **row,
-            "status": COMPLETE,
-            "architecture": problem.space.to_string(best),
-            "reward": scores[-1] if scores else math.nan,
-            "truth": truth,
-            "regret": math.nan if optimum is None else abs(optimum - truth),
-            **{cost: problem.cost(cost, best) for cost in ("params", "macs", *problem.measured)},
-        }
-
-    def incumbents(self, recorded: Recorded) -> list[dict[str, Any]]:
-        """A row each time the incumbent changed, stamped with the clock at the end of its evaluation."""
-        rows, clock = [], 0.0
-        for number, step in enumerate(recorded.steps, start=1):
-            clock = clock + step.evaluation.seconds if step.told is None else step.told.at
-            if step.incumbent:
-                rows.append(
-                    {
-                        "evaluations": number,
-                        "seconds": clock,
-                        "reward": step.evaluation.score,
-                        "truth": self.truth(step.query.architecture),
-                    }
-                )
-        return rows
-
-
-def _carried_out(recorded: Recorded, seconds: float) -> dict[str, Any]:
-    """How many evaluations failed, if any did; with several workers how long the run took, and their utilisation."""
-    failed = sum(bool(step.evaluation.failed) for step in recorded.steps)
-    found: dict[str, Any] = {"failures": failed} if failed else {}
-    if "workers" in recorded.header and recorded.steps:
-        makespan = max(step.told.at for step in recorded.steps if step.told is not None)
-        ((_, workers),) = recorded.header["workers"].items()
-        found |= {"makespan": makespan, "utilisation": seconds / (workers * makespan) if makespan else math.nan}
-    return found
-
-
-def _kept_truths(one: Task, folder: Path) -> Kept:
-    """Where the truths of a task are kept: nowhere, if they only have to be looked up."""
-    if one.truth.clock != "measured":
-        return Kept(None, {}, "truths")
-    header = {**versions("naslab", "numpy", "torch"), "task": one.id, "source": dict(one.source)}
-    return Kept(folder / "truths" / f"{file_name(one.id)}.jsonl", header, "truths")
-
-
-def _as_truths(kept: Kept) -> dict[Architecture, float]:
-    """What was judged before."""
-    try:
-        return {tuple(architecture): float(value) for architecture, value in kept.entries}
-    except (TypeError, ValueError):
-        raise kept.damaged() from None

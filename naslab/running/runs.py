@@ -19,6 +19,7 @@ from naslab.evaluators.arithmetic import fixed_order
 from naslab.evaluators.stopwatch import WALL
 from naslab.optimizers import AskTell, GradientSearch, Optimizer, OptimizerSpec, optimizer_spec, plugin_error
 from naslab.registry import called
+from naslab.running.archives import FrontMember, front_members, objective_entries
 from naslab.running.callbacks import Callback, ProgressOf
 from naslab.running.execution import ALONE, Execution, parse_limit
 from naslab.running.gradient_loop import run_gradient
@@ -28,7 +29,7 @@ from naslab.running.software import placement_entries, versions
 from naslab.running.trace import FORMAT, Recorded, Trace, read, trace_path
 from naslab.running.workers import Progress
 from naslab.space import Architecture
-from naslab.tasks import Budget, Constraint, Placement, Task, task
+from naslab.tasks import Budget, Constraint, Placement, Problem, Task, task
 from naslab.tasks.placement import AS_IT_IS, DEFAULT
 
 VERSIONS = ("python", "numpy", "networkx", "optuna", "torch")
@@ -46,6 +47,7 @@ class SearchResult:
         truth: What the task's truth says about it: its ``metric``, in its ``unit``.
         trace: Everything that was evaluated.
         failed: Whether there is no architecture because no evaluation gave a finite score.
+        problem: What was searched, with its limits and objectives.
     """
 
     task: str
@@ -57,6 +59,12 @@ class SearchResult:
     unit: str
     trace: Recorded
     failed: bool = False
+    problem: Problem | None = None
+
+    def front(self) -> list[FrontMember]:
+        """What no other evaluated architecture beats in all objectives, best score first."""
+        assert self.problem is not None
+        return front_members(self.problem, self.trace.steps)
 
 
 def search(
@@ -66,6 +74,7 @@ def search(
     budget: str | int | float | Budget,
     seed: int = 0,
     max: Mapping[str, float] | Iterable[str] = (),
+    objectives: Sequence[str] = (),
     out: str | Path | None = None,
     device: str | None = None,
     precision: str | None = None,
@@ -87,7 +96,8 @@ def search(
         optimizer: As in :func:`naslab.compare`.
         budget: As in :func:`naslab.compare`.
         seed: 0 or more.
-        max: Limits on costs.
+        max: Limits on costs, or on metrics that the task's evaluations report.
+        objectives: As in :func:`naslab.compare`.
         out: A folder for the trace ``runs/<task>/<optimizer>/<seed>.jsonl``; resumed where it holds the beginning of
             this run.
         device: Where networks run, if any do: see :meth:`naslab.tasks.Task.on`. By default the task's own, the CPU.
@@ -113,7 +123,7 @@ def search(
     constraint, spec = Constraint.parse(max), optimizer_spec(optimizer)
     limit = parse_limit(evaluation_limit)
     execution = Execution(simulate_workers, workers, executor, on_failure, retries, limit)
-    prepared = constrained_task(task, constraint, Placement(device, precision, deterministic), resume)
+    prepared = constrained_task(task, constraint, Placement(device, precision, deterministic), resume, objectives)
     check_execution(prepared, spec, execution)
     check_budget(spec, Budget.parse(budget))  # this and the next line refuse errors before anything is written
     spec.build(prepared.problem, np.random.default_rng(0))
@@ -123,8 +133,8 @@ def search(
         recorded = read(path)
     assert recorded.end is not None
     if recorded.end["best"] is None:
-        metric, unit = prepared.metric, prepared.unit
-        return SearchResult(prepared.id, None, "", None, None, metric, unit, recorded, never_scored(recorded))
+        metric, unit, failed = prepared.metric, prepared.unit, never_scored(recorded)
+        return SearchResult(prepared.id, None, "", None, None, metric, unit, recorded, failed, prepared.problem)
     best = tuple(recorded.end["best"])
     told = [step for step in reversed(recorded.steps) if step.query.architecture == best]
     scores = [step.evaluation.score for step in sorted(told, key=lambda s: not s.incumbent)]
@@ -132,7 +142,8 @@ def search(
     score = next(iter([*finals, *scores]), None)
     name = prepared.problem.space.to_string(best)
     truth = prepared.true_value(best)
-    return SearchResult(prepared.id, best, name, score, truth, prepared.metric, prepared.unit, recorded)
+    metric, unit = prepared.metric, prepared.unit
+    return SearchResult(prepared.id, best, name, score, truth, metric, unit, recorded, problem=prepared.problem)
 
 
 def never_scored(recorded: Recorded) -> bool:
@@ -217,7 +228,7 @@ def run_one(
         "budget": str(budget),
         "versions": versions(*VERSIONS) | ({"machine": _machine(device)} if measured else {}),
     }
-    header |= placement_entries(task.problem)
+    header |= placement_entries(task.problem) | objective_entries(task.problem)
     if measured and device != "cpu":
         header["clock"] = WALL
     header |= execution.entries()
@@ -264,13 +275,14 @@ def constrained_task(
     constraint: Constraint,
     placement: Placement = AS_IT_IS,
     resume: str | None = None,
+    objectives: Sequence[str] = (),
 ) -> Task:
-    """A task under a constraint, and placed; tasks named by id are built once per process."""
+    """A task under a constraint, placed, with objectives; tasks named by id are built once per process."""
     if isinstance(task_or_id, str):
         found = _named_task(task_or_id, constraint)
     else:
         found = task_or_id.constrained(constraint) if constraint.limits else task_or_id
-    found = found.on(*placement)
+    found = (found.optimising(objectives) if objectives else found).on(*placement)
     return found if resume is None else found.resuming(resume)
 
 

@@ -56,7 +56,7 @@ class Session:
         self.timed = timed
         self._several, self._callbacks = several, tuple(callbacks)
         self._space, self._problem = task.problem.space, task.problem
-        self._unconstrained = not task.problem.constraint.limits
+        self._unconstrained = not task.problem.constraint.limits and not task.problem.told
         self._trials = 0
         self._reached: dict[int, tuple[Architecture, Fidelity | None]] = {}
         self._open: set[int] = set()
@@ -110,7 +110,7 @@ class Session:
                 )
         else:
             self._in_vain = 0
-        feasible = self._unconstrained or self._problem.is_feasible(query.architecture)
+        feasible = self._unconstrained or self._problem.is_feasible(query.architecture, evaluation)
         incumbent = self.optimizer.receive(query, evaluation, feasible)
         if self.optimizer.continues:
             assert query.trial is not None

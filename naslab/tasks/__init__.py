@@ -7,6 +7,7 @@ is used.
 
 from naslab.tasks.base import Task
 from naslab.tasks.budget import Budget
+from naslab.tasks.objective import Objective
 from naslab.tasks.placement import Placement
 from naslab.tasks.problem import Constraint, Limit, Problem, TabulatedCost
 from naslab.tasks.stored import packaged_task, stored_task_ids, table_task, task
@@ -15,6 +16,7 @@ __all__ = [
     "Budget",
     "Constraint",
     "Limit",
+    "Objective",
     "Placement",
     "Problem",
     "TabulatedCost",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -62,8 +62,8 @@ class Task:
         """The same task under a constraint.
 
         Raises:
-            UnknownMetric: A cost that the task does not have.
-            InvalidValue: A limit that no architecture meets (checked where the space can be enumerated).
+            UnknownMetric: A cost or metric that the task does not have.
+            InvalidValue: A limit on a cost that no architecture meets (checked where the space can be enumerated).
         """
         problem = dataclasses.replace(self.problem, constraint=constraint)
         if constraint.limits and problem.space.size <= ENUMERABLE:
@@ -73,9 +73,18 @@ class Task:
                 smallest = ", ".join(
                     f"{limit.metric}={min(problem.cost(limit.metric, a) for a in problem.space.architectures()):,.10g}"
                     for limit in constraint.limits
+                    if limit not in problem.metric_limits
                 )
                 raise InvalidValue(f"{error}; the smallest there is: {smallest}") from None
         return dataclasses.replace(self, problem=problem)
+
+    def optimising(self, objectives: Iterable[str]) -> Task:
+        """The same task with these objectives: see :func:`~naslab.tasks.objective.parse_objectives`.
+
+        Raises:
+            UnknownMetric, InvalidValue: As that says.
+        """
+        return dataclasses.replace(self, problem=self.problem.optimising(objectives))
 
     def on(self, device: str | None = None, precision: str | None = None, deterministic: bool | None = None) -> Task:
         """The same task with all networks on a device: those of its reward, and those that a strategy makes.
@@ -130,9 +139,9 @@ class Task:
 
     @cached_property
     def optimum(self) -> float | None:
-        """The best truth of any feasible architecture; None where the truth is not a table."""
+        """The best truth of any feasible architecture; None where the truth is no table, or a limit is on a metric."""
         values = getattr(self.truth, "values", None)
-        if not isinstance(values, Mapping):
+        if not isinstance(values, Mapping) or self.problem.metric_limits:
             return None
         feasible = (v for a, v in values.items() if v == v and self.problem.is_feasible(a))
         return (max if self.direction == "max" else min)(feasible, default=None)

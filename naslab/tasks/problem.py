@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +14,21 @@ import numpy as np
 import numpy.typing as npt
 
 from naslab.datasets import Labelled
-from naslab.errors import InvalidValue, UnknownMetric
-from naslab.evaluators import Fidelity
+from naslab.errors import InvalidValue, PluginError, UnknownMetric
+from naslab.evaluators import Evaluation, Fidelity
 from naslab.feasibility import Backend, Feasibility, FeasibleSet, largest
 from naslab.files import read_number
 from naslab.space import METRICS, Architecture, CostPerArchitecture, Factor, SearchSpace, rounding
+from naslab.tasks.objective import SCORE, Objective, parse_objectives
 from naslab.tasks.placement import Placement
+
+RESERVED = frozenset(
+    {
+        *("score", "task", "optimizer", "seed", "status", "architecture", "reward", "truth", "regret", "evaluation"),
+        *("evaluations", "seconds", "clock", "fidelity", "feasible", "infeasible", "incumbent"),
+    }
+)
+"""Columns of results, which no metric may be called."""
 
 
 class TabulatedCost(Mapping[Architecture, float]):
@@ -39,10 +50,11 @@ class TabulatedCost(Mapping[Architecture, float]):
 
 @dataclass(frozen=True)
 class Limit:
-    """An upper bound on one cost.
+    """An upper bound on one cost, or on a metric.
 
     Attributes:
-        metric: ``"params"``, ``"macs"``... of the cost model, or a cost the task measured: ``"latency_seconds"``.
+        metric: ``"params"``, ``"macs"``... of the cost model, a cost the task measured (``"latency_seconds"``), or a
+            metric that evaluations of the task report.
         maximum: The largest value allowed, inclusive.
     """
 
@@ -94,12 +106,15 @@ class Problem:
 
     Attributes:
         space: The search space.
-        constraint: Limits on costs.
+        constraint: Limits on costs, which are known beforehand, and on metrics, which only an evaluation tells.
         fidelities: What :class:`~naslab.optimizers.Query` may ask for, least thorough first; empty where there
             is no choice.
         fidelity: The fidelity of a query that states none.
         measured: Costs that were measured for every architecture, by name.
         additive: Costs that are sums of tables, such as a fitted latency (:mod:`naslab.feasibility.additive`), by name.
+        metrics: What evaluations report beside the score, by name: with its direction and unit it can be an objective,
+            a limit, an axis and a column. Whoever has an evaluator of their own declares it here.
+        objectives: What is optimised, the score first.
         train: Training rows, where the task has any; loaded when they are first looked at.
         validation: Validation rows, likewise.
         device: Where networks run that a strategy or an evaluator makes: see :meth:`naslab.tasks.Task.on`.
@@ -113,6 +128,8 @@ class Problem:
     fidelity: Fidelity | None = None
     measured: Mapping[str, Mapping[Architecture, float]] = field(default_factory=dict)
     additive: Mapping[str, Sequence[Factor]] = field(default_factory=dict)
+    metrics: Mapping[str, Objective] = field(default_factory=dict)
+    objectives: tuple[Objective, ...] = (SCORE,)
     train: Labelled | None = None
     validation: Labelled | None = None
     device: str = "cpu"
@@ -120,9 +137,15 @@ class Problem:
     deterministic: bool = False
 
     def __post_init__(self) -> None:
+        for name, metric in self.metrics.items():
+            if name != metric.name or name in RESERVED or name in self.costs:
+                raise InvalidValue(
+                    f"metric {name!r}: give it under its own name, which is no cost ({', '.join(self.costs)}) and none "
+                    f"of {', '.join(sorted(RESERVED))}"
+                )
         for limit in self.constraint.limits:
-            if limit.metric not in self.costs:
-                raise UnknownMetric(limit.metric, self.costs)
+            if limit.metric not in self.costs and limit.metric not in self.metrics:
+                raise UnknownMetric(limit.metric, (*self.costs, *self.metrics))
 
     @property
     def placement(self) -> Placement:
@@ -142,22 +165,125 @@ class Problem:
             return float(sum(each.table[tuple(architecture[i] for i in each.scope)] for each in self.additive[metric]))
         return self.space.cost_model.value(metric, architecture)
 
-    def is_feasible(self, architecture: Architecture) -> bool:
-        """Whether an architecture meets every limit."""
-        return all(self.cost(metric, architecture) <= most for metric, most in self._most)
+    @cached_property
+    def measurable(self) -> dict[str, Objective]:
+        """What can be an objective: the score, the costs and the declared metrics, by name."""
+        costs = {name: Objective.of_cost(name) for name in self.costs}
+        stated = {each.name: each for each in self.objectives}
+        return {SCORE.name: SCORE, **costs, **self.metrics, **stated}
+
+    def optimising(self, names: Iterable[str]) -> Problem:
+        """The same problem with other objectives: see :func:`~naslab.tasks.objective.parse_objectives`.
+
+        Raises:
+            UnknownMetric, InvalidValue: As that says.
+        """
+        return dataclasses.replace(self, objectives=parse_objectives(names, self.measurable))
+
+    def value(self, name: str, architecture: Architecture, evaluation: Evaluation) -> float:
+        """The score, a cost or a metric of an evaluated architecture, in its own direction and unit.
+
+        NaN where an evaluation that failed (its score is not finite) does not report it.
+
+        Raises:
+            PluginError: An evaluation does not report a metric that the task declares.
+            UnknownMetric: It does not report one that the task does not declare, either.
+        """
+        if name == SCORE.name:
+            return float(evaluation.score)
+        return float(self.cost(name, architecture)) if name in self._costs else self._reported(name, evaluation)
+
+    def values(self, architecture: Architecture, evaluation: Evaluation) -> tuple[float, ...]:
+        """The objectives of an evaluated architecture, in order, turned so that higher is better."""
+        return tuple(each.sign * self.value(each.name, architecture, evaluation) for each in self.objectives)
+
+    def is_feasible(self, architecture: Architecture, evaluation: Evaluation | None = None) -> bool:
+        """Whether an architecture meets every limit.
+
+        Limits on metrics are met or not once there is an evaluation (:meth:`keeps`); without one only costs are looked
+        at.
+        """
+        met = all(self.cost(metric, architecture) <= most for metric, most in self._most)
+        return met and (evaluation is None or self.keeps(evaluation))
+
+    def keeps(self, evaluation: Evaluation) -> bool:
+        """Whether an evaluation meets the limits on metrics; where there are none, it does.
+
+        What failed and does not report a metric exceeds nothing: a failure is not called infeasible.
+
+        Raises:
+            PluginError, UnknownMetric: It lacks a metric that has a limit or is an objective: see :meth:`value`.
+        """
+        if not self.told:
+            return True
+        found = {name: self._reported(name, evaluation) for name in self.told}
+        failed = not math.isfinite(evaluation.score)
+        values = ((found[limit.metric], limit.maximum) for limit in self.metric_limits)
+        return all(value <= most or (failed and math.isnan(value)) for value, most in values)
+
+    @cached_property
+    def told(self) -> tuple[str, ...]:
+        """The metrics among objectives and limits: what only evaluations tell."""
+        names = [*(each.name for each in self.objectives), *(each.metric for each in self.metric_limits)]
+        return tuple(name for name in dict.fromkeys(names) if name != SCORE.name and name not in self._costs)
+
+    def _reported(self, name: str, evaluation: Evaluation) -> float:
+        """A metric of an evaluation; NaN where that failed and does not report it."""
+        value = evaluation.metrics.get(name)
+        if value is not None:
+            return float(value)
+        if not math.isfinite(evaluation.score):
+            return math.nan
+        unknown = UnknownMetric(name, evaluation.metrics, of="an evaluation")
+        raise PluginError(f"a declared metric is not reported: {unknown}") if name in self.metrics else unknown
+
+    @cached_property
+    def metric_limits(self) -> tuple[Limit, ...]:
+        """The limits on metrics, of which nothing is known before an evaluation."""
+        return tuple(limit for limit in self.constraint.limits if limit.metric not in self._costs)
+
+    def require_known_limits(self, who: str) -> None:
+        """Refuse limits on metrics, for strategies that must know what is feasible before they ask.
+
+        Raises:
+            InvalidValue: There is one.
+        """
+        for limit in self.metric_limits:
+            raise InvalidValue(
+                f"{limit} is known only after an evaluation; {who} takes limits on costs: {', '.join(self.costs)}"
+            )
+
+    def require_known_objectives(self, who: str) -> None:
+        """Refuse objectives that are metrics, for strategies that see no evaluations.
+
+        Raises:
+            InvalidValue: There is one.
+        """
+        for name in self.told:
+            raise InvalidValue(
+                f"objective {name!r} is told by evaluations, which {who} does not make; beside the score it takes "
+                f"costs: {', '.join(self.costs)}"
+            )
+
+    @cached_property
+    def _costs(self) -> frozenset[str]:
+        return frozenset(self.costs)
 
     @cached_property
     def _most(self) -> list[tuple[str, float]]:
-        """The limits, up to what the order of additions makes of sums of real numbers."""
+        """The limits on costs, up to what the order of additions makes of sums of real numbers."""
         return [
             (each.metric, each.maximum + rounding(self.additive.get(each.metric, ())))
             for each in self.constraint.limits
+            if each.metric in self._costs
         ]
 
     def idle_limits(self) -> list[tuple[Limit, float]]:
         """The limits that no architecture exceeds, each with the largest value of its cost."""
         found = []
         for limit in self.constraint.limits:
+            if limit in self.metric_limits:
+                continue
             if limit.metric in self.measured:
                 values = self.measured[limit.metric]
                 most = max(values[a] for a in self.space.architectures())
@@ -176,13 +302,17 @@ class Problem:
         Args:
             backend: See :class:`naslab.feasibility.Feasibility`.
             estimate: ``samples`` and ``rng`` of the back end ``"monte-carlo"``.
+
+        Raises:
+            InvalidValue: A limit is on a metric.
         """
+        self.require_known_limits("a policy over feasible architectures")
         limits, additive, measured = self.constraint.as_dict(), self.additive, self.measured
         return Feasibility(self.space, limits, backend, additive=additive, measured=measured, **estimate)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """A uniform draw from the feasible architectures."""
-        return self._feasible.sample(rng) if self.constraint.limits else self.space.sample(rng)
+        """A uniform draw from the feasible architectures; limits on metrics are unknown to it, and to moves."""
+        return self._feasible.sample(rng) if self._most else self.space.sample(rng)
 
     def neighbors(self, architecture: Architecture) -> list[Architecture]:
         """The feasible architectures one move away."""
@@ -190,10 +320,9 @@ class Problem:
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """A uniform draw from the feasible neighbours."""
-        return (
-            self._feasible.mutate(architecture, rng) if self.constraint.limits else self.space.mutate(architecture, rng)
-        )
+        return self._feasible.mutate(architecture, rng) if self._most else self.space.mutate(architecture, rng)
 
     @cached_property
     def _feasible(self) -> FeasibleSet:
-        return FeasibleSet(self.space, self.is_feasible, str(self.constraint))
+        known = [limit for limit in self.constraint.limits if limit not in self.metric_limits]
+        return FeasibleSet(self.space, self.is_feasible, ", ".join(map(str, known)))

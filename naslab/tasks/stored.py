@@ -12,7 +12,7 @@ from naslab.errors import InvalidTable, UnknownTask
 from naslab.evaluators import Evaluator
 from naslab.evaluators.table import TableReward, TableTruth
 from naslab.registry import called, entries, load, search_space
-from naslab.space import Recipe
+from naslab.space import METRICS, Recipe
 from naslab.tables import Reading, Table, find_table, imported_names, packaged_names, table_names
 from naslab.tasks.base import Task
 from naslab.tasks.problem import Problem, TabulatedCost
@@ -41,8 +41,10 @@ class _Reward:
 def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
     """The task that a table defines for one of its datasets.
 
-    Its space is built with the options that the table states; costs that the table measured (``latency_seconds``) can
-    be limited. Where the table knows its rows and its recipe, the task has them, too.
+    Its space is built with the options that the table states. Costs that the table measured (every column of the role
+    ``cost`` that is better when lower, such as ``latency_seconds``; their means over seeds) are the task's under their
+    metric's name; what the space computes exactly (``params``, ``macs``) stays computed. Where the table knows its rows
+    and its recipe, the task has them, too.
 
     Raises:
         UnknownTask: The table has no task for this dataset.
@@ -54,10 +56,12 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
     reward, truth = table.columns[entry.reward.column], table.columns[entry.truth.column]
     architectures = [tuple(options) for options in table.architectures.tolist()]
     values = dict(zip(architectures, table.mean(entry.truth.column, entry.truth.epochs).tolist(), strict=True))
-    latency = f"{dataset}/latency_seconds"
-    measured = {}
-    if latency in table.columns:
-        measured["latency_seconds"] = TabulatedCost(space.sizes, table.architectures, table.mean(latency))
+    measured = {
+        column.metric: TabulatedCost(space.sizes, table.architectures, table.mean(name))
+        for name, column in table.columns.items()
+        if (column.dataset, column.role, column.direction, column.split) == (dataset, "cost", "min", None)
+        and column.metric not in METRICS
+    }
     split = {"valid": "validation ", "test": "test ", "train": "training ", None: ""}[truth.split]
     data = entry.data
     rows = {name: RowsOf(data.name, name, data.sha256) if data else None for name in SPLITS}

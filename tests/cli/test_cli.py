@@ -40,6 +40,8 @@ def refused(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
          "UnknownOptimizer: 'regularised-evolution'. Did you mean 'regularized-evolution'? See: naslab list opt"),
         ({"--optimizers": "random,,reinforce"}, "InvalidValue: an optimizer's name is empty"),
         ({"--optimizers": "random,random"}, "InvalidValue: a task or an optimizer is named twice"),
+        ({"--objectives": "score,latncy_seconds"}, "UnknownMetric: 'latncy_seconds'. Did you mean 'latency_seconds'?"),
+        ({"--objectives": "params,score"}, "InvalidValue: objectives 'params,score': the first is 'score'"),
         ({"--optimizers": "random[x"}, "InvalidValue: optimizer 'random[x'"),
         ({"--optimizers": "regularized-evolution[popluation=5]"},
          "UnknownHyperparameter: 'popluation' of 'regularized-evolution'. Did you mean 'population'?"),
@@ -109,6 +111,8 @@ def test_bad_tasks(tmp_path: Path, capsys: pytest.CaptureFixture[str], tasks: li
         ({"--seed": "x"}, "UsageError: Invalid value for '--seed'"),
         ({"--max": "flops=3"}, "UnknownMetric: 'flops'"),
         ({"--max": "params=1"}, "smallest there is: params=11"),
+        ({"--objectives": "score,params:low"}, "InvalidValue: direction 'low' of 'params'. Allowed: 'max' or 'min'"),
+        ({"--objectives": "score,,params"}, "UnknownMetric: ''. Known: activation_bytes, latency_seconds, macs"),
     ],
 )
 def test_bad_searches(

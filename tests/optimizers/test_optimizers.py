@@ -29,6 +29,7 @@ FAST = [
     "reinforce",
     "optuna-tpe",
     "optuna-nsgaii",
+    "mo-regularized-evolution",
     *POLICIES,
     *SCORED,
 ]

@@ -22,7 +22,7 @@ LEAST_RATIO = 1e-6
 
 
 class PolicySearch(AskTell):
-    """A strategy that learns a factorised policy; subclasses say how.
+    """A strategy that learns a factorised policy; subclasses say how. Limits on metrics are refused.
 
     Args:
         problem: The problem.
@@ -58,6 +58,7 @@ class PolicySearch(AskTell):
     ) -> None:
         super().__init__(problem, rng)
         self.space.require_choices(type(self).__name__)
+        problem.require_known_limits(type(self).__name__)
         if not (learning_rate > 0 and 0 <= momentum < 1 and entropy >= 0 and scale > 0):
             raise InvalidValue(
                 f"learning_rate={learning_rate}, momentum={momentum}, entropy={entropy}, scale={scale}. "
