@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from naslab.running import Callback, search
     from naslab.running.comparison import compare
     from naslab.running.results import Results
-    from naslab.space import SGD, AdamW, Architecture, Choice, Range, Recipe, Rule, SearchSpace
+    from naslab.space import SGD, Adam, AdamW, Architecture, Choice, Cosine, Range, Recipe, Rule, SearchSpace
     from naslab.tabular.model import Model, load_model
     from naslab.tabular.search import OwnResult, search_csv
     from naslab.tasks import Budget, Constraint, Objective, Problem, Task, task
@@ -37,13 +37,25 @@ _HOMES = {
     "naslab.registry": ("operation", "search_space"),
     "naslab.running.results": ("Results",),
     "naslab.running": ("Callback", "search"),
-    "naslab.space": ("SGD", "AdamW", "Architecture", "Choice", "Range", "Recipe", "Rule", "SearchSpace"),
+    "naslab.space": (
+        "SGD",
+        "Adam",
+        "AdamW",
+        "Architecture",
+        "Choice",
+        "Cosine",
+        "Range",
+        "Recipe",
+        "Rule",
+        "SearchSpace",
+    ),
     "naslab.tasks": ("Budget", "Constraint", "Objective", "Problem", "Task", "task"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "SGD",
+    "Adam",
     "AdamW",
     "Architecture",
     "AskTell",
@@ -52,6 +64,7 @@ __all__ = [
     "Choice",
     "Constraint",
     "Correlations",
+    "Cosine",
     "Evaluation",
     "Evaluator",
     "Model",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import networkx as nx
@@ -229,7 +229,7 @@ def made(op: Any, shape: Shape, out: Shape, norm: Norm, generator: torch.Generat
     return initialised(module, generator)
 
 
-@cache
+@lru_cache(2048)  # attributes and widths of ranges hardly ever come again
 def _prototype(op: Any, shape: Shape, out: Shape, norm: Norm) -> tuple[nn.Module, Shape]:
     """The module of an operation and the shape that it delivers, worked out on the meta device once per kind."""
     with torch.device("meta"):

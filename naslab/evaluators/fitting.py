@@ -18,9 +18,10 @@ from naslab.datasets import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators.arithmetic import forward
 from naslab.evaluators.kept_training import KeptTraining
+from naslab.evaluators.mixup import mixed
 from naslab.evaluators.stopwatch import Stopwatch
 from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
-from naslab.space import AdamW, Recipe
+from naslab.space import Adam, AdamW, Recipe
 
 _ROWS_AT_ONCE = 64  # when scoring; with more, the activations of 16 networks no longer fit the processor's cache
 
@@ -49,7 +50,7 @@ class Training:
         losses: ``(E, P)``: mean loss of the epoch's batches, each before its step; not finite where the training
             diverged.
         train: ``(E, P)``: how many training rows were classified rightly when their batch was drawn; 0 for a
-            regression.
+            regression. Of a mixture of two rows (mixup) the label of the first counts.
         scored: By name of the rows: ``(E, P)``, how many were classified rightly after the epoch. A row with a NaN, or
             whose largest output is infinite, counts as wrong. For a metric other than accuracy: float64, the score
             after the epoch, NaN if any output is not finite.
@@ -78,12 +79,14 @@ def fit(
 ) -> Training:
     """Train a network, or a population, starting from its present weights, on the device that it is on.
 
+    Parts that are fitted to rows (:func:`fit_parts`) are fitted to the training rows first.
+
     Args:
         model: From ``(B, ...)`` to ``(B, classes)``, or to ``(B, P, classes)`` for P members. Members are trained by
             the sum of their losses: each as if it were alone.
         train: Rows to train on.
         recipe: How to train.
-        generator: Order of the rows and augmentation; every member sees the same batches.
+        generator: Order of the rows, augmentation and mixup; every member sees the same batches.
         score: Rows to score after every epoch, by name.
         epochs: Stop after this many of the recipe's epochs; these do not change.
         objective: The loss, and what rows are scored by.
@@ -116,11 +119,14 @@ def fit(
     scored: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in held}
     best = -np.inf
     best_weights: dict[str, Tensor] = {}
+    watch = Stopwatch(str(device))
     if kept is not None and kept.recorded:
         kept.restore(model, optimizer, generator)
         losses, right, seconds = (_arrays(kept.recorded[name]) for name in ("losses", "right", "seconds"))
         scored = {name: _arrays(kept.recorded["scored"][name]) for name in held}
-    step, spent = per_epoch * len(seconds), float(seconds[-1]) if seconds else 0.0
+    else:
+        fit_parts(model, x)
+    step, spent = per_epoch * len(seconds), float(seconds[-1]) if seconds else watch.seconds()
     for _ in range(len(seconds), epochs):
         watch = Stopwatch(str(device))
         model.train()
@@ -131,8 +137,13 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate(step, steps)
             images, labels = _augmented(x[batch], recipe, generator), y[batch]
+            mixture = mixed(len(batch), recipe.mixup, generator, device) if recipe.mixup else None
+            if mixture:
+                images = mixture.of(images, images[mixture.order])
             logits = _members(forward(model, images, precision=precision, device=device))
             loss = loss_of(logits, labels)
+            if mixture:
+                loss = mixture.of(loss, loss_of(logits, labels[mixture.order]))
             optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -164,6 +175,27 @@ def fit(
         {name: np.stack(each) for name, each in scored.items()},
         np.array(seconds),
     )
+
+
+def fit_parts(model: nn.Module, x: Tensor) -> None:
+    """Show every part that is fitted to rows what arrives there from these rows.
+
+    Such a part has a method ``fit_rows(rows)``; :class:`naslab.ops.TruncatedSVD` is one. One pass in evaluation mode,
+    in the order of the network, so that a part sees what fitted parts before it make of the rows.
+
+    Args:
+        model: A network.
+        x: ``(N, ...)``: all training rows.
+    """
+    parts = [part for part in model.modules() if hasattr(part, "fit_rows")]
+    if not parts:
+        return
+    hooks = [part.register_forward_pre_hook(lambda part, arriving: part.fit_rows(*arriving)) for part in parts]
+    model.eval()
+    with torch.no_grad():
+        model(x)
+    for hook in hooks:
+        hook.remove()
 
 
 def count_right(model: nn.Module, x: Tensor, y: Tensor) -> npt.NDArray[np.int64]:
@@ -248,8 +280,9 @@ def new_optimizer(parameters: Sequence[nn.Parameter], recipe: Recipe) -> torch.o
     """The optimiser that a recipe names. Fused: one pass over the parameters a step instead of eight."""
     rate, decay, update = recipe.learning_rate, recipe.weight_decay, recipe.update
     fused = has_fused(parameters)
-    if isinstance(update, AdamW):
-        return torch.optim.AdamW(parameters, rate, (update.beta1, update.beta2), weight_decay=decay, fused=fused)
+    if isinstance(update, AdamW | Adam):
+        kind = torch.optim.AdamW if isinstance(update, AdamW) else torch.optim.Adam
+        return kind(parameters, rate, (update.beta1, update.beta2), weight_decay=decay, fused=fused)
     momentum, nesterov = update.momentum, update.nesterov and update.momentum > 0
     return torch.optim.SGD(parameters, rate, momentum, nesterov=nesterov, weight_decay=decay, fused=fused)
 

@@ -77,6 +77,8 @@ class OneShot(Evaluator):
         space.require_one_size("shared weights")
         if recipe.weight_decay:
             raise InvalidValue(f"weight_decay={recipe.weight_decay}. Allowed: 0 (it would shrink weights not in use)")
+        if recipe.mixup:
+            raise InvalidValue(f"mixup={recipe.mixup}. Allowed: 0 (shared weights are trained on rows as they are)")
         if not 0 <= warm_up < 1:
             raise InvalidValue(f"warm_up={warm_up}. Allowed: from 0 to below 1")
         self.space, self.recipe, self.objective, self.warm_up = space, recipe, objective, warm_up

@@ -20,6 +20,7 @@ from naslab.ops.activations import GELU, HardSwish, NormReLU, ReLU, ReLU6, SiLU,
 from naslab.ops.attention import FeedForward, MultiHeadAttention
 from naslab.ops.base import Identity, Operation, Shape, Value, Zero
 from naslab.ops.blocks import FactorizedReduction, MBConv, Projection, ResidualReduction, Truncate
+from naslab.ops.columns import EntityEmbedding, TruncatedSVD
 from naslab.ops.composites import Residual, Sequence
 from naslab.ops.convolutions import (
     Conv,
@@ -32,12 +33,13 @@ from naslab.ops.convolutions import (
     UpsamplingConv,
 )
 from naslab.ops.dense import Classifier, Linear, PooledLinear
-from naslab.ops.dropout import Dropout
-from naslab.ops.embeddings import Embedding, PositionalEmbedding
+from naslab.ops.dropout import Dropout, ScaledDropout
+from naslab.ops.embeddings import Embedding, PatchEmbedding, PositionalEmbedding
 from naslab.ops.excitation import SqueezeExcitation, make_divisible
 from naslab.ops.normalisations import BatchNorm, LayerNorm, RMSNorm
 from naslab.ops.pooling import AvgPool, MaxPool, TokenPool, Upsample
 from naslab.ops.recurrent import GRU, LSTM
+from naslab.ops.shaking import PreActivationBlock, ShakeDrop
 from naslab.ops.slices import Cut, Slices
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "DilatedConv",
     "Dropout",
     "Embedding",
+    "EntityEmbedding",
     "FactorizedReduction",
     "FeedForward",
     "GroupedConv",
@@ -66,17 +69,21 @@ __all__ = [
     "MultiHeadAttention",
     "NormReLU",
     "Operation",
+    "PatchEmbedding",
     "PlainConv",
     "PooledLinear",
     "PositionalEmbedding",
+    "PreActivationBlock",
     "Projection",
     "RMSNorm",
     "ReLU",
     "ReLU6",
     "Residual",
     "ResidualReduction",
+    "ScaledDropout",
     "SeparableConv",
     "Sequence",
+    "ShakeDrop",
     "Shape",
     "SiLU",
     "Slices",
@@ -84,6 +91,7 @@ __all__ = [
     "Tanh",
     "TokenPool",
     "Truncate",
+    "TruncatedSVD",
     "Upsample",
     "UpsamplingConv",
     "Value",

@@ -30,3 +30,36 @@ class Dropout(Operation):
 
     def slices(self, shape: tuple[int, ...], out: tuple[int, ...]) -> Slices:
         return {"seed": (), "calls": ()}
+
+
+@dataclass(frozen=True)
+class ScaledDropout(Operation):
+    """:class:`Dropout` whose rate is a share of a maximum, which many layers may have in common.
+
+    Args:
+        most: The maximum, 0 to 1; a rate of 1 drops everything.
+        share: The rate is ``share * most``.
+        least: Nothing is dropped anywhere where the maximum is not above this.
+        everything: Everything is dropped in training, whatever the rate: a published bug, see
+            :func:`naslab.search_spaces.tabular.tabular`.
+    """
+
+    masks_width = True
+    most: Value = 0.5
+    share: float = 1.0
+    least: float = 0.0
+    everything: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.most, int | float) and not 0 <= self.most * self.share <= 1:
+            raise InvalidSpace(f"{self!r}: a rate of {self.most * self.share}; allowed: 0 to 1")
+
+    @property
+    def rate(self) -> float:
+        """The probability with which a number is dropped."""
+        if self.everything:
+            return 1.0
+        return float(self.most * self.share) if self.most > self.least else 0.0
+
+    def slices(self, shape: tuple[int, ...], out: tuple[int, ...]) -> Slices:
+        return {"seed": (), "calls": ()}

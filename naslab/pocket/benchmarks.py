@@ -120,7 +120,7 @@ class Pocket:
             "dataset": self.dataset,
             "dataset_sha256": self.data.sha256,
             "splits": [len(self.data.train), len(self.data.validation), len(self.data.test)],
-            "recipe": dataclasses.asdict(self.recipe),
+            "recipe": self.recipe.stated(),
             "seeds": self.seeds,
             "block": self.block,
             "coarseness": self.coarseness,

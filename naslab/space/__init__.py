@@ -11,7 +11,7 @@ from naslab.space.cost import CostModel, Factor, resolved_cost_model, rounding
 from naslab.space.dataflow import pruned, reaching_output
 from naslab.space.derived import CostPerArchitecture, Derived, stated_width
 from naslab.space.features import Features
-from naslab.space.recipe import SGD, AdamW, Recipe
+from naslab.space.recipe import SGD, Adam, AdamW, Cosine, Recipe
 from naslab.space.rules import (
     REFUSED,
     Automaton,
@@ -32,11 +32,13 @@ __all__ = [
     "METRICS",
     "REFUSED",
     "SGD",
+    "Adam",
     "AdamW",
     "Architecture",
     "Automaton",
     "Choice",
     "Conditions",
+    "Cosine",
     "CostModel",
     "CostPerArchitecture",
     "Decision",

@@ -20,6 +20,9 @@ from naslab.space.choice import Architecture, Decision, resolve
 from naslab.space.cost import Cost, CostModel, resolved_cost_model
 from naslab.space.features import Axes
 
+_REMEMBERED = 10_000
+"""How many operations' costs are kept."""
+
 
 @dataclass(frozen=True)
 class Derived:
@@ -28,7 +31,8 @@ class Derived:
     Args:
         function: Takes the option that each choice takes, by name (operations without choices in them; of a range its
             number), and returns the width, a positive whole number. A function of a module or a frozen dataclass with
-            ``__call__``, so that the space can be pickled.
+            ``__call__``, so that the space can be pickled. The fields of a dataclass may hold decisions, which are then
+            decisions of the space, and which it finds decided when it is called: so a range may set a width.
     """
 
     function: Callable[[Mapping[str, Any]], int]
@@ -71,6 +75,8 @@ class CostPerArchitecture:
 
     def model(self, architecture: Architecture) -> CostModel:
         """Shapes and costs of one architecture, as constants."""
+        if len(self._axes.constant) > _REMEMBERED:  # widths of ranges hardly ever come again
+            self._axes = Axes({})
         return resolved_cost_model(self.resolve(architecture), self._axes)
 
     def cost(self, architecture: Architecture) -> Cost:

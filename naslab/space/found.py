@@ -10,6 +10,7 @@ import networkx as nx
 
 from naslab.errors import InvalidSpace
 from naslab.space.choice import Choice, Decision, Path, Range, occurrences, ranges_in
+from naslab.space.derived import Derived
 from naslab.space.recipe import Recipe
 
 NODE, EDGE = ("shape", "width", "combine"), ("op",)
@@ -68,8 +69,11 @@ def found_decisions(
     for node in order:
         for attribute in NODE:
             value = graph.nodes[node].get(attribute)
-            for each in ranges_in(value):
-                raise InvalidSpace(f"node {node!r}: range {each.name!r} in its {attribute}, which takes a Choice")
+            for each in () if isinstance(value, Derived) else ranges_in(value):
+                raise InvalidSpace(
+                    f"node {node!r}: range {each.name!r} in its {attribute}, which takes a Choice, or a width that is "
+                    "Derived"
+                )
             found.add(value, f"node {node!r}")
         _refuse_strays(graph.nodes[node], NODE, f"node {node!r}")
         for source in inputs[node]:

@@ -20,6 +20,19 @@ CASES = [
     *[(op, shape, None) for op in (ops.BatchNorm(), ops.LayerNorm(), ops.RMSNorm()) for shape in SHAPES],
     *[(op, shape, None) for op in (ops.PositionalEmbedding(), ops.TokenPool()) for shape in (SEQUENCE, IMAGE)],
     (ops.Dropout(rate=Choice("rate", (0.1, 0.5, 0))), VECTOR, None),
+    *[(ops.ScaledDropout(most=most, share=0.5, least=0.05), VECTOR, None) for most in (0.0, 0.05, 0.3, 1.0)],
+    (ops.ScaledDropout(everything=True), SEQUENCE, None),
+    *[(ops.ShakeDrop(share=0.5, inverted=inverted), VECTOR, None) for inverted in (False, True)],
+    *[
+        (ops.PreActivationBlock(ops.Dropout(), shake_shake, ops.ShakeDrop(), inverted), (5,), width)
+        for width in (5, 3)
+        for shake_shake in (False, True)
+        for inverted in (False, True)
+    ],
+    *[(ops.EntityEmbedding((3, 2, 7), (0.5, 0.9, 0.2), 3, columns), (14,), None) for columns in ("own", "shifted")],
+    *[(ops.TruncatedSVD(dimensions), (6,), None) for dimensions in (2, 99)],
+    (ops.PatchEmbedding(), (FEATURES, 6, 4), WIDTH),
+    (ops.PatchEmbedding(5), SEQUENCE, WIDTH),
     (ops.DepthwiseConv(kernel=KERNEL), IMAGE, None),
     (ops.DepthwiseConv(stride=2), IMAGE, None),
     (ops.GroupedConv(kernel=KERNEL), IMAGE, Choice("width", (6, 4))),

@@ -48,7 +48,8 @@ def train_by_hand(
             network.parameters(), 1.0, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
         )
     else:
-        optimizer = torch.optim.AdamW(network.parameters(), 1.0, weight_decay=recipe.weight_decay)
+        kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+        optimizer = kind(network.parameters(), 1.0, weight_decay=recipe.weight_decay)
     batches = len(x) // recipe.batch
     schedule = iter(rates(recipe, batches * recipe.epochs))
     losses, right, scored = [], [], []
@@ -59,8 +60,16 @@ def train_by_hand(
         for number in range(batches):
             rows = order[number * recipe.batch : (number + 1) * recipe.batch]
             optimizer.param_groups[0]["lr"] = next(schedule)
-            logits = network(x[rows])
-            loss = functional.cross_entropy(logits, y[rows])
+            if recipe.mixup:
+                partners = rows[torch.randperm(len(rows), generator=generator)]
+                drawn = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+                share = drawn.beta(recipe.mixup, recipe.mixup)
+                logits = network(share * x[rows] + (1 - share) * x[partners])
+                loss = share * functional.cross_entropy(logits, y[rows])
+                loss = loss + (1 - share) * functional.cross_entropy(logits, y[partners])
+            else:
+                logits = network(x[rows])
+                loss = functional.cross_entropy(logits, y[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

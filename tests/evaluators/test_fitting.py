@@ -31,6 +31,8 @@ TRAIN, HELD = drawn_rows(70, seed=1), drawn_rows(45, seed=2)  # 4 batches of 16,
 SGD = Recipe(epochs=5, batch=16, learning_rate=0.1, weight_decay=1e-3)
 ADAMW = dataclasses.replace(SGD, optimizer="adamw", learning_rate=0.02, weight_decay=0.1)
 CONSTANT = dataclasses.replace(SGD, schedule="constant")
+ADAM = dataclasses.replace(ADAMW, optimizer="adam")
+MIXUP = dataclasses.replace(SGD, mixup=0.4)
 
 
 def networks() -> list[nn.Module]:
@@ -50,7 +52,9 @@ def same(one: Training, other: Training, epochs: int | None = None) -> None:
         np.testing.assert_array_equal(counts[:epochs], other.scored[name])
 
 
-@pytest.mark.parametrize("recipe", [SGD, ADAMW, CONSTANT], ids=["sgd", "adamw", "constant"])
+@pytest.mark.parametrize(
+    "recipe", [SGD, ADAMW, CONSTANT, ADAM, MIXUP], ids=["sgd", "adamw", "constant", "adam", "mixup"]
+)
 def test_fitting_is_plain_training(recipe: Recipe) -> None:
     expected = [train_by_hand(net, TRAIN, recipe, seeded(5), HELD) for net in networks()]
     losses, right, scored = (np.array(column).T for column in zip(*expected, strict=True))
@@ -86,6 +90,25 @@ def test_cells_are_fitted_as_in_plain_training() -> None:
     np.testing.assert_allclose(done.losses, losses, rtol=0, atol=1e-9)
     np.testing.assert_array_equal(done.train, right)
     np.testing.assert_array_equal(done.scored["held"], scored)
+
+
+def test_parts_that_are_fitted_see_what_arrives_there_from_all_training_rows() -> None:
+    seen = []
+
+    class Fitted(nn.Module):
+        def fit_rows(self, x: Tensor) -> None:
+            seen.append((x.clone(), self.training, torch.is_grad_enabled()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * x
+
+    network = nn.Sequential(Fitted(), Fitted(), networks()[0])
+    fit(network, TRAIN, SGD, seeded(), {"held": HELD})
+    x = torch.from_numpy(TRAIN.x).double()
+    assert [each[1:] for each in seen] == [(False, False)] * 2
+    for factor, (rows, *_) in zip((1, 2), seen, strict=True):
+        torch.testing.assert_close(rows, factor * x, rtol=0, atol=0)
+    assert not network[0]._forward_pre_hooks
 
 
 def test_shapes_of_the_curves() -> None:

@@ -160,6 +160,8 @@ def test_modes_of_a_task():
 def test_bad_arguments():
     with pytest.raises(InvalidValue, match=r"weight_decay=0\.1"):
         one_shot(Recipe(epochs=1, batch=8, learning_rate=0.1, weight_decay=0.1))
+    with pytest.raises(InvalidValue, match=r"mixup=0\.1"):
+        one_shot(Recipe(epochs=1, batch=8, learning_rate=0.1, mixup=0.1))
     with pytest.raises(InvalidValue, match="a batch of 100 is larger than the 64 training rows"):
         one_shot(Recipe(epochs=1, batch=100, learning_rate=0.1))
     with pytest.raises(InvalidValue, match=r"warm_up=1\.0"):

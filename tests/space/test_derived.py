@@ -16,8 +16,8 @@ from toy_spaces import graph_of
 from naslab.compiler import compile_network, compile_supernet
 from naslab.errors import InvalidSpace, InvalidValue
 from naslab.feasibility import Feasibility
-from naslab.ops import Conv, Identity, MaxPool, PooledLinear, Zero
-from naslab.space import Choice, Derived, SearchSpace, at_most
+from naslab.ops import Conv, Identity, Linear, MaxPool, PooledLinear, Zero
+from naslab.space import Choice, Derived, Range, SearchSpace, at_most
 from naslab.testing import check_search_space
 
 
@@ -119,6 +119,50 @@ def test_a_supernet_is_refused(space, choices):
 def test_exact_limits_are_refused(space, backend):
     with pytest.raises(InvalidValue, match=r"are derived from whole architectures.*Allowed: 'enumerate'"):
         Feasibility(space, {"params": 200}, backend)
+
+
+@dataclass(frozen=True)
+class Halved:
+    """A number of units, halved as often as there are layers before."""
+
+    units: object
+    layer: int
+
+    def __call__(self, taken):
+        return max(1, self.units >> self.layer)
+
+
+def halving():
+    """Widths from one range, which is a decision where a choice says so."""
+    units = Choice("kind", (64, Range("units", 16, 128, log=True, integer=True)), labels=("fixed", "free"))
+    graph = graph_of(x={"shape": (5,)})
+    for layer, (source, node) in enumerate([("x", "a"), ("a", "b"), ("b", "c")]):
+        graph.add_node(node, width=Derived(Halved(units, layer)))
+        graph.add_edge(source, node, op=Linear())
+    return SearchSpace(graph, name="halving")
+
+
+def test_a_range_in_a_derived_width_is_a_decision():
+    space = halving()
+    check_search_space(space)
+    assert [each.name for each in space.decisions_in_order] == ["kind", "units"]
+    assert space.size == 1 + 113
+    fixed, free = space.from_string("kind=fixed"), space.from_string("kind=free;units=40")
+    for a, widths in ((fixed, (64, 32, 16)), (free, (40, 20, 10))):
+        shapes, _ = space.shapes(a)
+        assert tuple(shapes[node][0] for node in "abc") == widths
+        network = compile_network(space, a)
+        assert sum(p.numel() for p in network.parameters()) == space.cost(a).params
+    with pytest.raises(InvalidSpace, match="takes a Choice, or a width that is Derived"):
+        SearchSpace(graph_of(("x", "y", Linear()), x={"shape": (5,)}, y={"width": Range("units", 1, 9, integer=True)}))
+
+
+def test_what_was_costed_is_not_kept_for_ever(monkeypatch):
+    monkeypatch.setattr("naslab.space.derived._REMEMBERED", 20)
+    space, rng = halving(), np.random.default_rng(0)
+    expected = {a: halving().cost(a) for a in (space.sample(rng) for _ in range(60))}
+    assert {a: space.cost(a) for a in expected} == expected
+    assert len(space.cost_model._axes.constant) <= 25
 
 
 def nothing(taken):

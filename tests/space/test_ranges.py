@@ -150,7 +150,7 @@ def test_places_of_one_name_agree() -> None:
         ({"batch": Range("batch", 1.0, 8.0)}, "batch=1.0. Allowed: whole numbers"),
         ({"learning_rate": Range("rate", -1.0, 1.0)}, "the learning rate must be above 0"),
         ({"optimizer": SGD(momentum=Range("m", 0.5, 1.5))}, "Allowed for momentum: 0 or more, below 1"),
-        ({"optimizer": Choice("o", ("sgd", "adam"))}, "optimizer='adam'"),
+        ({"optimizer": Choice("o", ("sgd", "lion"))}, "optimizer='lion'"),
     ],
 )
 def test_every_value_that_a_field_may_take_is_checked(fields: dict[str, Any], said: str) -> None:

@@ -8,6 +8,7 @@ from naslab.compiler.builders import (
     activations,
     attention,
     blocks,
+    columns,
     composites,
     convolutions,
     dense,
@@ -17,12 +18,14 @@ from naslab.compiler.builders import (
     normalisations,
     pooling,
     recurrent,
+    shaking,
 )
 
 FAMILIES = (
     activations,
     attention,
     blocks,
+    columns,
     composites,
     convolutions,
     dense,
@@ -32,5 +35,6 @@ FAMILIES = (
     normalisations,
     pooling,
     recurrent,
+    shaking,
 )
 """The modules of this package: importing them is what registers the builders."""

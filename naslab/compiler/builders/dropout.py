@@ -11,18 +11,14 @@ from naslab.compiler.primitives import Norm, build
 from naslab.ops import Shape
 
 
-class SeededDropout(nn.Module):
-    """Dropout whose draws are a function of a seed and of the number of calls, both of them buffers.
-
-    ``torch.nn.functional.dropout`` draws from the global generator and takes no other.
-    """
+class Seeded(nn.Module):
+    """Draws that are a function of a seed and of the number of calls, both of them buffers."""
 
     seed: Tensor
     calls: Tensor
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.rate = rate
         self.register_buffer("seed", torch.empty((), dtype=torch.int64, device="meta"))
         self.register_buffer("calls", torch.empty((), dtype=torch.int64, device="meta"))
 
@@ -30,16 +26,38 @@ class SeededDropout(nn.Module):
         self.seed.copy_(torch.randint(2**62, (), generator=generator, device="cpu"))
         self.calls.zero_()
 
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not self.rate:
-            return x
+    def draw(self, shape: tuple[int, ...] | int, like: Tensor) -> Tensor:
+        """Uniform numbers in [0, 1), others at every call, where another tensor is."""
+        shape = (shape,) if isinstance(shape, int) else shape
+        if like.is_meta and not self.training:  # asked for shapes, before there is a seed
+            return like.new_empty(shape)
         # Reading the seed waits for a device; the draws are the same on all of them.
         generator = torch.Generator().manual_seed(int(fetched(self.seed)) + int(fetched(self.calls)))
         self.calls.add_(1)
-        kept = uniform(x.shape, generator, x.device) >= self.rate
+        return uniform(shape, generator, like.device)
+
+
+class SeededDropout(Seeded):
+    """Dropout by draws of its own: ``torch.nn.functional.dropout`` takes no generator but the global one."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.rate:
+            return x
+        if self.rate == 1:
+            return x * 0
+        kept = self.draw(x.shape, x) >= self.rate
         return x * (kept.to(x) / (1 - self.rate))
 
 
 @build.register
 def _(op: ops.Dropout, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    return SeededDropout(op.rate)
+
+
+@build.register
+def _(op: ops.ScaledDropout, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
     return SeededDropout(op.rate)

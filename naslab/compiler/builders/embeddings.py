@@ -1,4 +1,4 @@
-"""Embeddings of tokens and positions."""
+"""Embeddings of tokens, patches and positions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from naslab import ops
-from naslab.compiler.primitives import Norm, build
+from naslab.compiler.primitives import Conv1d, Conv2d, Norm, build
 from naslab.ops import Shape
 
 
@@ -43,6 +43,12 @@ class AddedPositions(nn.Module):
 @build.register
 def _(op: ops.Embedding, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
     return TokenEmbedding(op.vocabulary, out[0])
+
+
+@build.register
+def _(op: ops.PatchEmbedding, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    kind = Conv2d if len(shape) == 3 else Conv1d
+    return kind(shape[0], out[0], op.size, op.size)
 
 
 @build.register
