@@ -9,10 +9,12 @@ import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import networkx as nx
 
+import naslab
 from naslab import Choice, SearchSpace
 from naslab.ops import AvgPool, Conv, Identity, MBConv, Operation, PooledLinear, Zero
 from naslab.space import at_most
@@ -120,6 +122,7 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
     "500 edges": lambda: chain(500),
     "1,000 edges": lambda: chain(1000),
     "at most nine of 21 edges": nine_edges,
+    **{name: partial(naslab.search_space, name) for name in ("mnasnet", "proxylessnas", "mobilenetv3", "fbnet")},
 }
 
 

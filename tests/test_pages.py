@@ -14,11 +14,15 @@ from naslab import ops
 from naslab.testing import check_optimizer
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("comparing", "networks", "objectives", "tables", "your-own-operation", "your-own-optimizer", "your-own-table")
+NAMES = ("comparing", "growing", "nasbench101", "networks", "objectives", "tables", "your-own-operation")
+NAMES = (*NAMES, "your-own-optimizer", "your-own-table")
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-CHECKED = [ROOT / "docs" / "your-own-operation.md"]  # whose comments say what is printed
+CHECKED = [
+    ROOT / "docs" / f"{name}.md" for name in ("nasbench101", "your-own-operation")
+]  # whose comments say what is printed
 PLUG_IN = "# hill.py"
+QUICK = ("random", "local-search")
 
 
 def blocks(page, language):
@@ -80,6 +84,10 @@ def test_the_commands_are_understood(line, workplace, monkeypatch):
         pytest.skip("needs the comparison before it")
     if words[1:2] == ["predict"]:
         naslab.search_csv("data.csv", "label", widths=(4, 8), depth=2, budget=20, out=words[2])
+    if words[1:2] in (["merge"], ["export"]):
+        folders = words[2 : min(place for place, word in enumerate(words) if word.startswith("--"))]
+        for folder, optimizer in zip(folders, QUICK, strict=False):
+            naslab.compare(["nasbench201/cifar10"], [optimizer], seeds=1, budget=5, out=folder)
     done = subprocess.run(
         [sys.executable, "-c", "from naslab.cli import main; main()", *words[1:]],
         capture_output=True,

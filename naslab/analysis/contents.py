@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from naslab.analysis import anytime, plots, rank_plots, tables, tradeoff
 from naslab.analysis.data import COMPLETE, ResultsData, TaskInfo
+from naslab.analysis.designs import design
 from naslab.analysis.statistics import FEWEST, FriedmanNemenyi, wilcoxon_over_tasks
 from naslab.analysis.style import figure_of, palette
 
@@ -110,9 +111,9 @@ def _final(data: ResultsData, tests: pd.DataFrame, pairs: pd.DataFrame, seed: in
     if len(pairs):
         section.says.append(tables.headline(data, pairs))
     section.says += tables.conclusions(data, tests)
-    if len(data.seeds) < FEWEST:
+    if len(data.seeds) < (fewest := design(data).fewest):
         section.says.append(
-            f"Too few runs: {len(data.seeds)} per optimizer and task. Nothing is tested below {FEWEST}, and intervals "
+            f"Too few runs: {len(data.seeds)} per optimizer and task. Nothing is tested below {fewest}, and intervals "
             "are wide; one run has none."
         )
     if empty := int((data.runs["status"] != COMPLETE).sum()):
@@ -211,7 +212,8 @@ def _significance(data: ResultsData, tests: pd.DataFrame, pairs: pd.DataFrame, s
     if len(data.optimizers) == 1:
         section.says.append("No test: there is one optimizer and nothing to compare it with.")
         return section
-    styles = palette(data.optimizers)
+    styles, its = palette(data.optimizers), design(data)
+    section.says += [its.says] if its.says else []
     section.says.append(
         "Holm's correction is over the pairs in the headline, and over all pairs and tasks in the table of tasks; it "
         "is not over both, nor over the tests of ranks below. The headline is the conclusion, the rest describes."
@@ -221,18 +223,17 @@ def _significance(data: ResultsData, tests: pd.DataFrame, pairs: pd.DataFrame, s
         "headline",
         "Pairs of optimizers over all tasks",
         pairs,
-        f"P(a > b): probability that a run of a is better than one of b (ties count one half), {mean}, with its "
-        f"{INTERVAL}, and no narrower than Newcombe's score interval; p: van Elteren's test, Wilcoxon's rank sum "
-        "stratified by task, which asks about other runs on the same tasks; p Holm: adjusted for these pairs; better: "
+        f"P(a > b): {its.probability}, {mean}, with its {INTERVAL}, and no narrower than {its.interval}; p: "
+        f"{its.of_tasks}, which asks about other runs on the same tasks; p Holm: adjusted for these pairs; better: "
         f"at p Holm < 0.05. {_runs(data)}",
     )
     section.add(
         "pairs",
         "Pairs of optimizers on each task",
         tests,
-        "P(a > b) as above, on one task; p: two-sided Mann-Whitney U, exact or by permutations for few runs; p Holm: "
+        f"P(a > b) as above, on one task; p: {its.of_task}; p Holm: "
         f"adjusted for all {int(tests['p'].notna().sum())} tests of this table. Better: the winner at p Holm < 0.05. "
-        f"A dash: not tested, because a side has fewer than {FEWEST} runs or lacks some.",
+        f"A dash: not tested, because a side has fewer than {its.fewest} runs or lacks some.",
     )
     drawn = pairs[pairs["P(a > b)"].notna()]
     if 0 < len(drawn) <= MOST_PAIRS:
@@ -240,16 +241,16 @@ def _significance(data: ResultsData, tests: pd.DataFrame, pairs: pd.DataFrame, s
             "improvement",
             "Probability of improvement",
             rank_plots.plot_improvement(drawn, styles=styles),
-            f"Probability that a run of the left optimizer is better than one of the right, {mean} (tick), "
-            f"with its {INTERVAL} (bar), resampled within task and optimizer. {_runs(data)}",
+            f"Probability that a run of the left optimizer is better than one of the right{its.seed}, {mean} (tick), "
+            f"with its {INTERVAL} (bar), {its.resampled}. {_runs(data)}",
         )
     if len(data.optimizers) > 2 and len(drawn):
         section.draw(
             "pairwise",
             "Pairs of optimizers",
             rank_plots.plot_pairwise(drawn, styles=styles),
-            f"How often (%) a run of the row is better than one of the column, {mean}; bold: van Elteren's test finds "
-            f"one better at p Holm < 0.05. {_runs(data)}",
+            f"How often (%) a run of the row is better than one of the column{its.seed}, {mean}; bold: {its.name} "
+            f"finds one better at p Holm < 0.05. {_runs(data)}",
         )
     result = tables.friedman(data)
     section.says.append(_friedman_sentence(result))
@@ -266,7 +267,7 @@ def _significance(data: ResultsData, tests: pd.DataFrame, pairs: pd.DataFrame, s
             "Ranks",
             ranks,
             "Rank of the interquartile mean of the truths on each task, a run without a result being the worst; "
-            f"1 = best; ties share a rank. Average with its {INTERVAL}, resampled within task and optimizer: other "
+            f"1 = best; ties share a rank. Average with its {INTERVAL}, {its.resampled}: other "
             f"runs, the same tasks.{few} {_runs(data)}",
         )
         if isinstance(result, FriedmanNemenyi):

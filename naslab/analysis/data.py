@@ -181,6 +181,8 @@ class ResultsData:
     truth, value (of the cost). None where nothing but what the runs ended with is known."""
     landscapes: Mapping[tuple[str, str], Landscape] = field(default_factory=dict)
     """(task, cost) -> what is known of the whole space, where that is a table."""
+    paired: bool = False
+    """Whether the runs of a task with one seed began with the same random numbers."""
     fronts: pd.DataFrame | None = None
     """The front of every run in all objectives: task, optimizer, seed and a column per objective, in its own direction
     and unit, ``score`` being the truth. None where there are not several objectives."""
@@ -251,21 +253,24 @@ class ResultsData:
         """Truths for statistics of ranks, shape ``(n,)``, sorted: higher is better, -inf for a run that ended without
         a feasible architecture (it is worse than any that has one); missing runs are left out. Truths of the task that
         differ by float noise are equal."""
+        scores = self.by_seed(task, optimizer)
+        return np.sort(scores[~np.isnan(scores)])
+
+    def by_seed(self, task: str, optimizer: str) -> FloatArray:
+        """The same in the order of seeds, shape ``(seeds,)``, NaN for missing runs."""
         self.task(task)
-        return self._scores[task, optimizer]
+        return self._by_seed[task, optimizer]
 
     @cached_property
-    def _scores(self) -> dict[tuple[str, str], FloatArray]:
+    def _by_seed(self) -> dict[tuple[str, str], FloatArray]:
         found: dict[tuple[str, str], FloatArray] = {}
-        for task, runs in self.runs[self.runs["status"] != MISSING].groupby("task", sort=False):
-            complete = (runs["status"] == COMPLETE).to_numpy()
-            scores = np.full(len(runs), -np.inf)
-            scores[complete] = self.tasks[str(task)].sign * runs["truth"].to_numpy(float)[complete]
-            scores = without_noise(scores, grain=GRAIN)
-            owners = runs["optimizer"].to_numpy()
-            found |= {(str(task), name): np.sort(scores[owners == name]) for name in self.optimizers}
-        none = np.empty(0)
-        return {(task, name): found.get((task, name), none) for task in self.tasks for name in self.optimizers}
+        for task, runs in self.runs.groupby("task", sort=False):
+            status = runs["status"].to_numpy()
+            scores = np.where(status == COMPLETE, self.tasks[str(task)].sign * runs["truth"].to_numpy(float), -np.inf)
+            there = status != MISSING
+            scores[there], scores[~there] = without_noise(scores[there], grain=GRAIN), np.nan
+            found |= {(str(task), name): scores[runs["optimizer"] == name] for name in self.optimizers}
+        return found
 
     def lacking(self, task: str, optimizer: str) -> int:
         """How many runs are missing: not started or not finished. It can't be known how good they would be."""

@@ -19,6 +19,7 @@ from naslab.analysis.data import (
     TaskInfo,
     without_noise,
 )
+from naslab.analysis.designs import design
 from naslab.analysis.formats import number
 from naslab.analysis.statistics import (
     FEWEST,
@@ -28,9 +29,6 @@ from naslab.analysis.statistics import (
     friedman_nemenyi,
     holm,
     iqm,
-    mann_whitney_holm,
-    probability_of_improvement,
-    van_elteren,
     widening,
 )
 
@@ -127,27 +125,27 @@ def _scale(data: ResultsData, info: TaskInfo) -> float | None:
 def significance(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
     """Every pair of optimizers on each task: probability of improvement, Mann-Whitney, Holm over the whole table.
 
+    Where runs are paired by seed the test is Wilcoxon's of signed ranks (:mod:`naslab.analysis.designs`).
+
     Returns ``task, a, b, n a, n b, P(a > b)`` with ``P(a > b) low`` and ``P(a > b) high``, ``p, p Holm``
     and who is ``better`` at 0.05, else "none shown". A run without an architecture counts as worse than any
-    other. p is NaN where nothing is tested: "too few runs" (fewer than :data:`FEWEST` on a side), or "runs missing"
+    other. p is NaN where nothing is tested: "too few runs" (on a side, for the design), or "runs missing"
     (then the probability is NaN, too: nobody knows how good they would be). Empty for one optimizer.
     """
-    seed = int(rng.integers(2**32))
+    seed, its = int(rng.integers(2**32)), design(data)
     parts = []
     for task in data.tasks:
-        scores = {optimizer: data.scores(task, optimizer) for optimizer in data.optimizers}
-        tests = mann_whitney_holm(scores).drop(columns=["U", "p Holm"])
+        scores = {optimizer: its.scores(data, task, optimizer) for optimizer in data.optimizers}
+        tests = its.tests(scores).drop(columns=["U", "p Holm"], errors="ignore")
         tests.insert(0, "task", task)
         gone = {optimizer: data.lacking(task, optimizer) for optimizer in data.optimizers}
         lacking = tests["a"].map(gone).astype(int) + tests["b"].map(gone).astype(int)
         intervals = [
-            (np.nan,) * 3
-            if without
-            else probability_of_improvement([scores[a]], [scores[b]], np.random.default_rng(seed))
+            (np.nan,) * 3 if without else its.improvement([scores[a]], [scores[b]], np.random.default_rng(seed))
             for a, b, without in zip(tests["a"], tests["b"], lacking, strict=True)
         ]
         probable = pd.DataFrame(intervals, columns=["P(a > b)", "P(a > b) low", "P(a > b) high"], dtype=float)
-        few = tests[["n a", "n b"]].min(axis=1) < FEWEST
+        few = tests[["n a", "n b"]].min(axis=1) < its.fewest
         why = pd.Series(np.where(lacking > 0, RUNS_MISSING, np.where(few, TOO_FEW, "")), dtype=object)
         p = tests.pop("p").where(why == "")
         parts.append(pd.concat([tests, probable, p.rename("p"), why.rename("better")], axis=1))
@@ -157,9 +155,12 @@ def significance(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
 def _judged(frame: pd.DataFrame) -> pd.DataFrame:
     """With ``p Holm`` over the table and who is ``better``; where that already says why there is no test, it stays."""
     better = frame.pop("better")
+    leans = frame.pop("leans") if "leans" in frame else 0
     frame["p Holm"] = holm(frame["p"])
-    ahead = frame["a"].where(frame["P(a > b)"] > 0.5, frame["b"])
-    shown = ahead.where((frame["p Holm"] < ALPHA) & (frame["P(a > b)"] != 0.5), NONE_SHOWN)
+    side = np.sign(frame["P(a > b)"] - 0.5)
+    ahead = frame["a"].where(side > 0, frame["b"])
+    # A test of ranks may lean to the one that wins less often: then neither is called better.
+    shown = ahead.where((frame["p Holm"] < ALPHA) & (side != 0) & (side != -leans), NONE_SHOWN)
     frame["better"] = better.where(better != "", shown)
     return frame
 
@@ -168,25 +169,25 @@ def improvement(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
     """Every pair of optimizers over all tasks on which neither lacks a run: the headline of a comparison.
 
     Returns ``a, b, tasks, P(a > b)``, the probability of improvement averaged over these tasks, ``P(a > b) low``,
-    ``P(a > b) high`` of its 95 % interval, ``p`` of van Elteren's test (stratified by task), ``p Holm`` over the pairs,
-    and who is ``better`` at 0.05, else "none shown", "too few runs" or "runs missing" (on all tasks). Empty for one
-    optimizer.
+    ``P(a > b) high`` of its 95 % interval, ``p`` of van Elteren's test, stratified by task (of signed ranks where runs
+    are paired by seed), ``p Holm`` over the pairs, and who is ``better`` at 0.05, else "none shown", "too few runs" or
+    "runs missing" (on all tasks). Empty for one optimizer.
     """
-    seed = int(rng.integers(2**32))
+    seed, its = int(rng.integers(2**32)), design(data)
     rows = []
     for a, b in combinations(data.optimizers, 2):
         scores = [
-            (data.scores(task, a), data.scores(task, b))
+            (its.scores(data, task, a), its.scores(data, task, b))
             for task in data.tasks
             if not data.lacking(task, a) and not data.lacking(task, b)
         ]
         x, y = [each for each, _ in scores], [each for _, each in scores]
-        interval = probability_of_improvement(x, y, np.random.default_rng(seed))
-        why = TOO_FEW if len(data.seeds) < FEWEST else "" if scores else RUNS_MISSING
-        p = np.nan if why else van_elteren(x, y, np.random.default_rng(seed))
-        rows.append((a, b, len(scores), *interval, p, why))
-    name = "P(a > b)"
-    return _judged(pd.DataFrame(rows, columns=["a", "b", "tasks", name, f"{name} low", f"{name} high", "p", "better"]))
+        interval = its.improvement(x, y, np.random.default_rng(seed))
+        why = TOO_FEW if len(data.seeds) < its.fewest else "" if scores else RUNS_MISSING
+        p, leans = (np.nan, 0) if why else its.test(x, y, np.random.default_rng(seed))
+        rows.append((a, b, len(scores), *interval, p, why, leans))
+    names = ["a", "b", "tasks", "P(a > b)", "P(a > b) low", "P(a > b) high", "p", "better", "leans"]
+    return _judged(pd.DataFrame(rows, columns=names))
 
 
 def mean_scores(data: ResultsData) -> pd.DataFrame:
@@ -248,11 +249,12 @@ def ranks(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
 
 def _resampled_ranks(data: ResultsData, task: str, rng: np.random.Generator) -> FloatArray:
     """``(resamples, optimizers)``: the ranks of the IQMs of resampled runs."""
-    columns = []
+    columns, n = [], len(data.seeds)  # of a task on which no run is missing
+    together = rng.integers(n, size=(RESAMPLES, n)) if data.paired else None
     for optimizer in data.optimizers:
-        scores = data.scores(task, optimizer)
-        value, n = float(iqm(scores)), len(scores)
-        drawn = iqm(scores[rng.integers(n, size=(RESAMPLES, n))], axis=1)
+        scores = design(data).scores(data, task, optimizer)
+        value = float(iqm(scores))
+        drawn = iqm(scores[rng.integers(n, size=(RESAMPLES, n)) if together is None else together], axis=1)
         if np.isfinite(value):
             drawn = value + widening([n]) * (drawn - value)
         columns.append(drawn)
@@ -302,7 +304,7 @@ def conclusions(data: ResultsData, tests: pd.DataFrame) -> list[str]:
             ("significantly better than", mine["better"] == best),
             ("significantly worse than", mine["better"] == others),
             ("no difference shown from", mine["better"] == NONE_SHOWN),
-            (f"too few runs (fewer than {FEWEST}) to test it against", mine["better"] == TOO_FEW),
+            (f"too few runs (fewer than {design(data).fewest}) to test it against", mine["better"] == TOO_FEW),
         ):
             if chosen.any():
                 said.append(f"{words} {', '.join(others[chosen])}")
@@ -311,12 +313,12 @@ def conclusions(data: ResultsData, tests: pd.DataFrame) -> list[str]:
 
 
 def headline(data: ResultsData, pairs: pd.DataFrame) -> str:
-    """The one conclusion over all tasks, in a sentence: van Elteren's test of every pair (of `improvement`)."""
+    """The one conclusion over all tasks, in a sentence: the test of every pair (of `improvement`)."""
+    its = design(data)
     over = f"Over all {len(data.tasks)} tasks" if len(data.tasks) > 1 else "Over the runs"
     if (pairs["better"] == TOO_FEW).all():
-        return (
-            f"{over}: too few runs to test who is better ({len(data.seeds)} per optimizer and task; it takes {FEWEST})."
-        )
+        counted = f"{len(data.seeds)} per optimizer and task; it takes {its.fewest}"
+        return f"{over}: too few runs to test who is better ({counted})."
     won: dict[str, list[str]] = {}
     unsaid: dict[str, list[str]] = {NONE_SHOWN: [], RUNS_MISSING: []}
     for a, b, value, p, better in pairs[["a", "b", "P(a > b)", "p Holm", "better"]].itertuples(index=False):
@@ -333,7 +335,7 @@ def headline(data: ResultsData, pairs: pd.DataFrame) -> str:
             said.append(f"{words} between {', '.join(unsaid[what])}")
     tested = int(pairs["p"].notna().sum())
     holds = f", Holm over {tested} pairs" if tested > 1 else ""
-    return f"{over} (van Elteren's test, stratified by task{holds}): {'; '.join(said)}."
+    return f"{over} ({its.name}, stratified by task{holds}): {'; '.join(said)}."
 
 
 def _p(p: float) -> str:

@@ -16,10 +16,10 @@ literature calls "FLOPs" are often MACs plus the classifier's biases.)
 A third party adds an operation by subclassing :class:`Operation` (``docs/your-own-operation.md``).
 """
 
-from naslab.ops.activations import GELU, HardSwish, NormReLU, ReLU, SiLU, Tanh
+from naslab.ops.activations import GELU, HardSwish, NormReLU, ReLU, ReLU6, SiLU, Tanh
 from naslab.ops.attention import FeedForward, MultiHeadAttention
 from naslab.ops.base import Identity, Operation, Shape, Value, Zero
-from naslab.ops.blocks import FactorizedReduction, MBConv, Projection, ResidualReduction
+from naslab.ops.blocks import FactorizedReduction, MBConv, Projection, ResidualReduction, Truncate
 from naslab.ops.composites import Residual, Sequence
 from naslab.ops.convolutions import (
     Conv,
@@ -72,6 +72,7 @@ __all__ = [
     "Projection",
     "RMSNorm",
     "ReLU",
+    "ReLU6",
     "Residual",
     "ResidualReduction",
     "SeparableConv",
@@ -82,6 +83,7 @@ __all__ = [
     "SqueezeExcitation",
     "Tanh",
     "TokenPool",
+    "Truncate",
     "Upsample",
     "UpsamplingConv",
     "Value",

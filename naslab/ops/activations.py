@@ -19,6 +19,13 @@ class ReLU(Operation):
 
 
 @dataclass(frozen=True)
+class ReLU6(Operation):
+    """``min(max(x, 0), 6)`` (MobileNetV2; Sandler et al. 2018, section 3)."""
+
+    masks_width = True
+
+
+@dataclass(frozen=True)
 class HardSwish(Operation):
     """``x * relu6(x + 3) / 6`` (MobileNetV3; Howard et al. 2019, section 5.2)."""
 

@@ -7,7 +7,7 @@ from math import prod
 
 from naslab.errors import InvalidSpace, UnknownName
 from naslab.ops.activations import ACTIVATIONS
-from naslab.ops.base import Count, Operation, Shape, Value, Windowed, check_known, whole
+from naslab.ops.base import Count, Operation, Shape, Value, Windowed, check_divides, check_known, whole
 from naslab.ops.excitation import CONVENTIONS, squeezed_width
 from naslab.ops.slices import Cut, Slices, kernel_slices, linear_slices, norm_slices, within
 
@@ -29,6 +29,22 @@ class Projection(Operation):
 
     def slices(self, shape: Shape, out: Shape) -> Slices:
         return {**kernel_slices("conv", "leading", "input"), **norm_slices("bn", "leading")}
+
+
+@dataclass(frozen=True)
+class Truncate(Operation):
+    """The first features, as many as the destination's width; all of them where it states none (NAS-Bench-101).
+
+    More features than arrive are refused.
+    """
+
+    masks_width = True
+    sets_width = True
+
+    def output_shape(self, shape: Shape, width: int | None) -> Shape:
+        if width is not None and shape[0] < width:
+            raise InvalidSpace(f"{self!r}: {width} features of {shape[0]}; allowed: at most as many as arrive")
+        return super().output_shape(shape, width)
 
 
 @dataclass(frozen=True)
@@ -92,12 +108,17 @@ class MBConv(Windowed):
             :func:`naslab.ops.excitation.squeezed_width`; True is ``"mnasnet"``.
         activation: ``"relu"``, ``"relu6"`` (MobileNetV2), ``"hard-swish"`` (MobileNetV3) or any other of
             :data:`naslab.ops.activations.ACTIVATIONS`.
+        groups: Of both 1x1 convolutions; with more than one, channels are shuffled before the depthwise convolution
+            (ShuffleNet; FBNet, Wu et al. 2019, section 3.1). They divide the features of the input, inside and out.
+        residual: False leaves the residual connection out.
     """
 
     sets_width = True
     expansion: Value = 6
     squeeze_excitation: Value = False
     activation: Value = "relu"
+    groups: Value = 1
+    residual: Value = True
 
     def __post_init__(self) -> None:
         check_known(self, "activation", ACTIVATIONS)
@@ -106,9 +127,16 @@ class MBConv(Windowed):
             raise InvalidSpace(f"MBConv: squeeze_excitation {hint}")
 
     def __repr__(self) -> str:
-        """As dataclasses do, without an activation that is not stated: strings and keys are older than it."""
-        names = [f.name for f in fields(self) if f.name != "activation" or self.activation != f.default]
+        """As dataclasses do, without the younger attributes where they are not stated: strings and keys are older."""
+        young = ("activation", "groups", "residual")
+        names = [f.name for f in fields(self) if f.name not in young or getattr(self, f.name) != f.default]
         return f"MBConv({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+    def output_shape(self, shape: Shape, width: int | None) -> Shape:
+        out = super().output_shape(shape, width)
+        for features in (shape[0], self.hidden(shape)[0], out[0]):
+            check_divides(self, self.groups, features, "groups")
+        return out
 
     @property
     def convention(self) -> str:
@@ -123,14 +151,15 @@ class MBConv(Windowed):
 
     def params(self, shape: Shape, out: Shape) -> Count:
         hidden, squeezed = self.hidden(shape)
-        expand = (self.expansion != 1) * (shape[0] * hidden + 2 * hidden)
+        expand = (self.expansion != 1) * (shape[0] // self.groups * hidden + 2 * hidden)
         excite = (squeezed > 0) * (2 * hidden * squeezed + squeezed + hidden)
-        return expand + self.kernel**2 * hidden + 2 * hidden + excite + hidden * out[0] + 2 * out[0]
+        return expand + self.kernel**2 * hidden + 2 * hidden + excite + hidden // self.groups * out[0] + 2 * out[0]
 
     def macs(self, shape: Shape, out: Shape) -> Count:
         hidden, squeezed = self.hidden(shape)
-        expand = (self.expansion != 1) * shape[0] * hidden * prod(shape[1:])
-        return expand + (self.kernel**2 * hidden + hidden * out[0]) * prod(out[1:]) + 2 * hidden * squeezed
+        expand = (self.expansion != 1) * (shape[0] // self.groups) * hidden * prod(shape[1:])
+        inside = self.kernel**2 * hidden + hidden // self.groups * out[0]
+        return expand + inside * prod(out[1:]) + 2 * hidden * squeezed
 
     def slices(self, shape: Shape, out: Shape) -> Slices:
         inner: Cut = "input" if self.expansion == 1 else "leading"

@@ -102,32 +102,6 @@ def cost_column(problem: Problem, cost: str, architectures: Sequence[Architectur
     return np.asarray(model.values(cost, np.array(architectures)), float)
 
 
-def step_rows(task: Task, recorded: Recorded) -> list[dict[str, Any]]:
-    """A row for each evaluation of a run: what was asked, told and charged, its objectives, and all its metrics."""
-    problem, rows, clock = task.problem, [], 0.0
-    named = [each.name for each in problem.objectives[1:]] + [limit.metric for limit in problem.constraint.limits]
-    for number, step in enumerate(recorded.steps, start=1):
-        architecture, evaluation = step.query.architecture, step.evaluation
-        clock = clock + evaluation.seconds if step.told is None else step.told.at
-        rows.append(
-            {
-                "evaluation": number,
-                "architecture": problem.space.to_string(architecture),
-                "fidelity": problem.fidelity if step.query.fidelity is None else step.query.fidelity,
-                "score": evaluation.score,
-                "seconds": evaluation.seconds,
-                "clock": clock,
-                **({"failed": evaluation.failed} if evaluation.failed else {}),
-                **({} if step.told is None else {"trial": step.query.trial, "worker": step.told.worker}),
-                "feasible": step.feasible,
-                "incumbent": step.incumbent,
-                **evaluation.metrics,
-                **{name: problem.value(name, architecture, evaluation) for name in named},
-            }
-        )
-    return rows
-
-
 def _thoroughness(problem: Problem, step: Step) -> int:
     fidelity = problem.fidelity if step.query.fidelity is None else step.query.fidelity
     return problem.fidelities.index(fidelity) if fidelity in problem.fidelities else 0

@@ -6,7 +6,8 @@
     OUT/runs/<task>/<optimizer>/<seed>.jsonl  one trace per run
     OUT/times.jsonl                           measured wall seconds of runs; no trace depends on them
 
-The same call again finishes what is missing and changes nothing that is there.
+The same call again finishes what is missing and changes nothing that is there; with more tasks, optimizers or seeds it
+adds their runs.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ from naslab.files import unreadable
 from naslab.optimizers import Optimizer, OptimizerSpec, optimizer_spec
 from naslab.running.callbacks import Callback
 from naslab.running.execution import ALONE, Execution, check_executor, parse_limit
-from naslab.running.output import LOCK, claimed_folder, unwritable
-from naslab.running.results import SPEC, Results, run_header
+from naslab.running.growth import extended, lacking, named, without_history
+from naslab.running.output import LOCK, Grown, claimed_folder, unwritable
+from naslab.running.results import SPEC, Results, headers, run_header
 from naslab.running.runs import (
     check_budget,
     check_execution,
@@ -39,7 +41,7 @@ from naslab.running.runs import (
     run_one,
 )
 from naslab.running.software import placement_entries, versions
-from naslab.running.trace import FORMAT, trace_path
+from naslab.running.trace import FORMAT, differences, trace_path
 from naslab.running.workers import Progress, check_sendable, do_in_processes
 from naslab.tasks import Budget, Constraint, Placement, Task
 from naslab.tasks.placement import AS_IT_IS
@@ -60,6 +62,7 @@ class Comparison:
         placement: Where networks run, and how exactly.
         execution: How the evaluations of each run are carried out.
         resume: What evaluating a trial again does, on every task; None leaves it to the task.
+        paired: Whether the runs of a task with one seed begin with the same random numbers.
         objectives: Of every task; its own (the score, unless it says otherwise) where empty.
     """
 
@@ -71,6 +74,7 @@ class Comparison:
     placement: Placement = AS_IT_IS
     execution: Execution = ALONE
     resume: str | None = None
+    paired: bool = False
     objectives: tuple[str, ...] = ()
 
     def task(self, task_or_id: str | Task) -> Task:
@@ -96,22 +100,28 @@ class Comparison:
                 spec.build(one.problem, np.random.default_rng(0))
         return tasks, specs
 
-    def describe(self, tasks: Mapping[str, Task], specs: Mapping[str, OptimizerSpec]) -> dict[str, Any]:
-        """What ``comparison.json`` says; a folder serves only one comparison, on one version of its data."""
+    def describe(self, tasks: Mapping[str, Task], specs: Mapping[str, OptimizerSpec], seeds: int) -> dict[str, Any]:
+        """What ``comparison.json`` says of these; a folder serves only one comparison, on one version of its data."""
         entries = [placement_entries(placed(one, spec).problem) for one in tasks.values() for spec in specs.values()]
-        alone = [label for label, spec in specs.items() if execution_of(spec, self.execution) != self.execution]
+        optimizers = [
+            {
+                **spec.describe(),
+                **({"one_worker": True} if execution_of(spec, self.execution) != self.execution else {}),
+            }
+            for spec in specs.values()
+        ]
         return {
             **versions("naslab"),
             "format": FORMAT,
             **dict(entry for each in entries for entry in each.items()),
             **self.execution.entries(),
-            **({"one_worker": alone} if alone else {}),
             **({"resume": self.resume} if self.resume else {}),
-            "tasks": [_id(t) for t in self.tasks],
-            "optimizers": [spec.describe() for spec in specs.values()],
-            "seeds": self.seeds,
+            "tasks": list(tasks),
+            "optimizers": optimizers,
+            "seeds": seeds,
             "budget": str(self.budget),
             "constraint": self.constraint.as_dict(),
+            **({"paired": True} if self.paired else {}),
             **({"objectives": [*map(str, next(iter(tasks.values())).problem.objectives)]} if self.objectives else {}),
             "sources": {name: dict(one.source) for name, one in tasks.items()},
         }
@@ -126,6 +136,7 @@ def compare(
     seeds: int = 10,
     workers: int = 1,
     max: Mapping[str, float] | Iterable[str] = (),
+    paired: bool = False,
     objectives: Sequence[str] = (),
     executor: Executor | None = None,
     device: str | None = None,
@@ -147,10 +158,15 @@ def compare(
         optimizers: Names (``naslab list optimizers``), variants ``name[key=value]``, ``module:Class``,
             ``./file.py:Class``, or classes.
         budget: Of every run: ``"12000s"`` on the task's clock, or a number of evaluations.
-        out: The folder of this comparison; the same call again finishes what is missing in it.
+        out: The folder of this comparison; the same call again finishes what is missing in it, and with further tasks,
+            optimizers or seeds it adds their runs. A call that asks for less than is there is refused: its results
+            would not be those of the folder.
         seeds: Number of runs of every optimizer on every task.
         workers: Processes to use. The traces do not depend on it.
         max: Limits on costs, ``{"params": 41153}``, or on metrics that the tasks' evaluations report.
+        paired: Runs of a task with one seed begin with the same random numbers, whatever their optimizer: the first
+            architectures that it draws, and the recorded trainings of evaluations. Differences between optimizers are
+            then taken seed by seed, and tested so. Such runs are others than those without.
         objectives: What is optimised, by names of costs and metrics after the score: ``["score", "params"]``. Costs are
             minimised, declared metrics have a direction; ``"-name"`` or ``"name:max"`` states another. By default what
             each task says, usually the score alone.
@@ -191,12 +207,12 @@ def compare(
         check_executor(executor)
     if workers_per_run > workers:
         raise InvalidValue(f"workers_per_run {workers_per_run}: at most workers, of which there are {workers}")
-    parsed = Budget.parse(budget)
-    named = tuple(tasks), tuple(optimizers)
-    comparison = Comparison(*named, seeds, parsed, limits, placement, execution, resume, tuple(objectives))
+    compared = tuple(tasks), tuple(optimizers), seeds, Budget.parse(budget), limits, placement
+    comparison = Comparison(*compared, execution, resume, paired, tuple(objectives))
     prepared, specs = comparison.prepare()
-    folder, description = Path(out), comparison.describe(prepared, specs)
-    with claimed_folder(folder, description, SPEC, "comparison", partial(_holds_runs, description=description)):
+    folder, description = Path(out), comparison.describe(prepared, specs, seeds)
+    ours, grown = partial(_holds_runs, description=description), _growth(comparison, folder, prepared, specs)
+    with claimed_folder(folder, description, SPEC, "comparison", ours, grown):
         at_once = workers // workers_per_run
         jobs = _jobs(comparison, folder, at_once, tuple(callbacks))
         total = len(prepared) * len(specs) * seeds
@@ -246,7 +262,8 @@ def _run_job(job: _Job) -> list[dict[str, Any]]:
         path = trace_path(job.folder, one.id, spec.label, seed)
         found: dict[str, Any] = {"task": one.id, "optimizer": spec.label, "seed": seed}
         try:
-            run_one(one, spec, seed, comparison.budget, path, None, execution, job.callbacks)
+            parts = (one, spec, seed, comparison.budget, path, None, execution, job.callbacks)
+            run_one(*parts, paired=comparison.paired)
         except OutputError:
             raise
         except NaslabError as error:
@@ -314,22 +331,50 @@ def _note_time(folder: Path, finished: dict[str, Any]) -> None:
         raise unwritable(folder, error) from None
 
 
+def _growth(
+    comparison: Comparison, folder: Path, tasks: Mapping[str, Task], specs: Mapping[str, OptimizerSpec]
+) -> Grown:
+    """How the folder's description follows from the one that it has; :func:`check_folder`'s ``grown``."""
+    wanted = comparison.describe(tasks, specs, comparison.seeds)
+
+    @cache
+    def check_runs() -> None:
+        # Before anything is added: what takes long should not be found useless in the end.
+        for _ in Results(folder, tasks).runs():
+            pass
+
+    def grown(found: dict[str, Any]) -> dict[str, Any]:
+        try:
+            held, (ids, labels, seeds) = without_history(found), named(found)
+            if more := lacking(found, wanted):
+                raise OutputError(
+                    f"{folder} holds more than is asked for: {', '.join(more)}; ask for at least what is there, or "
+                    "give another --out"
+                )
+            part = comparison.describe({i: tasks[i] for i in ids}, {name: specs[name] for name in labels}, seeds)
+        except (KeyError, TypeError):  # no description of a comparison
+            held, part = found, wanted
+        if held != (part := json.loads(json.dumps(part))):
+            raise OutputError(f"{folder} holds another comparison: {differences(held, part)}; give another --out")
+        new = extended(found, wanted)
+        if new != found:
+            check_runs()
+        return new
+
+    return grown
+
+
 def _holds_runs(folder: Path, description: Mapping[str, Any]) -> bool:
     """Whether a folder without its description holds runs of this comparison, and nothing else."""
-    if {path.name for path in folder.iterdir()} - {SPEC, LOCK, "runs", "times.jsonl", "report"}:
+    if {path.name for path in folder.iterdir()} - {SPEC, LOCK, "runs", "times.jsonl", "truths", "report"}:
         return False
-    traces = sorted(folder.glob("runs/*/*/*.jsonl"))
-    for path in traces:
-        with path.open("rb") as file:
-            first = file.readline()
-        try:
-            header = json.loads(first)
-            expected = run_header(description, header["task"], header["optimizer"]["name"], header["seed"])
-        except (ValueError, KeyError, TypeError):
-            return False
-        if any(header.get(key) != value for key, value in expected.items()):
-            return False
-    return bool(traces)
+    try:
+        found = list(headers(folder))
+        wanted = [run_header(description, each["task"], each["optimizer"]["name"], each["seed"]) for each in found]
+    except (ValueError, KeyError, TypeError):
+        return False
+    held = [{key: header.get(key) for key in expected} for header, expected in zip(found, wanted, strict=True)]
+    return bool(found) and held == wanted
 
 
 def _finished(path: Path) -> bool:

@@ -140,9 +140,8 @@ class Judge:
 
     def incumbents(self, recorded: Recorded) -> list[dict[str, Any]]:
         """A row each time the incumbent changed, stamped with the clock at the end of its evaluation."""
-        rows, clock = [], 0.0
-        for number, step in enumerate(recorded.steps, start=1):
-            clock = clock + step.evaluation.seconds if step.told is None else step.told.at
+        rows = []
+        for number, (step, clock) in enumerate(zip(recorded.steps, recorded.clocks(), strict=True), start=1):
             if step.incumbent:
                 rows.append(
                     {

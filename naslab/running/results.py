@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +26,10 @@ from naslab.analysis.tables import final_quality
 from naslab.analysis.tradeoff import points
 from naslab.errors import OutputError, UnknownOptimizer, UnknownTask
 from naslab.files import load_json, unreadable
-from naslab.running.archives import front_members, step_rows
+from naslab.running.archives import front_members
 from naslab.running.judging import Judge
 from naslab.running.runs import constrained_task
+from naslab.running.steps import step_frame
 from naslab.running.trace import Recorded, differences, read, trace_path
 from naslab.tasks import Budget, Constraint, Task, task
 from naslab.tasks.objective import SCORE
@@ -59,6 +62,7 @@ class Results:
             self.optimizers = [optimizer["name"] for optimizer in self.spec["optimizers"]]
             self.seeds = list(range(self.spec["seeds"]))
             Budget.parse(self.spec["budget"]), Constraint.parse(self.spec["constraint"]), list(self.spec["tasks"])
+            dict(self.spec["sources"])
             self.objectives: list[str] = [*map(str, self.spec.get("objectives", ()))]
         except OSError as error:
             raise OutputError(unreadable(path, error)) from None
@@ -114,13 +118,33 @@ class Results:
         infos = {task_id: self._info(one) for task_id, one in self.tasks.items()}
         anytime = pd.DataFrame(changes, columns=columns)
         archives = pd.DataFrame(costs, columns=["task", "optimizer", "seed", "cost", "truth", "value"])
-        found = pd.DataFrame(fronts) if fronts else None
-        return ResultsData(frame, anytime, infos, self.optimizers, self.seeds, archives, landscapes, found, exact)
+        found, paired = pd.DataFrame(fronts) if fronts else None, self.spec.get("paired", False)
+        return ResultsData(
+            frame, anytime, infos, self.optimizers, self.seeds, archives, landscapes, paired, found, exact
+        )
 
     @property
     def frame(self) -> pd.DataFrame:
         """One row per run: what it returned, the truth about it, its regret and its costs."""
         return self.data.frame
+
+    def steps(self) -> pd.DataFrame:
+        """One row per evaluation (per epoch of a gradient search) that is recorded, unfinished runs included.
+
+        Columns: ``task, optimizer, seed``; ``step`` (from 1) and ``trial`` (from 0) of the run; ``architecture`` in the
+        space's notation; ``fidelity``, None for the task's own; ``score``; ``seconds`` charged, and the run's ``clock``
+        after it; with several workers when it was told, and by which ``worker``; ``failed``: why it has no score, or
+        nothing; ``feasible``; ``incumbent``: whether it was the best of the run until then; one for each objective and
+        limit but the score; and one for each metric that any evaluation reported, NaN where it was not. A metric called
+        as another column is ``metric NAME``.
+        """
+        return step_frame(self.runs(), self.tasks)
+
+    def runs(self) -> Iterator[tuple[tuple[str, str, int], Recorded]]:
+        """The runs that have begun: task, optimizer and seed, and the trace."""
+        for run in product(self.spec["tasks"], self.optimizers, self.seeds):
+            if (found := self.recorded(*run)) is not None:
+                yield run, found
 
     def recorded(self, task_id: str, optimizer: str, seed: int) -> Recorded | None:
         """The trace of one run, or None where there is none."""
@@ -166,20 +190,6 @@ class Results:
         See :func:`naslab.analysis.front_tables.summary`. Empty where there is the score alone.
         """
         return front_tables.summary(self.data)
-
-    def steps(self) -> pd.DataFrame:
-        """One row per evaluation: task, optimizer, seed, what was asked, told and charged, its objectives and metrics.
-
-        ``clock`` is the time when it was told: the sum of the seconds so far. Unfinished runs have rows, too.
-        """
-        rows = []
-        for task_id, one in self.tasks.items():
-            for optimizer in self.optimizers:
-                for seed in self.seeds:
-                    key = {"task": task_id, "optimizer": optimizer, "seed": seed}
-                    recorded = self.recorded(task_id, optimizer, seed)
-                    rows += [{**key, **row} for row in (step_rows(one, recorded) if recorded else ())]
-        return pd.DataFrame(rows)
 
     def plot_anytime(self, task_id: str = "") -> Axes:
         """Median and quartiles of the incumbent's truth over the budget, for one task (by default the first)."""
@@ -235,14 +245,18 @@ class Results:
         limits = [f"--max {metric}={value:.10g}" for metric, value in self.spec["constraint"].items()]
         words = ["naslab compare", *self.spec["tasks"], "--optimizers", shlex.quote(",".join(self.optimizers))]
         words += ["--seeds", str(self.spec["seeds"]), "--budget", self.spec["budget"], *limits]
+        words += ["--paired"] if self.spec.get("paired") else []
         words += [f"--objectives {','.join(self.objectives)}"] if self.objectives else []
         return " ".join([*words, "--out", shlex.quote(str(self.folder))])
 
     @property
     def environment(self) -> dict[str, str]:
-        """Versions and data that the numbers depend on, from the first trace there is."""
-        first = next(self.folder.glob("runs/*/*/*.jsonl"), None)
-        versions = read(first).header["versions"] if first else {}
+        """Versions and data that the numbers depend on, from the traces: several versions where these differ."""
+        found: dict[str, dict[str, None]] = {}
+        for header in headers(self.folder):
+            for name, version in header["versions"].items():
+                found.setdefault(name, {})[version] = None
+        versions = {name: " and ".join(each) for name, each in found.items()}
         sources = {f"data of {task_id}": ", ".join(t.source.values()) for task_id, t in self.tasks.items() if t.source}
         return {"naslab": self.spec["naslab"], **versions, **sources}
 
@@ -260,13 +274,26 @@ class Results:
         )  # fmt: skip
 
 
+def headers(folder: Path) -> Iterator[dict[str, Any]]:
+    """The first line of every trace in a comparison's folder.
+
+    Raises:
+        ValueError: Of one that is no JSON; a run that has just begun may have none.
+    """
+    for path in sorted(folder.glob("runs/*/*/*.jsonl")):
+        with path.open("rb") as file:
+            if first := file.readline():
+                yield json.loads(first)
+
+
 def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int) -> dict[str, Any]:
     """What the header of a run's trace must say in a comparison.
 
     Raises:
         KeyError: The comparison has no such task, optimizer or seed.
     """
-    described = {each["name"]: each for each in spec["optimizers"]}
+    described = {each["name"]: dict(each) for each in spec["optimizers"]}
+    waits = described[optimizer].pop("one_worker", False)
     if not 0 <= seed < spec["seeds"]:
         raise KeyError(seed)
     header = {
@@ -275,9 +302,10 @@ def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int)
         "optimizer": described[optimizer],
         "seed": seed,
         "budget": spec["budget"],
+        "paired": spec.get("paired"),
     }
     header |= {name: spec[name] for name in ("retries", "evaluation_limit") if name in spec}
-    if "workers" in spec and optimizer not in spec.get("one_worker", ()):
+    if "workers" in spec and not waits:
         header["workers"] = spec["workers"]
     if len(spec.get("objectives", ())) > 1:
         header["objectives"] = spec["objectives"]

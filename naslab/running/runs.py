@@ -197,6 +197,8 @@ def run_one(
     progress: Progress | None = None,
     execution: Execution = ALONE,
     callbacks: Sequence[Callback] = (),
+    *,
+    paired: bool = False,
 ) -> Recorded:
     """Run, or finish, one run.
 
@@ -209,6 +211,7 @@ def run_one(
         progress: As of :func:`search`.
         execution: How evaluations are carried out; a gradient search has none.
         callbacks: Are told of what is new.
+        paired: Whether the run begins with the same random numbers as those of other optimizers with this seed.
     """
     task, execution = placed(task, spec), execution_of(spec, execution)
     device, gradient = task.problem.device, issubclass(spec.factory, GradientSearch)
@@ -233,7 +236,9 @@ def run_one(
         header["resume"] = resume_of(task, evaluator)
     if progress is not None and not gradient:
         callbacks = (*callbacks, ProgressOf(progress))
-    key = (task.id, spec.label, seed)
+    if paired:
+        header["paired"] = True
+    key = (task.id, seed) if paired else (task.id, spec.label, seed)
     with Trace(header, path, measured=measured) as trace, fixed_order(task.problem.deterministic):
         optimizer = spec.build(task.problem, np.random.default_rng(seed_sequence(*key, "optimizer")))
         for each in callbacks if trace.recorded.end is None else ():

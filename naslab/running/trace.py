@@ -21,7 +21,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -91,6 +91,13 @@ class Recorded:
     header: dict[str, Any]
     steps: list[Step] = field(default_factory=list)
     end: dict[str, Any] | None = None
+
+    def clocks(self) -> Iterator[float]:
+        """The clock of the run when each evaluation was told, in seconds."""
+        clock = 0.0
+        for step in self.steps:
+            clock = clock + step.evaluation.seconds if step.told is None else step.told.at
+            yield clock
 
 
 class Trace:

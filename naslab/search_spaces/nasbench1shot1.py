@@ -24,13 +24,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import networkx as nx
 
 from naslab.errors import InvalidArchitecture, InvalidValue, UnknownName
 from naslab.ops import Conv, Identity, MaxPool, Operation, PooledLinear, Zero
-from naslab.search_spaces.counts import check_count
+from naslab.search_spaces.stacked import stacked_cells
 from naslab.space import Architecture, Choice, SearchSpace
 
 PARENTS = {1: (1, 2, 2, 2, 2), 2: (1, 1, 2, 2, 3), 3: (1, 1, 1, 2, 2, 2)}
@@ -67,19 +68,9 @@ def nasbench1shot1(
     """
     if sub_space not in PARENTS:
         raise InvalidValue(f"sub_space={sub_space!r}; allowed: 1, 2, 3")
-    check_count(cells_per_stack=cells_per_stack)
     parents = PARENTS[sub_space]
-    graph: nx.DiGraph[Any] = nx.DiGraph()
-    graph.add_node("image", shape=tuple(input_shape))
-    graph.add_node("stem", width=channels)
-    graph.add_edge("image", "stem", op=Conv(kernel=3, order="conv-bn-relu"))
-    last, width = "stem", channels
-    for stack in (1, 2, 3):
-        if stack > 1:
-            graph.add_edge(last, f"pooled{stack - 1}", op=MaxPool(kernel=2, stride=2))
-            last, width = f"pooled{stack - 1}", 2 * width
-        for number in range(1, cells_per_stack + 1):
-            last = _add_cell(graph, f"stack{stack}/cell{number}", last, width, parents)
+    add_cell = partial(_add_cell, parents=parents)
+    graph, last, width = stacked_cells(input_shape, channels, cells_per_stack, add_cell)
     graph.add_node("last", width=width)
     graph.add_edge(last, "last", op=Conv(kernel=1))  # the public one-shot network's last step before its classifier
     graph.add_node("logits", width=num_classes)

@@ -8,8 +8,8 @@ tasks or data.
 from naslab.space.choice import Architecture, Choice, Decision, Range, choices_in, resolve, scope
 from naslab.space.conditions import Conditions
 from naslab.space.cost import CostModel, Factor, resolved_cost_model, rounding
-from naslab.space.dataflow import reaching_output
-from naslab.space.derived import CostPerArchitecture, Derived
+from naslab.space.dataflow import pruned, reaching_output
+from naslab.space.derived import CostPerArchitecture, Derived, stated_width
 from naslab.space.features import Features
 from naslab.space.recipe import SGD, AdamW, Recipe
 from naslab.space.rules import (
@@ -23,6 +23,7 @@ from naslab.space.rules import (
     at_most,
     at_most_in_a_row,
     exactly,
+    tabulated,
 )
 from naslab.space.search_space import SearchSpace
 from naslab.space.tabulation import METRICS, combinations, may_concatenate
@@ -56,9 +57,12 @@ __all__ = [
     "combinations",
     "exactly",
     "may_concatenate",
+    "pruned",
     "reaching_output",
     "resolve",
     "resolved_cost_model",
     "rounding",
     "scope",
+    "stated_width",
+    "tabulated",
 ]

@@ -102,6 +102,21 @@ def live_edges(graph: nx.DiGraph[Any]) -> set[tuple[Any, Any]]:
     return live
 
 
+def pruned(graph: nx.DiGraph[Any]) -> nx.DiGraph[Any]:
+    """A graph without choices, and without the edges that can't affect the output and the nodes that this leaves bare.
+
+    For spaces whose networks have no dead branches: they cost nothing, and a concatenation is as wide as what is left.
+    """
+    live = live_edges(graph)
+    kept: nx.DiGraph[Any] = nx.DiGraph()
+    for node, attributes in graph.nodes(data=True):
+        inputs = tuple(source for source in attributes["inputs"] if (source, node) in live)
+        if inputs or not attributes["inputs"]:
+            kept.add_node(node, **{**attributes, "inputs": inputs})
+            kept.add_edges_from((source, node, graph.edges[source, node]) for source in inputs)
+    return kept
+
+
 def is_connected(flow: DataFlow) -> bool:
     """Whether any input affects the output."""
     return bool(flow.sources[-1])

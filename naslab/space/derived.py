@@ -39,6 +39,15 @@ def taken(listed: Iterable[Decision], decisions: Mapping[str, Any]) -> dict[str,
     return {each.name: resolve(each, decisions) for each in listed}
 
 
+def stated_width(width: Any, decisions: Mapping[str, Any]) -> Any:
+    """The width that a node states after the given decisions, None where it states none or a derived one.
+
+    Names of operations in encodings are made with it: a width that follows from all decisions would only tell the same
+    operation apart from place to place.
+    """
+    return None if isinstance(width, Derived) else resolve(width, decisions)
+
+
 def has_derived_widths(graph: nx.DiGraph[Any]) -> bool:
     """Whether a node's width is derived."""
     return any(isinstance(width, Derived) for width in nx.get_node_attributes(graph, "width").values())

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from naslab.errors import InvalidValue
 from naslab.space.choice import Architecture, Range, resolve, scope
 from naslab.space.conditions import Conditions
+from naslab.space.derived import stated_width
 
 MOST_PATHS = 100_000
 
@@ -139,7 +140,7 @@ class CellEncoder:
 def label(cell: nx.DiGraph[Any], edge: tuple[Any, Any], decisions: Mapping[str, int]) -> str:
     """The operation of an edge in words, with the destination's width if the operation sets the width."""
     op, width = cell.edges[edge]["op"], cell.nodes[edge[1]].get("width")
-    written: str = resolve(op, decisions).label(resolve(width, decisions))
+    written: str = resolve(op, decisions).label(stated_width(width, decisions))
     return written
 
 

@@ -114,6 +114,41 @@ def at_most_in_a_row(count: int, scope: Sequence[str], options: Collection[int])
     return _over_one(scope, options, moves, range(count + 1), f"at most {count} in a row")
 
 
+def tabulated(scope: Sequence[str], valid: npt.NDArray[np.bool_], words: str = "") -> Automaton:
+    """Exactly these combinations of options, as an automaton: beginnings with the same valid ends are one state.
+
+    For rules with too many combinations to be listed, of which a computation can tell each. The states are those of a
+    reduced ordered decision diagram (Bryant 1986, "Graph-based algorithms for Boolean function manipulation").
+
+    Args:
+        scope: Names of choices.
+        valid: One axis per choice, one entry per option: whether the combination is valid.
+        words: The constraint in words, for messages.
+    """
+    layers: list[npt.NDArray[np.int64]] = []  # from the last choice to the first: (states, options) -> state after it
+    after = valid.astype(np.int64).ravel()  # 0: nothing that begins so is valid
+    for size in reversed(valid.shape):
+        rows = after.reshape(-1, size)
+        kinds = rows[:, 0]
+        for column in rows.T[1:]:
+            kinds = np.unique(kinds * (int(column.max()) + 1) + column, return_inverse=True)[1]
+        _, first, after = np.unique(kinds, return_index=True, return_inverse=True)
+        layers.append(rows[first])
+        refused = ~layers[-1].any(axis=1)
+        number = np.where(refused, 0, np.cumsum(~refused))
+        layers[-1], after = layers[-1][~refused], number[after]
+    moves: list[tuple[int, ...]] = []
+    for layer in reversed(layers):
+        following = np.where(layer > 0, len(moves) + len(layer) + layer - 1, REFUSED)
+        blank = (REFUSED,) * (max(valid.shape) - layer.shape[1])
+        moves += [(*row, *blank) for row in following.tolist()]
+    readings = tuple(
+        Reading((name,), tuple(frozenset({(option,)}) for option in range(1, size)))
+        for name, size in zip(scope, valid.shape, strict=True)
+    )
+    return Automaton(readings, (*moves, (REFUSED,) * max(valid.shape)), frozenset({len(moves)}), words)
+
+
 def _counted(count: int) -> int:
     if count < 0:
         raise InvalidSpace(f"a rule that counts {count} choices; allowed: 0 or more")

@@ -278,10 +278,11 @@ class SearchSpace(DecisionSpace):
     def _resolved(self, graph: nx.DiGraph[Any], decisions: dict[str, Any]) -> nx.DiGraph[Any]:
         order, inputs = (self.order, self.inputs) if graph is self.graph else ordered(graph)
         resolved: nx.DiGraph[Any] = nx.DiGraph()
+        options = taken(self.decisions_in_order, decisions) if has_derived_widths(graph) else {}
         for node in order:
             attributes = {key: resolve(value, decisions) for key, value in graph.nodes[node].items()}
             if isinstance(attributes.get("width"), Derived):
-                attributes["width"] = attributes["width"].function(taken(self.decisions_in_order, decisions))
+                attributes["width"] = attributes["width"].function(options)
             attributes |= {"sized": True} if scope(graph.nodes[node].get("shape")) else {}
             resolved.add_node(node, **{**attributes, "inputs": tuple(inputs[node])})
         for node in order:

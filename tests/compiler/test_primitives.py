@@ -41,6 +41,8 @@ CONVOLUTIONS = [
     ops.MBConv(expansion=1),
     ops.MBConv(expansion=1, squeeze_excitation=True),
     ops.MBConv(kernel=7, squeeze_excitation=True),
+    ops.MBConv(kernel=5, groups=3),
+    ops.MBConv(expansion=1, groups=3, stride=2),
     ops.Classifier(),
     ops.PooledLinear(),
 ]
@@ -60,6 +62,7 @@ CASES = [
     *[(op, shape, width) for op in CONVOLUTIONS for shape in (EVEN, ODD) for width in (6, 9)],
     *[(op, shape, None) for op in (*CONVOLUTIONS, *KEEPING) for shape in (EVEN, ODD)],
     *[(ops.Projection(), shape, width) for shape in (EVEN, ODD) for width in (6, 9, None)],
+    *[(ops.Truncate(), shape, width) for shape in (EVEN, ODD, VECTOR) for width in (1, 2, None)],
     *[(ops.Linear(), VECTOR, width) for width in (1, 6, None)],
     (ops.ReLU(), VECTOR, None),
     (ops.Identity(), VECTOR, None),
@@ -76,6 +79,13 @@ def test_a_module_has_the_stated_shape_parameters_and_macs(op, shape, width):
     assert tuple(y.shape) == (1, *out)
     assert sum(p.numel() for p in module.parameters()) == op.params(shape, out)
     assert counter.get_total_flops() == 2 * op.macs(shape, out)
+
+
+def test_truncation_keeps_the_first_features():
+    x, module = batch(6, 2, 2), build(ops.Truncate(), (6, 2, 2), (4, 2, 2), Norm())
+    assert torch.equal(module(x), x[:, :4])
+    with pytest.raises(InvalidSpace, match=r"Truncate\(\): 7 features of 6; allowed: at most as many as arrive"):
+        ops.Truncate().output_shape((6, 2, 2), 7)
 
 
 def test_zero_has_no_module():
@@ -155,7 +165,7 @@ def test_an_unknown_order_is_refused(order):
 
 @pytest.mark.parametrize(
     ("op", "residual"),
-    [(ops.MBConv(), True), (ops.MBConv(stride=2), False)],
+    [(ops.MBConv(), True), (ops.MBConv(stride=2), False), (ops.MBConv(residual=False), False)],
 )
 def test_an_inverted_bottleneck_is_residual_where_shapes_agree(op, residual):
     assert build(op, EVEN, op.output_shape(EVEN, 6), Norm()).residual is residual

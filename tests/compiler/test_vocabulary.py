@@ -13,7 +13,7 @@ FEATURES, WIDTH = Choice("features", (4, 8)), Choice("width", (6, 3))
 VECTOR, SEQUENCE, IMAGE = (FEATURES,), (FEATURES, 5), (FEATURES, 6, 5)
 KERNEL = Choice("kernel", (3, 1, 5))
 SHAPES = (VECTOR, SEQUENCE, IMAGE)
-ACTIVATIONS = (ops.HardSwish(), ops.GELU(), ops.SiLU(), ops.Tanh())
+ACTIVATIONS = (ops.ReLU6(), ops.HardSwish(), ops.GELU(), ops.SiLU(), ops.Tanh())
 LAYER = ops.Sequence((ops.Residual(ops.Sequence((ops.LayerNorm(), ops.MultiHeadAttention(heads=2)))), ops.GELU()))
 CASES = [
     *[(op, shape, None) for op in (*ACTIVATIONS, ops.Dropout()) for shape in SHAPES],
@@ -29,6 +29,7 @@ CASES = [
     (ops.Upsample(), SEQUENCE, None),
     (ops.Upsample(mode="bilinear", factor=3), IMAGE, None),
     (ops.Embedding(vocabulary=9), (1, 5), WIDTH),
+    *[(ops.Truncate(), shape, Choice("width", (4, 3))) for shape in SHAPES],
     *[(op, shape, width) for op in (ops.GRU(), ops.LSTM()) for shape in (SEQUENCE,) for width in (WIDTH, None)],
     *[(ops.MultiHeadAttention(), shape, width) for shape in (SEQUENCE, IMAGE) for width in (WIDTH, None)],
     (ops.MultiHeadAttention(heads=Choice("heads", (1, 4, 2))), SEQUENCE, WIDTH),

@@ -244,7 +244,9 @@ class Broken(naslab.AskTell):
 
 def test_a_strategy_that_breaks_does_not_end_the_others(tmp_path: Path) -> None:
     task = toy_tasks()["plain"]
-    with pytest.raises(naslab.NaslabError, match="runs could not go on; the others are done. The first: .*IndexError"):
+    with pytest.raises(
+        naslab.NaslabError, match=r"runs could not go on; the others are done\. The first: .*IndexError"
+    ):
         naslab.compare([task], [Broken, "random"], seeds=8, budget=5, out=tmp_path)
     frame = naslab.Results(tmp_path, {task.id: task}).frame
     counts = frame.groupby("optimizer", sort=False).status.value_counts()

@@ -9,7 +9,7 @@ from naslab.errors import InvalidValue, NaslabError
 @pytest.mark.parametrize(
     ("space", "option"),
     [("nasbench201", "cells_per_stage"), ("mlp", "depth"), ("fabric", "layers"), ("darts", "cells"),
-     ("nasbench1shot1", "cells_per_stack")],
+     ("nasbench1shot1", "cells_per_stack"), ("nasbench101", "cells_per_stack")],
 )  # fmt: skip
 @pytest.mark.parametrize("count", [10**15, 1.5, "many"])
 def test_no_network_has_so_many_parts(space, option, count):

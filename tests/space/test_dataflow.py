@@ -13,6 +13,7 @@ from toy_spaces import IMAGE, TOYS, VECTOR, graph_of
 
 from naslab import Choice, SearchSpace
 from naslab.ops import AvgPool, Conv, Identity, Linear, MaxPool, ReLU, Zero
+from naslab.space import pruned
 
 OPS = (Zero(), Identity(), Conv(), Conv(kernel=1), AvgPool())
 seeds = st.integers(0, 2**32 - 1)
@@ -164,6 +165,19 @@ def test_dead_ends_and_unreached_operations_are_no_part_of_it():
     dead_end = image_key(("x", "a", Conv()), ("a", "y", Identity()), ("x", "b", Conv()), ("b", "y", Zero()))
     unreached = image_key(("x", "a", Conv()), ("a", "y", Identity()), ("x", "b", Zero()), ("b", "y", Conv()))
     assert plain == dead_end == unreached
+
+
+def test_what_is_pruned_is_what_can_not_affect_the_output():
+    graph = graph_of(
+        ("x", "a", Conv()), ("x", "b", Zero()), ("x", "c", Conv()), ("b", "d", Conv()), ("a", "d", Conv()),
+        ("a", "y", Conv()), ("d", "y", Zero()), ("b", "y", Identity()), ("c", "y", Conv()),
+        x=IMAGE, y={"combine": "concat", "inputs": ("c", "d", "b", "a")},
+    )  # fmt: skip
+    left = pruned(SearchSpace(graph).resolve(()))
+    assert sorted(left.edges) == [("a", "y"), ("c", "y"), ("x", "a"), ("x", "c")]
+    assert next(iter(left)) == "x"
+    assert dict(left.nodes(data="inputs")) == {"x": (), "a": ("x",), "c": ("x",), "y": ("c", "a")}
+    assert (left.nodes["y"]["combine"], left.edges["c", "y"]["op"]) == ("concat", Conv())
 
 
 def test_a_disconnected_network_has_a_key_of_its_own():

@@ -89,6 +89,13 @@ def test_it_is_a_space_like_others(space):
     assert any("to 4" in key for key in by_width) and any("to 8" in key for key in by_width)  # noqa: PT018
 
 
+def test_encodings_do_not_name_what_is_derived(space):
+    vocabulary = space.encode(space.first, "adjacency").vocabulary
+    kinds = {"input", "output", "Zero()", "Identity()", "MaxPool(kernel=3, stride=1)", "PooledLinear() to 3"}
+    convolutions = {f"Conv(kernel={k}, stride=1, order='relu-conv-bn')" for k in (1, 3)}
+    assert set(vocabulary) == kinds | convolutions
+
+
 def test_limits_are_kept_by_enumeration_and_by_draws(space):
     space = shared_channels(blocks=2)
     within = [a for a in space.architectures() if space.cost(a).params <= 200]

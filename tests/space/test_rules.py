@@ -26,6 +26,7 @@ from naslab.space import (
     at_most,
     at_most_in_a_row,
     exactly,
+    tabulated,
 )
 from naslab.space.validity import Elimination, enumerate_valid
 
@@ -87,6 +88,32 @@ def test_a_step_may_read_a_choice_with_the_choice_that_it_depends_on():
     ]
     assert list(enumerate_valid(sizes, [rule])) == expected
     assert Elimination(sizes, [rule]).total == len(expected)
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 1])
+def test_a_table_of_truth_is_a_rule(share):
+    sizes, scope = (2, 3, 1, 2, 4), (3, 0, 4, 2)
+    table = np.random.default_rng(1).random([sizes[i] for i in scope]) < share
+    rule = indexed(tabulated(list(map(str, scope)), table, "as drawn"), sizes)
+    for a in itertools.product(*map(range, sizes)):
+        assert rule.holds(a) == table[tuple(a[i] for i in scope)]
+    assert rule.words == "3, 0, 4, 2: as drawn"
+
+
+def test_beginnings_of_a_table_with_the_same_valid_ends_are_one_state():
+    """An even number of ones among ten: two states between any two choices, and one in which it ends."""
+    table = np.indices((2,) * 10).sum(axis=0) % 2 == 0
+    rule = tabulated([str(i) for i in range(10)], table)
+    assert len(rule.moves) == 1 + 9 * 2 + 1
+    assert (
+        SearchSpace(
+            graph_of(
+                *((f"n{i}", f"n{i + 1}", Choice(str(i), (Identity(), Zero()))) for i in range(10)), n0={"shape": (3,)}
+            ),
+            rules=[rule],
+        ).size
+        == 2**9
+    )
 
 
 def test_states_that_accept_the_same_are_one():

@@ -41,6 +41,7 @@ def _alone(name: str) -> Callable[[Any, Shape, Shape, Norm], nn.Module]:
 
 for _kind, _name in {
     ops.ReLU: "relu",
+    ops.ReLU6: "relu6",
     ops.HardSwish: "hard-swish",
     ops.GELU: "gelu",
     ops.SiLU: "silu",

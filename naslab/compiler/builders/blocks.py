@@ -56,6 +56,34 @@ class InvertedBottleneck(nn.Module):
         return x + y if self.residual else y
 
 
+class ChannelShuffle(nn.Module):
+    """Puts the channels of each group next to those of the others, so that the next groups see all of them."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        grouped = x.reshape(len(x), self.groups, -1, *x.shape[2:])
+        return grouped.transpose(1, 2).reshape(x.shape)
+
+
+class FirstFeatures(nn.Module):
+    """The first features of a tensor."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, : self.features]
+
+
+@build.register
+def _(op: ops.Truncate, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    return FirstFeatures(out[0])
+
+
 @build.register
 def _(op: ops.Projection, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
     return nn.Identity() if shape == out else sequence(conv=conv(shape, out, 1), bn=norm(out[0]))
@@ -81,7 +109,13 @@ def _(op: ops.MBConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
     hidden, inner = (features, *shape[1:]), (features, *out[1:])
     parts: dict[str, nn.Module] = {}
     if op.expansion != 1:
-        parts |= {"expand": conv(shape, hidden, 1), "bn1": norm(features), "activation1": activation(op.activation)}
+        parts |= {
+            "expand": conv(shape, hidden, 1, groups=op.groups),
+            "bn1": norm(features),
+            "activation1": activation(op.activation),
+        }
+    if op.groups > 1:
+        parts["shuffle"] = ChannelShuffle(op.groups)
     parts |= {
         "depthwise": conv(hidden, inner, op.kernel, op.stride, groups=features),
         "bn2": norm(features),
@@ -89,5 +123,5 @@ def _(op: ops.MBConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
     }
     if squeezed:
         parts["excitation"] = Gates(features, squeezed, op.convention)
-    parts |= {"project": conv(inner, out, 1), "bn3": norm(out[0])}
-    return InvertedBottleneck(sequence(**parts), residual=op.stride == 1 and shape == out)
+    parts |= {"project": conv(inner, out, 1, groups=op.groups), "bn3": norm(out[0])}
+    return InvertedBottleneck(sequence(**parts), residual=op.residual and op.stride == 1 and shape == out)

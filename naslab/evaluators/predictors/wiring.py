@@ -14,7 +14,7 @@ import networkx as nx
 import numpy as np
 import numpy.typing as npt
 
-from naslab.space import Architecture, SearchSpace, combinations, resolve, scope
+from naslab.space import Architecture, SearchSpace, combinations, resolve, scope, stated_width
 
 Ints = npt.NDArray[np.int64]
 
@@ -161,7 +161,7 @@ class Wiring:
             if chosen.is_zero or chosen.is_identity:
                 table[index] = ZERO if chosen.is_zero else IDENTITY
             else:
-                written = chosen.label(resolve(width, seen) if chosen.sets_width else None)
+                written = chosen.label(stated_width(width, seen) if chosen.sets_width else None)
                 table[index] = self._index.setdefault(written, len(self._index))
                 self._kinds[written] = (repr(chosen), chosen.sets_width)
             reads[index] = [name in seen.read for name in names]

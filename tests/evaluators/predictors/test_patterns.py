@@ -134,3 +134,14 @@ def test_distances_to_known_rows_are_as_if_everything_were_known():
 def test_too_many_paths_are_none():
     space = naslab.search_space("fabric")
     assert path_codes(Wiring(space), drawn(space, 3)).shape == (3, 0)
+
+
+def test_patterns_tell_nasbench101_s_cells_apart_as_their_hash_does():
+    """Whatever is pruned and however vertices are numbered; their channels, which follow from that, are not seen."""
+    space = naslab.search_space("nasbench101")
+    architectures, wiring = drawn(space, 300, seed=4), Wiring(space)
+    keys = [space.official_key(a) for a in architectures]
+    assert len(set(keys)) < 250
+    assert same_partition(multisets(pattern_codes(wiring, architectures, 3)[3]), keys)
+    paths = multisets(path_codes(wiring, architectures))
+    assert len(set(zip(keys, paths, strict=True))) == len(set(keys)) > len(set(paths))
