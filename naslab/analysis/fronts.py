@@ -24,8 +24,8 @@ def non_dominated(points: Points) -> npt.NDArray[np.bool_]:
     points = np.asarray(points, float)
     found = np.zeros(len(points), bool)
     left = np.flatnonzero(~np.isnan(points).any(axis=1))
-    # In falling order of the first objective (then of the next), whatever dominates a point stands before it.
-    left = left[np.lexsort(-points[left].T[::-1])]
+    # In falling order of one objective (then of another, and so on), whatever dominates a point stands before it.
+    left = left[np.lexsort(-points[left].T)]
     while left.size:
         best, others = points[left[0]], points[left]
         found[left[np.all(others == best, axis=1)]] = True

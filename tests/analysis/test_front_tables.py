@@ -93,3 +93,28 @@ def test_the_figure_has_the_better_side_on_the_left() -> None:
     (line,) = [each for each in axes.lines if each.get_gid() == "series-0-line"]
     assert line.get_xydata().tolist() == [[4.0, 2.0], [2.0, 1.0], [pytest.approx(right), 1.0]]
     assert line.get_drawstyle() == "steps-post"
+
+
+def test_only_runs_that_ended_count_and_violations_are_shares() -> None:
+    data = made()
+    data.frame.loc[(data.frame["optimizer"] == "a") & (data.frame["seed"] == 1), "status"] = "missing"
+    found = front_tables.summary(data).set_index("optimizer")
+    assert found["n"].tolist() == [1, 2]
+    assert found["front"].tolist() == [2.0, 0.5]
+    assert found["violations"].isna().all()
+    data.frame["infeasible"] = [1, np.nan, 4, 10]
+    found = front_tables.summary(dataclasses.replace(data)).set_index("optimizer")
+    assert found["violations"].tolist() == [0.05, 0.7]  # of 20 evaluations
+
+
+def test_objectives_of_little_or_no_range() -> None:
+    close = made({("a", 0): [(1.0, 0.25), (1.5, 0.5)], ("b", 0): [(1.25, 0.25)]})
+    assert front_tables.scale(close, "toy/a")[0].reference.tolist() == pytest.approx([-1.55, 0.225])
+    equal = made({("a", 0): [(1.0, 2.0)], ("b", 0): [(1.0, 2.0)]})
+    assert front_tables.summary(equal)["hypervolume"].tolist() == [0.5, 0.5]  # each has one run of two
+    same = front_tables.exact_front(np.array([(-1.0, 2.0), (-5.0, 2.0), (-9.0, 2.0)]))
+    found = front_tables.summary(
+        made({("a", 0): [(1.0, 2.0)]}, exact={"toy/a": same})
+    )  # nothing is better than the worst gain
+    assert found["hypervolume"].tolist() == [0, 0]
+    assert found["IGD+"].isna().all()

@@ -197,7 +197,9 @@ def test_a_comparison_keeps_its_objectives(stored_task: str, tmp_path: Path) -> 
     before = traces(tmp_path)
     assert naslab.compare([stored_task], OPTIMIZERS, seeds=2, workers=2, **arguments).data.fronts is not None
     assert traces(tmp_path) == before
-    again = Results(tmp_path)
+    again, steps = Results(tmp_path), first.steps()
+    assert set(steps["fidelity"]) == {3}  # the task's
+    assert (steps["latency_seconds"] < 0.01).all()
     assert again.command.endswith(f"--objectives score:max,latency_seconds:min --out {tmp_path}")
     assert again.fronts().equals(first.fronts())
     with pytest.raises(OutputError, match="objectives was"):
@@ -237,7 +239,7 @@ def test_failures_are_on_no_front_and_exceed_no_limit(raises: bool) -> None:
                 return super().evaluate(architecture, **rest)
             if raises:
                 raise RuntimeError("out of order")
-            return Evaluation(math.nan, 1.0)
+            return Evaluation(math.inf, 1.0, {"latency_ms": 0.0})
 
     one = dataclasses.replace(device_task(), reward=Broken)
     for name in OPTIMIZERS:
