@@ -191,7 +191,7 @@ def test_a_plug_in_is_found_by_name(installed: Path, third_party: dict[str, Any]
     done = run_naslab(
         "search", "strip/2", "--optimizer", "sweep[first=3]", "--budget", "5", "--out", str(tmp_path), **third_party
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)  # the last line of the progress
     assert imported(installed)
     assert "found:  2-3" in done.stdout
     assert [p.relative_to(tmp_path) for p in tmp_path.rglob("*.jsonl")] == [
@@ -259,7 +259,7 @@ def test_the_builtin_names() -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "error", "said"),
     [
-        ("search_spaces", "nasbench102", UnknownSearchSpace, "Did you mean 'nasbench201'? See: naslab list spaces"),
+        ("search_spaces", "nasbench202", UnknownSearchSpace, "Did you mean 'nasbench201'? See: naslab list spaces"),
         ("optimizers", "regularised-evolution", UnknownOptimizer,
          "'regularised-evolution'. Did you mean 'regularized-evolution'? See: naslab list optimizers"),
         ("optimizers", "xyzzy", UnknownOptimizer, "Known: "),
@@ -276,7 +276,7 @@ def test_unknown_names(kind: str, name: str, error: type[NaslabError], said: str
 @pytest.mark.parametrize(
     ("name", "options", "error", "said"),
     [
-        ("nasbench102", {}, UnknownSearchSpace, "Did you mean 'nasbench201'"),
+        ("nasbench202", {}, UnknownSearchSpace, "Did you mean 'nasbench201'"),
         ("mlp", {"widht": (1, 2)}, UnknownHyperparameter, "'widht' of 'mlp'. Did you mean 'widths'?"),
         ("nasbench201", {"classes": 3}, UnknownHyperparameter, "'classes' of 'nasbench201'"),
     ],

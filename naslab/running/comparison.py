@@ -96,8 +96,8 @@ class Comparison:
         for spec in specs.values():
             check_budget(spec, self.budget)
             for one in tasks.values():
-                check_execution(one, spec, self.execution)
                 spec.build(one.problem, np.random.default_rng(0))
+                check_execution(one, spec, self.execution)
         return tasks, specs
 
     def describe(self, tasks: Mapping[str, Task], specs: Mapping[str, OptimizerSpec], seeds: int) -> dict[str, Any]:

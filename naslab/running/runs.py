@@ -124,9 +124,9 @@ def search(
     limit = parse_limit(evaluation_limit)
     execution = Execution(simulate_workers, workers, executor, on_failure, retries, limit)
     prepared = constrained_task(task, constraint, Placement(device, precision, deterministic), resume, objectives)
-    check_execution(prepared, spec, execution)
-    check_budget(spec, Budget.parse(budget))  # this and the next line refuse errors before anything is written
+    check_budget(spec, Budget.parse(budget))  # this and the next two refuse errors before anything is written
     spec.build(prepared.problem, np.random.default_rng(0))
+    check_execution(prepared, spec, execution)
     path = None if out is None else trace_path(Path(out), prepared.id, spec.label, seed)
     recorded = run_one(prepared, spec, seed, Budget.parse(budget), path, progress, execution, callbacks)
     if path is not None:
