@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from naslab.running.callbacks import Callback
 from naslab.running.results import Results
 from naslab.running.trace import Step
 from naslab.running.workers import Progress
@@ -22,46 +23,70 @@ if TYPE_CHECKING:
 _START = datetime(1970, 1, 1)
 
 
-def write_studies(results: Results, path: Path, progress: Progress | None = None) -> None:
-    """Write a new SQLite file that is an Optuna storage (``RDBStorage``): a study per task and strategy.
+class OptunaStorage(Callback):
+    """Writes evaluations into an SQLite file that is an Optuna storage (``RDBStorage``), as they are told.
 
-    A study, ``TASK OPTIMIZER``, holds the evaluations of all its seeds, run by run. A trial's parameters are the active
-    decisions by their names: choices as their labels, ranges as numbers. Its value is the score, which is maximised;
-    where that is not finite the trial has failed. A limit that is exceeded is a violated constraint, by how much in
-    units of the limit. User attributes: ``seed``, ``step``, ``seconds`` (charged), ``clock``, ``architecture``,
-    ``feasible``, and where there are any ``fidelity`` and the metrics. Trials begin and end on the
-    clock of their run, counted from 1970-01-01.
+    A study per task and strategy, ``TASK OPTIMIZER``, holds the evaluations of all its seeds, run by run. A trial's
+    parameters are the active decisions by their names: choices as their labels, ranges as numbers. Its value is the
+    score, which is maximised; where that is not finite the trial has failed. A limit that is exceeded is a violated
+    constraint, by how much in units of the limit. User attributes: ``seed``, ``step``, ``seconds`` (charged),
+    ``clock``, ``architecture``, ``feasible``, and where there are any ``fidelity``, ``failed`` and the metrics. Trials
+    begin and end on the clock of their run, counted from 1970-01-01.
+
+    Args:
+        path: The file; one process at a time writes to it. Optuna takes some 15 ms for a trial.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        import optuna
+        from sqlalchemy import URL
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # else every study is announced
+        url = URL.create("sqlite", database=str(path)).render_as_string()
+        self._storage = optuna.storages.RDBStorage(url)
+
+    def run_started(self, task: Task, header: Mapping[str, Any]) -> None:
+        import optuna
+
+        name = f"{task.id} {header['optimizer']['name']}"
+        self._study = optuna.create_study(
+            storage=self._storage, study_name=name, direction="maximize", load_if_exists=True
+        )
+        self._task, self._seed, self._number, self._clock = task, header["seed"], 0, 0.0
+        self._distributions = {each.name: _distribution(each) for each in task.problem.space.decisions_in_order}
+
+    def told(self, step: Step) -> None:
+        self._number += 1
+        self._clock = self._clock + step.evaluation.seconds if step.told is None else step.told.at
+        where = {"seed": self._seed, "step": self._number, "clock": self._clock}
+        self._study.add_trial(_trial(self._task, step, self._distributions, where))
+
+    def close(self) -> None:
+        """Release the file."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
+
+
+def write_studies(results: Results, path: Path, progress: Progress | None = None) -> None:
+    """Tell an :class:`OptunaStorage` all evaluations of a comparison.
 
     Args:
         results: The comparison.
-        path: The file. Optuna takes some 15 ms for a trial.
+        path: A new file.
         progress: Called after every trial.
     """
-    import optuna
-    from sqlalchemy import URL
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # else every study is announced
-    url = URL.create("sqlite", database=str(path)).render_as_string()
-    storage = optuna.storages.RDBStorage(url)
+    writer = OptunaStorage(path)
     done, total = 0, sum(len(recorded.steps) for _, recorded in results.runs())
     try:
-        for name, one in results.tasks.items():
-            distributions = {each.name: _distribution(each) for each in one.problem.space.decisions_in_order}
-            for optimizer in results.optimizers:
-                study = optuna.create_study(storage=storage, study_name=f"{name} {optimizer}", direction="maximize")
-                for seed in results.seeds:
-                    recorded = results.recorded(name, optimizer, seed)
-                    steps = recorded.steps if recorded else []
-                    clocks = recorded.clocks() if recorded else ()
-                    for number, (step, clock) in enumerate(zip(steps, clocks, strict=True), start=1):
-                        where = {"seed": seed, "step": number, "clock": clock}
-                        study.add_trial(_trial(one, step, distributions, where))
-                        done += 1
-                        if progress is not None:
-                            progress(done, total, study.study_name)
+        for (name, optimizer, _), recorded in results.runs():
+            writer.run_started(results.tasks[name], recorded.header)
+            for step in recorded.steps:
+                writer.told(step)
+                done += 1
+                if progress is not None:
+                    progress(done, total, f"{name} {optimizer}")
     finally:
-        storage.remove_session()
-        storage.engine.dispose()
+        writer.close()
 
 
 def _trial(
