@@ -4,6 +4,8 @@ Runs each strategy on the packaged NAS-Bench-201 with its trace written to disk,
 evaluation: median over repetitions, minimum in brackets. The floor does no search at all: it draws a random
 architecture, looks its score up and writes a line. Both are measured in turn in one process; trust the ratio.
 
+``random x4`` is random search on four simulated workers.
+
     python benchmarks/search_loop.py [--evaluations 5000] [--repetitions 7]
 """
 
@@ -18,10 +20,10 @@ import numpy as np
 
 import naslab
 from naslab.optimizers import optimizer_spec
-from naslab.running import Trace, run, seed_sequence
+from naslab.running import Execution, Trace, run, seed_sequence
 from naslab.tasks import Budget
 
-STRATEGIES = ("random", "regularized-evolution", "local-search", "reinforce")
+STRATEGIES = ("random", "regularized-evolution", "local-search", "reinforce", "random x4", "regularized-evolution x4")
 NASLIB_MICROSECONDS = 212_000  # per step of regularized evolution on a stub table; measured once, on another day
 
 
@@ -41,10 +43,13 @@ def floor(task: naslab.Task, evaluations: int, path: Path) -> float:
 
 def search(task: naslab.Task, name: str, evaluations: int, path: Path) -> float:
     """One run with its trace: seconds."""
+    name, _, workers = name.partition(" x")
+    execution = Execution(simulated=int(workers or 1))
     optimizer = optimizer_spec(name).build(task.problem, np.random.default_rng(1))
+    assert isinstance(optimizer, naslab.AskTell)
     with Trace({"benchmark": name}, path) as trace:
         started = time.perf_counter()
-        recorded = run(task, optimizer, Budget(evaluations, "evaluations"), trace, seed_sequence(name))
+        recorded = run(task, optimizer, Budget(evaluations, "evaluations"), trace, seed_sequence(name), execution)
         seconds = time.perf_counter() - started
     assert recorded.end is not None
     return seconds / recorded.end["evaluations"] * evaluations

@@ -136,6 +136,7 @@ class AskTell(Optimizer):
         super().__init__(problem, rng)
         self._incumbent: Architecture | None = None
         self._standing: tuple[int, float] = (-1, -float("inf"))
+        self._usual = self._thoroughness(problem.fidelity)
 
     @abstractmethod
     def ask(self) -> Architecture | Query | Wait | None:
@@ -169,11 +170,15 @@ class AskTell(Optimizer):
 
     def rank(self, query: Query, evaluation: Evaluation, feasible: bool) -> bool:
         """Note an evaluation without telling it; returns whether it is the new incumbent."""
+        score, fidelity = evaluation.score, query.fidelity
+        if not feasible or score - score != 0.0:  # not finite
+            return False
+        standing = (self._usual if fidelity is None else self._thoroughness(fidelity), score)
+        if standing <= self._standing:
+            return False
+        self._incumbent, self._standing = query.architecture, standing
+        return True
+
+    def _thoroughness(self, fidelity: Fidelity | None) -> int:
         fidelities = self.problem.fidelities
-        fidelity = self.problem.fidelity if query.fidelity is None else query.fidelity
-        thoroughness = fidelities.index(fidelity) if fidelity in fidelities else 0
-        standing = (thoroughness, evaluation.score)
-        better = feasible and evaluation.score - evaluation.score == 0.0 and standing > self._standing  # finite
-        if better:
-            self._incumbent, self._standing = query.architecture, standing
-        return better
+        return fidelities.index(fidelity) if fidelity in fidelities else 0

@@ -32,7 +32,6 @@ from naslab.running.trace import Recorded, Told, Trace
 from naslab.space import Architecture
 from naslab.tasks import Budget, Task
 
-FREE_EVALUATIONS = 1_000_000
 Pending: TypeAlias = tuple[float, int, int, Query, Evaluation, Sequence[str]]
 
 
@@ -101,7 +100,7 @@ def run(
         crew = _crew(task, evaluator, seeds, execution, manner)
         session = Session(
             task, optimizer, trace, several=execution.real or execution.simulated > 1, timed=measured,
-            callbacks=callbacks,
+            clocked=budget.unit == "s", callbacks=callbacks,
         )  # fmt: skip
         try:
             if execution.real:
@@ -118,7 +117,7 @@ def _run(session: Session, crew: Crew, budget: Budget, workers: int, worth: floa
     """One worker, or several on a simulated clock; returns why it ended."""
     limit_asks = budget.amount if budget.unit == "evaluations" else math.inf
     limit_seconds = budget.amount if budget.unit == "s" else math.inf
-    measured, several, known = session.timed, workers > 1, session.known
+    measured, several, known, continues = session.timed, workers > 1, session.known, session.optimizer.continues
     clock, reason = 0.0, "budget"
     idle = list(range(workers))
     pending: list[Pending] = []
@@ -132,12 +131,20 @@ def _run(session: Session, crew: Crew, budget: Budget, workers: int, worth: floa
             if query is None:
                 reason, limit_asks = "finished", 0
                 break
-            worker, number = heapq.heappop(idle), session.asks - 1
-            evaluation, retried = crew.evaluate(number, query, session.since(query.trial), known.get(number))
+            number = session.asks - 1
+            since = session.since(query.trial) if continues else None
+            evaluation, retried = crew.evaluate(number, query, since, known.get(number) if known else None)
             if session.asking and number not in known:
                 asking = session.asking * worth if measured else session.asking
                 evaluation = evaluation._replace(seconds=evaluation.seconds + asking)
             ends = clock + evaluation.seconds
+            if not several:  # there is nothing else to wait for
+                if ends > limit_seconds:
+                    return reason
+                clock = ends
+                session.tell(number, query, evaluation, None, retried)
+                continue
+            worker = heapq.heappop(idle)
             if ends > limit_seconds:
                 continue  # this worker has no time for it: it stops
             heapq.heappush(pending, (ends, number, worker, query, evaluation, retried))
@@ -146,10 +153,8 @@ def _run(session: Session, crew: Crew, budget: Budget, workers: int, worth: floa
         clock = pending[0][0]
         while pending and pending[0][0] == clock:
             _, number, worker, query, evaluation, retried = heapq.heappop(pending)
-            session.tell(number, query, evaluation, Told(session.asks, worker, clock) if several else None, retried)
+            session.tell(number, query, evaluation, Told(session.asks, worker, clock), retried)
             heapq.heappush(idle, worker)
-        if clock == 0 and session.told >= FREE_EVALUATIONS and limit_seconds < math.inf:
-            raise PluginError(f"{session.task.id!r} charges nothing: give the budget in evaluations")
 
 
 def _finish(session: Session, crew: Crew, reason: str) -> None:

@@ -14,8 +14,8 @@ from naslab.running.trace import Step, Told, Trace
 from naslab.space import Architecture
 from naslab.tasks import Task
 
-MOST_IN_VAIN = 10_000
-"""Evaluations in a row that failed and cost nothing, after which a run with a budget in seconds would never end."""
+MOST_FREE, MOST_IN_VAIN = 1_000_000, 10_000
+"""Evaluations in a row that cost nothing, and that failed, too: a run with a budget in seconds would never end."""
 
 
 class Session:
@@ -27,6 +27,7 @@ class Session:
         trace: Open; it may hold the beginning of this run. What it holds is told again, and must be asked again.
         several: Whether several workers evaluate: then the trace says who did what when.
         timed: Whether asking is measured.
+        clocked: Whether the budget is in seconds.
         callbacks: Are told of every evaluation that is not yet in the trace.
 
     Attributes:
@@ -46,21 +47,24 @@ class Session:
         *,
         several: bool = False,
         timed: bool = False,
+        clocked: bool = False,
         callbacks: Sequence[Callback] = (),
     ) -> None:
         self.task, self.optimizer, self.trace = task, optimizer, trace
         self.asks = self.told = 0
+        self._step = trace.step
         self.asking = 0.0
         self.recorded = list(trace.recorded.steps)
         self.known = {step.ask: step for step in self.recorded}
         self.timed = timed
-        self._several, self._callbacks = several, tuple(callbacks)
+        self._several, self._clocked, self._callbacks = several, clocked, tuple(callbacks)
+        self._continues = optimizer.continues
         self._space, self._problem = task.problem.space, task.problem
         self._unconstrained = not task.problem.constraint.limits and not task.problem.told
         self._trials = 0
         self._reached: dict[int, tuple[Architecture, Fidelity | None]] = {}
         self._open: set[int] = set()
-        self._in_vain = 0
+        self._free = self._free_since = 0
 
     def ask(self) -> Query | Wait | None:
         """What to evaluate next, with its trial; or that the optimizer waits, or has ended.
@@ -73,13 +77,14 @@ class Session:
         asked = self.optimizer.ask()
         if asked is None or isinstance(asked, Wait):
             return asked
-        given, fidelity, trial = asked if isinstance(asked, Query) else (asked, None, None)
+        given, fidelity, trial = asked if type(asked) is Query else (asked, None, None)
         architecture = self.architecture(given, "ask")
         if fidelity is not None:
             self._check_fidelity(fidelity)
         if trial is None:
-            trial = self.new_trial()
-            if self.optimizer.continues:
+            trial = self._trials
+            self._trials += 1
+            if self._continues:
                 self._reached[trial] = (architecture, None)
                 self._open.add(trial)
         else:
@@ -102,17 +107,11 @@ class Session:
 
     def tell(self, ask: int, query: Query, evaluation: Evaluation, told: Told | None = None, retried: Any = ()) -> None:
         """Tell an evaluation, and record it if it is not yet recorded."""
-        if evaluation.failed and not evaluation.seconds:
-            self._in_vain += 1
-            if self._in_vain >= MOST_IN_VAIN:
-                raise PluginError(
-                    f"{MOST_IN_VAIN:,} evaluations in a row failed and cost nothing; the last one: {evaluation.failed}"
-                )
-        else:
-            self._in_vain = 0
+        if not evaluation.seconds and self._clocked:
+            self._check_clock(evaluation)
         feasible = self._unconstrained or self._problem.is_feasible(query.architecture, evaluation)
         incumbent = self.optimizer.receive(query, evaluation, feasible)
-        if self.optimizer.continues:
+        if self._continues:
             assert query.trial is not None
             self._open.discard(query.trial)
             if not evaluation.failed:
@@ -123,7 +122,7 @@ class Session:
         if number < len(self.recorded):
             self._check_order(ask, self.recorded[number], told)
             return
-        self.trace.step(query, evaluation, feasible, incumbent, ask, told, retried)
+        self._step(query, evaluation, feasible, incumbent, ask, told, retried)
         if self._callbacks:
             step = Step(query, evaluation, feasible, incumbent, ask, told, tuple(retried))
             for each in self._callbacks:
@@ -155,6 +154,18 @@ class Session:
     @property
     def _who(self) -> str:
         return type(self.optimizer).__name__
+
+    def _check_clock(self, evaluation: Evaluation) -> None:
+        """Refuse a run that would never end; one evaluation that costs something begins the count anew."""
+        if self._free_since != self.told - self._free:
+            self._free_since, self._free = self.told, 0
+        self._free += 1
+        if evaluation.failed and self._free >= MOST_IN_VAIN:
+            raise PluginError(
+                f"{MOST_IN_VAIN:,} evaluations in a row cost nothing, and this one failed: {evaluation.failed}"
+            )
+        if self._free >= MOST_FREE:
+            raise PluginError(f"{self.task.id!r} charges nothing: give the budget in evaluations")
 
     def _check_fidelity(self, fidelity: Fidelity) -> None:
         allowed = self._problem.fidelities

@@ -82,13 +82,14 @@ class DecisionSpace:
         """Whether a tuple is an architecture of this space, in normal form."""
         if len(architecture) != len(self.decisions_in_order):
             return False
-        if not all(0 <= option < size for option, size in zip(architecture, self.sizes, strict=False)):
-            return False
+        for option, size in zip(architecture, self.sizes, strict=False):  # every evaluation comes here
+            if not 0 <= option < size:
+                return False
         if self.ranges and not all(map(_within, self.ranges, architecture[len(self.sizes) :])):
             return False
         if self.conditions and self.conditions.normal(architecture) != architecture:
             return False
-        return all(rule.holds(architecture) for rule in self._rules)
+        return not self._rules or all(rule.holds(architecture) for rule in self._rules)
 
     def architecture(self, values: Sequence[Any]) -> Architecture:
         """Option indices and numbers (a list from JSON, say) as an architecture, in Python's own numbers.

@@ -197,7 +197,10 @@ def test_a_run_in_which_everything_fails_ends() -> None:
     always = Task("always", Problem(SPACE), lambda: ToyFailing(), ToyReward())
     result = naslab.search(always, "random", budget=20)
     assert result.failed
-    with pytest.raises(naslab.NaslabError, match="10,000 evaluations in a row failed and cost nothing"):
+    with pytest.raises(
+        naslab.NaslabError,
+        match="10,000 evaluations in a row cost nothing, and this one failed: error: ValueError: always",
+    ):
         naslab.search(always, "random", budget="20s")
 
 

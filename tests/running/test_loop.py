@@ -19,7 +19,7 @@ from toy_tasks import MeasuredReward, ToyReward, toy_task
 import naslab
 from naslab.errors import OutputError, PluginError
 from naslab.evaluators import Evaluation, Evaluator, stopwatch
-from naslab.running import TrialGenerator, loop, seed_sequence, trace_path
+from naslab.running import TrialGenerator, seed_sequence, session, trace_path
 from naslab.space import Architecture
 from naslab.tasks import Constraint, Task
 
@@ -107,7 +107,7 @@ def test_a_budget_in_seconds_needs_a_clock(monkeypatch: pytest.MonkeyPatch) -> N
         def evaluate(self, architecture: Architecture, **rest: Any) -> Evaluation:
             return Evaluation(1.0, 0.0)
 
-    monkeypatch.setattr(loop, "FREE_EVALUATIONS", 50)
+    monkeypatch.setattr(session, "MOST_FREE", 50)
     with pytest.raises(PluginError, match="'toy' charges nothing: give the budget in evaluations"):
         naslab.search(toy_task(Free()), Endless, budget="10s")
     assert len(naslab.search(toy_task(Free()), Endless, budget=60).trace.steps) == 60
