@@ -1,13 +1,16 @@
-"""Tasks whose reward comes from training networks, not from a table: ``<task>@live`` and ``<task>@shared``."""
+"""Tasks whose reward comes from training networks, not from a table: ``<task>@live``, ``@shared`` and proxy tasks."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from naslab.errors import InvalidValue
 from naslab.evaluators import Evaluator, Fidelity
 from naslab.evaluators.one_shot import FIDELITIES, OneShot
+from naslab.evaluators.proxy_training import Kind, ProxyTraining, levels
 from naslab.evaluators.training import TrainingEvaluator
 from naslab.evaluators.training_objective import TrainingObjective
 from naslab.space import Recipe
@@ -58,6 +61,32 @@ def shared(task: Task, recipe: Recipe | None = None) -> Task:
     return _trained(task, recipe, "shared", OneShot, FIDELITIES, FIDELITIES[0])
 
 
+def fewer_rows(task: Task) -> Task:
+    """The same problem and truth; evaluations train on an eighth, a quarter, half or all of the rows: ``TASK@rows``."""
+    return _proxy(task, "rows")
+
+
+def smaller_images(task: Task) -> Task:
+    """The same problem and truth; evaluations train on images of lower resolution: ``TASK@resolution``."""
+    return _proxy(task, "resolution")
+
+
+def narrower_networks(task: Task) -> Task:
+    """The same problem and truth; evaluations train networks with fewer features: ``TASK@width``."""
+    return _proxy(task, "width")
+
+
+def _proxy(task: Task, kind: Kind) -> Task:
+    """As :func:`live`, with proxy tasks as fidelities: see :class:`~naslab.evaluators.proxy_training.ProxyTraining`."""
+    problem, recipe = task.problem, task.problem.space.recipe or task.recipe
+    if problem.train is None:
+        raise InvalidValue(
+            f"task {task.id!r} has no rows to train on. Those that have: pocket-cell/..., pocket-mlp/..."
+        )
+    found = levels(kind, problem.space, problem.train, known_recipe(task, recipe))
+    return _trained(task, recipe, kind, partial(ProxyTraining, kind=kind), found, found[-1])
+
+
 def known_recipe(task: Task, recipe: Recipe | None) -> Recipe:
     """A recipe for a task's networks.
 
@@ -73,7 +102,7 @@ def known_recipe(task: Task, recipe: Recipe | None) -> Recipe:
 class TrainedReward:
     """Makes an evaluator for each run; none is shared."""
 
-    kind: type[TrainingEvaluator] | type[OneShot]
+    kind: Callable[..., Evaluator]
     problem: Problem
     recipe: Recipe
     objective: TrainingObjective
@@ -93,7 +122,7 @@ def _trained(
     task: Task,
     recipe: Recipe | None,
     mode: str,
-    kind: type[TrainingEvaluator] | type[OneShot],
+    kind: Callable[..., Evaluator],
     fidelities: tuple[Fidelity, ...],
     fidelity: Fidelity | None,
 ) -> Task:
