@@ -15,7 +15,7 @@ from naslab.testing import check_optimizer
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("comparing", "growing", "nasbench101", "networks", "objectives", "tables", "tabular-networks")
-NAMES = (*NAMES, "transformer", "your-own-operation", "your-own-optimizer", "your-own-table")
+NAMES = (*NAMES, "transformer", "your-own-operation", "your-own-optimizer", "your-own-table", "workers")
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 CHECKED = [
