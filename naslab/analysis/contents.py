@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from naslab.analysis import anytime, plots, rank_plots, tables, tradeoff
+from naslab.analysis import anytime, carried_out, plots, rank_plots, tables, tradeoff
 from naslab.analysis.data import COMPLETE, ResultsData, TaskInfo
 from naslab.analysis.designs import design
 from naslab.analysis.statistics import FEWEST, FriedmanNemenyi, wilcoxon_over_tasks
@@ -101,6 +101,21 @@ def runs_section(data: ResultsData) -> Section:
         "not ranked or tested on this task. No-feasible: it spent its budget without a feasible architecture. Failed: "
         "none of its scores was a finite number. Medians, interquartile means, ranks, tests and curves count these two "
         "as worse than any other.",
+    )
+    section.says += carried_out.resumed(data)
+    section.add(
+        "failed-evaluations",
+        "Evaluations that failed",
+        carried_out.failed_evaluations(data),
+        "By kind: error (the evaluator raised), time limit, died (its process ended), no number. They were told to the "
+        "optimizer as failures, and charged; they are not infeasible architectures.",
+    )
+    section.add(
+        "workers",
+        "Workers",
+        carried_out.busy_workers(data),
+        "Runs with several workers: means over n runs of the seconds from a run's start to its last result, and of "
+        "the share of them in which workers evaluated.",
     )
     return section
 

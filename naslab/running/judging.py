@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from naslab.analysis.carried_out import FAILURES, MAKESPAN, REASON, RESUME, UTILISATION
 from naslab.analysis.data import COMPLETE, COSTS, FAILED, NO_FEASIBLE, ExactFront, Landscape
 from naslab.analysis.front_tables import exact_front
 from naslab.analysis.tradeoff import landscape, pareto_front
@@ -155,13 +157,19 @@ class Judge:
 
 
 def _carried_out(recorded: Recorded, seconds: float) -> dict[str, Any]:
-    """How many evaluations failed, if any did; with several workers how long the run took, and their utilisation."""
-    failed = sum(bool(step.evaluation.failed) for step in recorded.steps)
-    found: dict[str, Any] = {"failures": failed} if failed else {}
+    """What failed, if anything did; with several workers how long the run took, and how busy they were."""
+    failed = [step.evaluation.failed for step in recorded.steps if step.evaluation.failed]
+    found: dict[str, Any] = {}
+    if failed:
+        kinds = Counter(reason.partition(":")[0] for reason in failed)
+        found = {FAILURES: len(failed), **{f"{FAILURES}: {kind}": count for kind, count in kinds.items()}}
+        found[REASON] = Counter(failed).most_common(1)[0][0]
+    if RESUME in recorded.header:
+        found[RESUME] = recorded.header[RESUME]
     if "workers" in recorded.header and recorded.steps:
         makespan = max(step.told.at for step in recorded.steps if step.told is not None)
         ((_, workers),) = recorded.header["workers"].items()
-        found |= {"makespan": makespan, "utilisation": seconds / (workers * makespan) if makespan else math.nan}
+        found |= {MAKESPAN: makespan, UTILISATION: seconds / (workers * makespan) if makespan else math.nan}
     return found
 
 

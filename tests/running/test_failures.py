@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import naslab
@@ -259,6 +260,15 @@ def test_a_strategy_that_breaks_does_not_end_the_others(tmp_path: Path) -> None:
 
 def test_failures_are_counted_apart(tmp_path: Path) -> None:
     task = bad("raises")
-    frame = naslab.compare([task], ["random"], seeds=3, budget=30, out=tmp_path).frame
+    results = naslab.compare([task], ["random"], seeds=3, budget=30, out=tmp_path, simulate_workers=2)
+    frame = results.frame
     assert (frame.failures > 0).all()
+    assert (frame["failures: error"] == frame.failures).all()
     assert (frame.status == "complete").all()
+    said = results.report().read_text()
+    assert "Evaluations that failed" in said
+    assert "KeyError" in said
+    assert "share of them in which workers evaluated" in said
+    table = pd.read_csv(tmp_path / "report/tables/failed-evaluations.csv")
+    assert table.failed.tolist() == [frame.failures.sum()]
+    assert table.evaluations.tolist() == [90]

@@ -70,7 +70,9 @@ class SPOS(OneShotSearch):
     Each candidate's batch normalisation is recalibrated. Weights learn as in the released code (plain momentum, decay
     4e-5, the rate down to 0) with its rate of 0.5 for batches of 1,024 brought to batches of 64. Deviations: operations
     are chosen, not channels; the rate falls along a cosine (released: a line); decay is on all weights (released: not
-    on biases); paths are drawn without regard to their cost (released: from equal bins of MACs).
+    on biases); paths are drawn without regard to their cost (released: from equal bins of MACs). A line and label
+    smoothing of 0.1, as released, are not shown to be better in 20 epochs of ``pocket-cell/mnist``: regret 7.5 +- 0.6,
+    ours 5.0 +- 1.0 (8 runs each, p .09; ``benchmarks/deviations.py spos --seeds 8``).
     """
 
 
