@@ -115,10 +115,11 @@ def check_executor(executor: object) -> None:
     raise InvalidValue(f"executor {kind} is no concurrent.futures.Executor. Fix: {fix}")
 
 
-def stated(settings: Mapping[str, Any]) -> str:
-    """In words, for reports: ``4 simulated workers``."""
-    workers = settings.get("workers")
-    if not workers:
-        return ""
-    (kind, number), *_ = workers.items()
-    return f"{number} {'simulated' if kind == 'simulated' else 'real'} workers"
+def execution_options(spec: Mapping[str, Any]) -> list[str]:
+    """How a comparison's description says it is carried out, as options of ``naslab compare``."""
+    ((kind, count),) = spec.get("workers", {"": 0}).items()
+    words = [f"--simulate-workers {count}"] if kind == "simulated" else []
+    words += [f"--workers {count} --workers-per-run {count}"] if kind == "real" else []
+    words += [f"--retries {spec['retries']}"] if "retries" in spec else []
+    words += [f"--evaluation-limit {spec['evaluation_limit']:g}s"] if "evaluation_limit" in spec else []
+    return words + ([f"--resume {spec['resume']}"] if "resume" in spec else [])

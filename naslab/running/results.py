@@ -27,6 +27,7 @@ from naslab.analysis.tradeoff import points
 from naslab.errors import OutputError, UnknownOptimizer, UnknownTask
 from naslab.files import load_json, unreadable
 from naslab.running.archives import front_members
+from naslab.running.execution import execution_options
 from naslab.running.judging import Judge
 from naslab.running.runs import constrained_task
 from naslab.running.steps import step_frame
@@ -247,7 +248,7 @@ class Results:
         words += ["--seeds", str(self.spec["seeds"]), "--budget", self.spec["budget"], *limits]
         words += ["--paired"] if self.spec.get("paired") else []
         words += [f"--objectives {','.join(self.objectives)}"] if self.objectives else []
-        return " ".join([*words, "--out", shlex.quote(str(self.folder))])
+        return " ".join([*words, *execution_options(self.spec), "--out", shlex.quote(str(self.folder))])
 
     @property
     def environment(self) -> dict[str, str]:

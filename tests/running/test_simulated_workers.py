@@ -187,6 +187,7 @@ def test_a_comparison_with_processes_writes_the_same(tmp_path: Path) -> None:
     assert len(traces) == 12
     for path in traces:
         assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
+    assert "--simulate-workers 4 " in results.command
     frame = results.frame.set_index("optimizer")
     assert frame.loc["random", "utilisation"].between(0.95, 1).all()
     assert (frame.loc["random", "makespan"] <= 30).all()
