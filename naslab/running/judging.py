@@ -17,7 +17,7 @@ from naslab.analysis.front_tables import exact_front
 from naslab.analysis.tradeoff import landscape, pareto_front
 from naslab.running.archives import cost_column, exact_points, judged_front
 from naslab.running.kept import Kept
-from naslab.running.runs import never_scored
+from naslab.running.runs import has_failed
 from naslab.running.software import versions
 from naslab.running.trace import Recorded, file_name
 from naslab.space import Architecture
@@ -116,7 +116,7 @@ class Judge:
         """The row of a finished run."""
         seconds = math.fsum(step.evaluation.seconds for step in recorded.steps)
         assert recorded.end is not None
-        status = FAILED if never_scored(recorded) or recorded.end["reason"] == "failed" else NO_FEASIBLE
+        status = FAILED if has_failed(recorded) else NO_FEASIBLE
         row: dict[str, Any] = {"status": status, "evaluations": len(recorded.steps), "seconds": seconds}
         row |= _carried_out(recorded, seconds)
         if self.task.problem.constraint.limits:

@@ -133,7 +133,7 @@ def search(
         recorded = read(path)
     assert recorded.end is not None
     if recorded.end["best"] is None:
-        metric, unit, failed = prepared.metric, prepared.unit, never_scored(recorded)
+        metric, unit, failed = prepared.metric, prepared.unit, has_failed(recorded)
         return SearchResult(prepared.id, None, "", None, None, metric, unit, recorded, failed, prepared.problem)
     best = tuple(recorded.end["best"])
     told = [step for step in reversed(recorded.steps) if step.query.architecture == best]
@@ -146,11 +146,13 @@ def search(
     return SearchResult(prepared.id, best, name, score, truth, metric, unit, recorded, problem=prepared.problem)
 
 
-def never_scored(recorded: Recorded) -> bool:
-    """Whether a run evaluated architectures, and none that it might have returned got a finite score: it failed.
+def has_failed(recorded: Recorded) -> bool:
+    """Whether a run failed: its weights diverged, or it evaluated architectures, and none got a finite score.
 
-    Where no feasible architecture was evaluated at all, the others tell.
+    Only those count that it might have returned; where no feasible architecture was evaluated at all, the others tell.
     """
+    if recorded.end is not None and recorded.end["reason"] == "failed":
+        return True
     steps = [step for step in recorded.steps if step.feasible] or recorded.steps
     return bool(steps) and not any(math.isfinite(step.evaluation.score) for step in steps)
 

@@ -17,10 +17,12 @@ import pytest
 import naslab
 from naslab.errors import InvalidDataset, TrainingFailed
 from naslab.evaluators import Evaluation, Evaluator
+from naslab.optimizers import Step as GradientStep
+from naslab.optimizers.gradient.strategies import DARTS
 from naslab.running import Recorded, read, trace_path
 from naslab.space import Architecture
 from naslab.tasks import Problem, Task
-from naslab.testing import ToyReward, toy_tasks
+from naslab.testing import ToyReward, toy_tasks, toy_trainings
 
 SPACE = toy_tasks()["plain"].problem.space
 
@@ -272,3 +274,24 @@ def test_failures_are_counted_apart(tmp_path: Path) -> None:
     table = pd.read_csv(tmp_path / "report/tables/failed-evaluations.csv")
     assert table.failed.tolist() == [frame.failures.sum()]
     assert table.evaluations.tolist() == [90]
+
+
+class Diverging(DARTS):
+    """A gradient search whose weights diverge in its second epoch."""
+
+    def step(self) -> GradientStep | None:
+        if self.epoch:
+            raise TrainingFailed("a weight is not finite")
+        return super().step()
+
+
+def test_a_gradient_search_that_diverges_has_failed(tmp_path: Path) -> None:
+    task = toy_trainings()["plain"]
+    result = naslab.search(task, Diverging, budget="3epochs", out=tmp_path / "one")
+    assert (result.failed, result.architecture, len(result.trace.steps)) == (True, None, 1)
+    assert result.trace.end is not None
+    assert result.trace.end["failed"] == "error: a weight is not finite"
+    frame = naslab.compare([task], [Diverging], seeds=2, budget="3epochs", out=tmp_path / "runs").frame
+    assert frame.status.tolist() == ["failed", "failed"]
+    with pytest.raises(TrainingFailed, match="a weight is not finite"):
+        naslab.search(task, Diverging, budget="3epochs", on_failure="raise")
