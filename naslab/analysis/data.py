@@ -88,8 +88,10 @@ class TaskInfo:
     def __post_init__(self) -> None:
         if self.direction not in ("max", "min"):
             raise InvalidValue(f"direction {self.direction!r} of task {self.id!r}. Allowed: 'max' or 'min'.")
-        if self.budget_unit not in ("s", "evaluations"):
-            raise InvalidValue(f"budget unit {self.budget_unit!r} of task {self.id!r}. Allowed: 's' or 'evaluations'.")
+        if self.budget_unit not in ("s", "evaluations", "epochs"):
+            raise InvalidValue(
+                f"budget unit {self.budget_unit!r} of task {self.id!r}. Allowed: 's', 'evaluations' or 'epochs'."
+            )
         if not self.budget > 0:
             raise InvalidValue(f"budget {self.budget!r} of task {self.id!r}. Allowed: a number above 0.")
 
@@ -120,7 +122,7 @@ class TaskInfo:
     @property
     def clock_label(self) -> str:
         """The clock and its unit, as written on an axis."""
-        return "search time (s)" if self.budget_unit == "s" else "evaluations"
+        return "search time (s)" if self.budget_unit == "s" else self.budget_unit
 
     @property
     def budget_text(self) -> str:

@@ -291,7 +291,9 @@ def test_a_gradient_search_that_diverges_has_failed(tmp_path: Path) -> None:
     assert (result.failed, result.architecture, len(result.trace.steps)) == (True, None, 1)
     assert result.trace.end is not None
     assert result.trace.end["failed"] == "error: a weight is not finite"
-    frame = naslab.compare([task], [Diverging], seeds=2, budget="3epochs", out=tmp_path / "runs").frame
-    assert frame.status.tolist() == ["failed", "failed"]
+    results = naslab.compare([task], [Diverging, "darts"], seeds=2, budget="3epochs", out=tmp_path / "runs")
+    frame = results.frame
+    assert frame.status.tolist() == ["failed", "failed", "complete", "complete"]
+    assert "budget 3 epochs" in results.report().read_text()
     with pytest.raises(TrainingFailed, match="a weight is not finite"):
         naslab.search(task, Diverging, budget="3epochs", on_failure="raise")
