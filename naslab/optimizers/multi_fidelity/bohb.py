@@ -28,10 +28,10 @@ class BOHB(Hyperband):
 
     Deviations from the paper and its code (HpBandSter): the densities are those of
     :class:`~naslab.optimizers.multi_fidelity.parzen.Parzen`, which sum to one and do not depend on the order of options
-    (HpBandSter's do neither), and have no smallest bandwidth; what is not active is summed out, not imputed. No architecture has two
-    trials, so that nothing is paid for twice, unless a hundred uniform draws find no other. What breaks a rule or a
-    limit on costs is not considered; what failed, or exceeds a limit on a metric, is bad. ``bohb-nb201`` is what the
-    scripts of NAS-Bench-201 ran.
+    (HpBandSter's do neither) and have no smallest bandwidth; what is not active is summed out, not imputed. No
+    architecture has two trials, so that nothing is paid for twice, unless a hundred uniform draws find no other. What
+    breaks a rule or a limit on costs is not considered; what failed, or exceeds a limit on a metric, is bad.
+    ``bohb-nb201`` is what the scripts of NAS-Bench-201 ran.
 
     Args:
         problem: The problem.
