@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from naslab.errors import InvalidValue
 from naslab.evaluators import Evaluation
 from naslab.optimizers.base import AskTell, Query
+from naslab.optimizers.multi_fidelity.code_density import CodeDensity
 from naslab.space import Architecture
 from naslab.tasks import Problem
-
-Floats = npt.NDArray[np.float64]
 
 BRACKETS = ((9, 3, 1), (3, 1), (3,))
 """Evaluations per label. HpBandSter's brackets between 12 and 200 with eta 3, whose labels are 22.2, 66.7 and 200."""
@@ -141,32 +139,3 @@ class BOHBNB201(AskTell):
 
     def _allowed(self, architecture: Architecture) -> bool:
         return self.space.is_valid(architecture) and self.problem.is_feasible(architecture)
-
-
-class CodeDensity:
-    """The density that statsmodels' ``KDEMultivariate`` gives unordered codes under its normal reference rule.
-
-    Args:
-        rows: ``(n, d)`` option numbers.
-        least: The smallest bandwidth.
-    """
-
-    def __init__(self, rows: Floats, least: float) -> None:
-        n, d = rows.shape
-        self.rows = rows
-        self.bandwidths: Floats = np.clip(1.06 * rows.std(axis=0) * n ** (-1 / (4 + d)), least, None)
-        others = np.array([len(np.unique(column)) - 1 for column in rows.T])
-        with np.errstate(divide="ignore"):
-            self._differs: Floats = self.bandwidths / others  # infinite where only one option occurs
-
-    def __call__(self, architecture: Architecture) -> float:
-        with np.errstate(invalid="ignore"):
-            kernels = np.where(self.rows == np.array(architecture), 1 - self.bandwidths, self._differs)
-            return float(kernels.prod(axis=1).mean())
-
-    def draw(self, rng: np.random.Generator, sizes: tuple[int, ...]) -> Architecture:
-        """One of the rows, each option kept with probability ``1 - bandwidth``, else any of the space's."""
-        row = self.rows[int(rng.integers(len(self.rows)))]
-        kept = rng.random(len(row)) < 1 - self.bandwidths
-        other = rng.integers(sizes)
-        return tuple(int(value) for value in np.where(kept, row, other))

@@ -13,8 +13,8 @@ Floats = npt.NDArray[np.float64]
 
 JITTER = 1e-6
 PRIOR = np.array([(0.0, 1.0), (0.0, 1.0), (0.0, 1.0), (-1.5, 1.0), (0.0, 0.5), (-1.5, 1.0), (-4.0, 1.0)])
-"""Mean and deviation of the logarithms of: the length scale, the variances of end, common and own part, the exponent and
-the offset of the decay, and the variance of the noise."""
+"""Mean and deviation of the logarithms of: the length scale, the variances of end, common and own part, the exponent
+and the offset of the decay, and the variance of the noise."""
 ITERATIONS = 15
 
 

@@ -31,9 +31,10 @@ class FreezeThaw(Climbing):
 
     Deviations: ifBO's surrogate is a network trained on synthetic curves, whose weights can't be had with the package;
     here it is a Gaussian process over curves (:class:`~naslab.optimizers.multi_fidelity.curve_process.CurveProcess`).
-    ifBO's scale is what is missing to a score of 1; here, where scores have no known end, it is the distance between the
-    best and the worst score told. Where trials do not continue, each resumption trains from scratch and is charged so.
-    Trials that other workers train are not asked for; those that failed, or exceed a limit on a metric, never again.
+    ifBO's scale is what is missing to a score of 1; here, where scores have no known end, it is the distance between
+    the best and the worst score told. Where trials do not continue, each resumption trains from scratch and is charged
+    so. Trials that other workers train are not asked for; those that failed, or exceed a limit on a metric, never
+    again.
 
     Args:
         problem: The problem.

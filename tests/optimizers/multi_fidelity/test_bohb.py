@@ -16,7 +16,8 @@ from naslab.errors import InvalidValue
 from naslab.evaluators import Evaluation
 from naslab.optimizers import AskTell, Query
 from naslab.optimizers.multi_fidelity.bohb import BOHB
-from naslab.optimizers.multi_fidelity.bohb_nb201 import BOHBNB201, CodeDensity
+from naslab.optimizers.multi_fidelity.bohb_nb201 import BOHBNB201
+from naslab.optimizers.multi_fidelity.code_density import CodeDensity
 from naslab.space import Architecture, SearchSpace
 from naslab.tasks import Constraint, Problem
 
