@@ -14,6 +14,7 @@ from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators.base import Evaluation, Evaluator, Fidelity, TaskLike
 from naslab.evaluators.table import TableReward
 from naslab.space import Architecture
+from naslab.tables import Table
 
 Floats = npt.NDArray[np.float64]
 
@@ -85,9 +86,9 @@ class CurveEvaluator(Evaluator):
 
 def _training_curve(task: TaskLike) -> Evaluator:
     """A reader of the curve on the training rows, of the same trainings as the task's reward."""
-    table, dataset = getattr(task.reward, "table", None), getattr(task.reward, "dataset", None)
-    columns = {} if table is None else table.columns
-    for name, column in columns.items():
-        if (column.dataset, column.split) == (dataset, "train") and len(column.epochs) > 1:
-            return TableReward(table, name, dataset, None)
+    table, dataset = getattr(task.reward, "table", None), getattr(task.reward, "dataset", "")
+    if isinstance(table, Table):
+        for name, column in table.columns.items():
+            if (column.dataset, column.split) == (dataset, "train") and len(column.epochs) > 1:
+                return TableReward(table, name, dataset, None)
     raise InvalidValue(f"{task.id!r} has no curve on training rows, such as a table's column of split train")

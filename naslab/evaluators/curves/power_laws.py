@@ -90,16 +90,16 @@ def extrapolated(epochs: Floats, values: Floats, until: float) -> float:
     found, weights = [scaled[-1]], [_evidence(scaled - scaled[-1], 0)]
     for family in FAMILIES.values():
         if len(family.start) + 2 < len(scaled):
-            fit = optimize.least_squares(
-                lambda p, family=family: family.function(epochs, *p) - scaled,
-                family.start,
-                bounds=(family.low, family.high),
-                max_nfev=60,
-            )
+            bounds, seen = (family.low, family.high), (family.function, epochs, scaled)
+            fit = optimize.least_squares(_residuals, family.start, bounds=bounds, max_nfev=60, args=seen)
             found.append(float(family.function(np.array([until]), *fit.x)[0]))
             weights.append(_evidence(fit.fun, len(family.start)))
     shares = np.exp(np.array(weights) - max(weights))
     return float(low + span * (np.clip(found, 0.0, 2.0) @ shares) / shares.sum())
+
+
+def _residuals(parameters: Floats, function: Callable[..., Floats], epochs: Floats, values: Floats) -> Floats:
+    return function(epochs, *parameters) - values
 
 
 def _evidence(residuals: Floats, parameters: int) -> float:

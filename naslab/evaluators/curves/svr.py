@@ -41,7 +41,7 @@ class LcSVR(CurveEvaluator):
         self.draws = draws
 
     @classmethod
-    def for_task(  # type: ignore[override]
+    def for_task(
         cls,
         task: TaskLike,
         rng: np.random.Generator,

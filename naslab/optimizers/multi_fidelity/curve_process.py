@@ -112,12 +112,12 @@ class CurveProcess:
         self._prior = linalg.cholesky(prior, lower=True)
         self._factors: dict[tuple[float, ...], tuple[Floats, bool]] = {}
         information, evidence, likelihood = np.zeros((self._size, self._size)), np.zeros(self._size), 0.0
-        for key, trials in self._alike.items():
-            times, columns = np.array(key), self._columns[trials[0]]
+        for key, alike in self._alike.items():
+            times, trials, columns = np.array(key), np.array(alike), self._columns[alike[0]]
             noise = (np.exp(hyper[6]) + JITTER) * np.eye(len(times))
             self._factors[key] = linalg.cho_factor(self._own(times, times) + noise, lower=True)
             precision = linalg.cho_solve(self._factors[key], np.eye(len(times)))
-            scores = np.array([self._scores[trial] for trial in trials])
+            scores = np.array([self._scores[trial] for trial in alike])
             solved = scores @ precision
             information[trials, trials] += precision.sum()
             information[np.ix_(trials, columns)] += precision.sum(axis=0)
