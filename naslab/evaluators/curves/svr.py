@@ -64,10 +64,10 @@ class LcSVR(CurveEvaluator):
         made = super().for_task(task, rng, epochs=epochs, split=split, **options)
         assert isinstance(made, LcSVR)
         drawn = list(dict.fromkeys(task.problem.sample(rng) for _ in range(labels)))
-        if len(drawn) < 2 * FOLDS:
-            raise InvalidValue(f"labels={labels} gave {len(drawn)} architectures. Allowed: at least {2 * FOLDS}")
         curves = [(a, *made.curve(a, made.fidelities[-1], rng)[:2]) for a in drawn]
         known = [(a, epochs_, values) for a, epochs_, values in curves if np.isfinite(values).all()]
+        if len(known) < 2 * FOLDS:
+            raise InvalidValue(f"labels={labels} gave {len(known)} whole curves. Allowed: at least {2 * FOLDS}")
         rows = np.array([_features(values[epochs_ <= made.epochs]) for _, epochs_, values in known])
         made.fit(rows, np.array([values[-1] for _, _, values in known]), rng)
         made.learned = [a for a, _, _ in known]
