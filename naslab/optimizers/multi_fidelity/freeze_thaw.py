@@ -58,7 +58,8 @@ class FreezeThaw(Climbing):
         if len(self.trials) < self.startup or not self._curves:
             return self.begin(self.newcomer(0), 0)
         known = set(self.trials)
-        fresh = [a for a in (self.newcomer(0) for _ in range(self.candidates)) if a not in known]
+        drawn = dict.fromkeys(self.newcomer(0) for _ in range(self.candidates))  # each once, in order
+        fresh = [a for a in drawn if a not in known]
         fresh = fresh or [self.newcomer(0)]
         paused = list(self._rung)
         chances = self._chances(paused, fresh)
