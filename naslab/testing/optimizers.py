@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -32,7 +33,7 @@ def check_optimizer(optimizer: str | type[Optimizer]) -> None:
     may also refuse, in one line, when it is built.
 
     One that is ``concurrent`` must do the same with four workers, and one that ``continues`` trials with trials that go
-    on; some of these evaluations fail.
+    on; some of these evaluations fail. Every toy task offers 1, 3 and 9 epochs to the latter.
 
     Args:
         optimizer: A name as on the command line (``module:Class``, ``./file.py:Class``), or a class at module level.
@@ -112,7 +113,15 @@ def _trace(optimizer: str | type[Optimizer], task: Task, folder: Path) -> bytes:
 
 
 def _tasks(label: str) -> dict[str, Task]:
-    return toy_trainings() if optimizer_spec(label).unit == "epochs" else toy_tasks()
+    spec = optimizer_spec(label)
+    if spec.unit == "epochs":
+        return toy_trainings()
+    rungs = issubclass(spec.factory, AskTell) and spec.factory.continues
+    return {name: _with_fidelities(task) if rungs else task for name, task in toy_tasks().items()}
+
+
+def _with_fidelities(task: Task) -> Task:
+    return dataclasses.replace(task, problem=dataclasses.replace(task.problem, fidelities=(1, 3, 9), fidelity=9))
 
 
 def _accepted(label: str) -> dict[str, Task]:

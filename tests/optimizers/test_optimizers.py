@@ -45,7 +45,8 @@ def asked(result: Any) -> list[Architecture]:
 
 def test_the_list_is_complete() -> None:
     guided = ("predictor-guided", "bananas", "nasbowl", "tnasp")  # tests of their own
-    assert {name.partition("[")[0] for name in (*FAST, "optuna-gp", "naswot", *guided)} == {
+    rungs = ("bohb", "bohb-nb201", "freeze-thaw")  # likewise
+    assert {name.partition("[")[0] for name in (*FAST, "optuna-gp", "naswot", *guided, *rungs)} == {
         name
         for name, e in entries("optimizers").items()
         if e.provider.startswith("naslab ") and optimizer_spec(name).unit == "evaluations"

@@ -1,0 +1,1 @@
+"""Judging architectures by the beginnings of their learning curves: last values, sums, extrapolation, regression."""
