@@ -11,6 +11,7 @@ from naslab.space.cost import CostModel, Factor, resolved_cost_model, rounding
 from naslab.space.dataflow import pruned, reaching_output
 from naslab.space.derived import CostPerArchitecture, Derived, stated_width
 from naslab.space.features import Features
+from naslab.space.listed import listed
 from naslab.space.recipe import SGD, Adam, AdamW, Cosine, Recipe
 from naslab.space.rules import (
     REFUSED,
@@ -58,6 +59,7 @@ __all__ = [
     "choices_in",
     "combinations",
     "exactly",
+    "listed",
     "may_concatenate",
     "pruned",
     "reaching_output",

@@ -116,6 +116,10 @@ class SearchSpace(DecisionSpace):
             keys.append(repr(resolve(self.recipe, decisions)))
         return " | ".join(keys)
 
+    def lookup_key(self, architecture: Architecture) -> str:
+        """The key by which tables find an architecture: :meth:`canonical`, or a benchmark's own."""
+        return self.canonical(architecture)
+
     def to_string(self, architecture: Architecture) -> str:
         """``choice=option`` pairs of what is active; benchmarks' spaces override this with their official notation."""
         architecture = self.architecture(architecture)

@@ -133,11 +133,14 @@ class Table:
 
         The dataset's ``train_seconds`` at these epochs where recorded, else the longest recorded training
         scaled by ``epochs / recorded``: in NAS-Bench-201 every epoch of a training takes the same time. Means
-        over seeds. ``epochs=None`` is the longest training. Time spent on validating is not charged.
+        over seeds. ``epochs=None`` is the longest training. Time spent on validating is not charged. Zeros where no
+        seconds were recorded: budgets are in evaluations then.
         """
         name = f"{dataset}/train_seconds"
         if name not in self.columns:
-            raise UnknownMetric(name, self.columns, of=self.name)
+            if not any(column.dataset == dataset for column in self.columns.values()):
+                raise UnknownMetric(name, self.columns, of=self.name)
+            return np.zeros(len(self))
         recorded = self.columns[name].epochs
         if epochs is None or not recorded or epochs in recorded:
             return self.mean(name, epochs if recorded else None)

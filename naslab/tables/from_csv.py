@@ -1,42 +1,40 @@
-"""Importing a CSV whose columns a TOML schema describes."""
+"""Importing a file (CSV, JSON, Parquet) whose columns a TOML schema describes."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from naslab.errors import InvalidArchitecture, InvalidTable
-from naslab.files import clipped, decompress, read_number, unreadable
+from naslab.files import clipped, read_number
 from naslab.registry import search_space
 from naslab.space import SearchSpace
 from naslab.tables.format import Table
 from naslab.tables.header import MOST_OPTIONS, TableSpec
 from naslab.tables.messages import nearest
+from naslab.tables.rows import Lines, read_bytes, read_rows
 from naslab.tables.schema import CsvSchema, read_schema
 from naslab.tables.store import table_path
 from naslab.tables.writing import write_table
 
-Lines = list[tuple[int, list[str]]]
-
 
 def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Table:
-    """Store a CSV file (``.csv`` or ``.csv.gz``) as the table ``name``; see :mod:`naslab.tables.schema`.
+    """Store a file (``.csv``, ``.json``, ``.parquet``; ``.gz`` too) as the table ``name``; see its
+    :mod:`~naslab.tables.schema`.
 
-    CSV columns that share dataset, metric and split become one table column with several epochs and seeds.
+    An empty cell is a missing value. CSV columns that share dataset, metric and split become one table column with several epochs and seeds.
     Raises InvalidTable in one line, with nothing written, for a missing column, a repeated or invalid
     architecture, a value that is not a finite number (row numbers count from 1, the header being row 1) or that is a
     negative number of seconds, an empty file, a file that is no CSV, or another table of this name.
     """
     target = table_path(name)
-    schema = read_schema(schema_path)
     path = Path(csv_path)
-    data = _read_bytes(path)
-    header, lines = _read_lines(path, data)
+    data = read_bytes(path)
+    header, lines = read_rows(path, data)
+    schema = read_schema(schema_path, header)
     positions = _positions(path, header, schema)
     for task in schema.tasks.values():
         space = search_space(schema.space, **task.space_options)  # raises now if the space refuses its options
@@ -63,40 +61,16 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
         columns=specs,
         tasks=schema.table_tasks(),
         curve=schema.curve,
+        protocol=schema.protocol,
         provenance={
             "source": schema.provenance,
             "files": {
                 path.name: hashlib.sha256(data).hexdigest(),
-                Path(schema_path).name: hashlib.sha256(_read_bytes(Path(schema_path))).hexdigest(),
+                Path(schema_path).name: hashlib.sha256(read_bytes(Path(schema_path))).hexdigest(),
             },
         },
     )
     return write_table(target, table, architectures, arrays)
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidTable(unreadable(path, error)) from None
-
-
-def _read_lines(path: Path, data: bytes) -> tuple[list[str], Lines]:
-    """The header, and every further row that isn't blank, with its line number."""
-    try:
-        if path.suffix == ".gz":
-            data = decompress(data, "gzip")
-        reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-        lines = [(reader.line_num, cells) for cells in reader if cells]
-    except (ValueError, csv.Error) as error:  # what decompressing and decoding raise
-        raise InvalidTable(f"'{path}' is not a CSV file ({error})") from None
-    if len(lines) < 2:
-        raise InvalidTable(f"'{path}' is empty: {'a header but no rows' if lines else 'no header'}")
-    header = lines.pop(0)[1]
-    for row, cells in lines:
-        if len(cells) != len(header):
-            raise InvalidTable(f"'{path}' row {row}: {len(cells)} fields, but the header has {len(header)}")
-    return header, lines
 
 
 def _positions(path: Path, header: list[str], schema: CsvSchema) -> dict[str, int]:
@@ -128,6 +102,9 @@ def _architectures(path: Path, lines: Lines, position: int, space: SearchSpace) 
 def _numbers(path: Path, lines: Lines, column: str, position: int, *, never_negative: bool) -> list[float]:
     values = []
     for row, cells in lines:
+        if not cells[position].strip():
+            values.append(np.nan)
+            continue
         value = read_number(cells[position])
         if value is None:
             given = clipped(cells[position])

@@ -15,18 +15,23 @@
     split = "valid"                            # train, valid or test; left out where there is none
     role = "reward"                            # reward, truth, cost or context
     unit = "%"
-    direction = "max"                          # or min
+    direction = "max"                          # or min; an empty cell is a missing value
     epochs = 12                                # left out for a metric that has none
     seed = "777"                               # left out for a mean over seeds
 
-    [tasks.cifar10]
+    [tasks.cifar10]                            # by the name of its dataset, or with a key dataset = "cifar10"
     reward = "cifar10/valid12"
     truth = "cifar10/test200"
     space_options = {num_classes = 10, input_shape = [3, 32, 32]}
+
+``protocol = "test-only"`` lets test data be the reward where nothing else was recorded; every report names it. A column
+or a task's name may be a pattern, such as ``column = "{dataset}/valid{seed}"`` with ``dataset = "{dataset}"`` and
+``seed = "{seed}"``: see :mod:`naslab.tables.patterns`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +42,7 @@ from naslab.files import load_toml, unreadable
 from naslab.tables.header import (
     ColumnSpec,
     Direction,
+    Protocol,
     Reading,
     Role,
     SpaceOption,
@@ -48,6 +54,7 @@ from naslab.tables.header import (
     check_reading,
 )
 from naslab.tables.messages import explain, nearest
+from naslab.tables.patterns import written_out
 
 
 class CsvColumn(Strict):
@@ -70,11 +77,12 @@ class CsvColumn(Strict):
 
 
 class CsvTask(Strict):
-    """A task on one dataset; ``reward`` and ``truth`` are CSV columns."""
+    """A task on one dataset, by default that of its name; ``reward`` and ``truth`` are CSV columns."""
 
     reward: str
     truth: str
     space_options: dict[str, SpaceOption] = Field(default_factory=dict)
+    dataset: Word | None = None
 
 
 class CsvSchema(Strict):
@@ -84,6 +92,7 @@ class CsvSchema(Strict):
     architecture: str
     provenance: str
     curve: bool = False
+    protocol: Protocol = "honest"
     columns: Annotated[tuple[CsvColumn, ...], Field(min_length=1)]
     tasks: Annotated[dict[Word, CsvTask], Field(min_length=1)]
 
@@ -96,12 +105,12 @@ class CsvSchema(Strict):
             columns[column.column] = column
         for members in self.groups().values():
             _check_group(members)
-        for dataset, task in self.tasks.items():
+        for task_name, task in self.tasks.items():
             for use, name in (("reward", task.reward), ("truth", task.truth)):
                 if name not in columns:
                     hint = nearest(name, columns)
-                    raise InvalidTable(f"tasks.{dataset}.{use} = {name!r} is under no [[columns]].{hint}")
-                check_reading(use, name, dataset, columns[name])
+                    raise InvalidTable(f"tasks.{task_name}.{use} = {name!r} is under no [[columns]].{hint}")
+                check_reading(use, name, task.dataset or task_name, columns[name], self.protocol)
         return self
 
     def groups(self) -> dict[str, list[CsvColumn]]:
@@ -135,8 +144,13 @@ class CsvSchema(Strict):
             return Reading(column=columns[name].target, epochs=columns[name].epochs)
 
         return {
-            dataset: TableTask(reward=reading(task.reward), truth=reading(task.truth), space_options=task.space_options)
-            for dataset, task in self.tasks.items()
+            name: TableTask(
+                reward=reading(task.reward),
+                truth=reading(task.truth),
+                space_options=task.space_options,
+                dataset=task.dataset if task.dataset != name else None,
+            )
+            for name, task in self.tasks.items()
         }
 
 
@@ -159,14 +173,15 @@ def _check_group(members: list[CsvColumn]) -> None:
         seen.add((member.epochs, member.seed))
 
 
-def read_schema(path: Path | str) -> CsvSchema:
-    """Read and check a schema. Raises InvalidTable: one line with the file, the key and what is allowed.
+def read_schema(path: Path | str, header: Sequence[str] | None = None) -> CsvSchema:
+    """Read and check a schema; with the header of the data, its patterns are written out first. Raises InvalidTable: one line with the file, the key and what is allowed.
 
     A reward that is test data, or whose role is not ``reward``, is refused here.
     """
     path = Path(path)
     try:
-        return CsvSchema.model_validate(load_toml(path))
+        raw = load_toml(path)
+        return CsvSchema.model_validate(raw if header is None else written_out(raw, header))
     except OSError as error:
         raise InvalidTable(unreadable(path, error, "the schema ")) from None
     except ValidationError as error:

@@ -1,0 +1,159 @@
+"""A benchmark that nobody here has seen: sampled, without seconds, several datasets, costs by device, missing values."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import naslab
+from naslab import search_space
+from naslab.cli import main
+from naslab.errors import InvalidTable
+from naslab.tables.from_csv import import_csv
+
+SCHEMA = """
+space = "nasbench201"
+architecture = "cell"
+provenance = "invented for this test"
+
+[[columns]]
+column = "{dataset}/valid{seed}"
+dataset = "{dataset}"
+seed = "{seed}"
+metric = "accuracy"
+split = "valid"
+role = "reward"
+unit = "%"
+direction = "max"
+
+[[columns]]
+column = "{dataset}/test"
+dataset = "{dataset}"
+metric = "accuracy"
+split = "test"
+role = "truth"
+unit = "%"
+direction = "max"
+
+[[columns]]
+column = "{dataset}/{device}_ms"
+dataset = "{dataset}"
+metric = "{device}_ms"
+role = "cost"
+unit = "ms"
+direction = "min"
+
+[tasks."{dataset}"]
+reward = "{dataset}/valid7"
+truth = "{dataset}/test"
+"""
+DATASETS, ROWS = ("leaves", "shells"), 60
+
+
+def records() -> list[dict[str, float | str | None]]:
+    """Sixty random cells. The first has no second seed, the second no value of any kind on shells."""
+    space, rng = search_space("nasbench201"), np.random.default_rng(1)
+    cells = list(dict.fromkeys(space.sample(rng) for _ in range(ROWS)))
+    found: list[dict[str, float | str | None]] = []
+    for i, cell in enumerate(cells):
+        row: dict[str, float | str | None] = {"cell": space.to_string(cell)}
+        for dataset in DATASETS:
+            gone = i == 1 and dataset == "shells"
+            score = round(50 + sum(cell) + rng.normal(), 3)
+            row[f"{dataset}/valid7"] = None if gone else score
+            row[f"{dataset}/valid8"] = None if gone or i == 0 else round(score + rng.normal(), 3)
+            row[f"{dataset}/test"] = None if gone else round(score - 1, 3)
+            for device in ("phone", "watch"):
+                row[f"{dataset}/{device}_ms"] = round(1 + sum(cell) / 3 + rng.random(), 3)
+        found.append(row)
+    return found
+
+
+def write(folder: Path, kind: str) -> Path:
+    file, rows = folder / f"bench.{kind}", records()
+    if kind == "json":
+        file.write_text(json.dumps(rows))
+    elif kind == "parquet":
+        pandas, _ = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+        pandas.DataFrame(rows).to_parquet(file)
+    else:
+        with file.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    return file
+
+
+@pytest.fixture
+def schema(tmp_path: Path) -> Path:
+    assert len(SCHEMA.strip().splitlines()) <= 40
+    file = tmp_path / "schema.toml"
+    file.write_text(SCHEMA)
+    return file
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "parquet"])
+def test_every_kind_of_file_is_the_same_table(tmp_path: Path, schema: Path, kind: str) -> None:
+    table = import_csv(write(tmp_path, kind), schema, "seen")
+    assert set(table.tasks) == set(DATASETS)
+    first = records()[0]
+    assert table.mean("leaves/accuracy/valid")[0] == first["leaves/valid7"]
+    shells, leaves = (naslab.task(f"seen/{name}") for name in reversed(DATASETS))
+    assert (leaves.problem.space.size, shells.problem.space.size) == (len(table), len(table) - 1)
+    assert {"phone_ms", "watch_ms"} <= set(leaves.problem.costs)
+
+
+def test_it_is_searched_correlated_limited_and_reported(
+    tmp_path: Path, schema: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import_csv(write(tmp_path, "csv"), schema, "seen")
+    out = tmp_path / "out"
+    known = {row["cell"]: row for row in records()}
+    command = "--optimizers random,regularized-evolution,reinforce --budget 30 --seeds 2 --max watch_ms=4"
+    main(["compare", "seen/leaves", "seen/shells", *command.split(), "--out", str(out)])
+    assert (out / "report" / "report.html").is_file() or list(out.rglob("report.html"))
+    result = naslab.search("seen/leaves", "local-search", budget=40, max={"phone_ms": 4}, seed=0)
+    found = naslab.task("seen/leaves").problem.space.to_string(result.best)
+    assert float(known[found]["leaves/phone_ms"] or 9) <= 4
+    main(["correlate", "seen/leaves", "--evaluators", "params,reward", "--all", "--out", str(tmp_path / "c")])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ('"{dataset}/test"\nd', '"{dataset}/tset"\nd', "pattern column = '{dataset}/tset' matches none of the file's"),
+        ('metric = "{device}_ms"', 'metric = "{gadget}_ms"', "has no {gadget}"),
+        ('[tasks."{dataset}"]', '[tasks."{place}"]', "no pattern of .* has place"),
+        ('reward = "{dataset}/valid7"', 'reward = "{dataset}/test"', 'protocol = "test-only"'),
+    ],
+)
+def test_faults_change_nothing(tmp_path: Path, schema: Path, cache: Path, before: str, after: str, message: str) -> None:
+    assert before in SCHEMA
+    schema.write_text(SCHEMA.replace(before, after))
+    with pytest.raises(InvalidTable, match=message.replace("{", r"\{").replace("}", r"\}")):
+        import_csv(write(tmp_path, "csv"), schema, "seen")
+    assert not list(cache.rglob("*.npy"))
+
+
+def test_a_table_of_test_scores_says_so(tmp_path: Path, schema: Path) -> None:
+    text = SCHEMA.replace('reward = "{dataset}/valid7"', 'reward = "{dataset}/test"')
+    schema.write_text('protocol = "test-only"\n' + text)
+    import_csv(write(tmp_path, "csv"), schema, "seen")
+    task = naslab.task("seen/leaves")
+    assert task.metric == "test accuracy (test-only protocol: searches see it)"
+    a = task.problem.space.first
+    assert task.reward().evaluate(a, rng=np.random.default_rng(0)).score == task.true_value(a)
+
+
+def test_a_dataset_has_several_tasks(tmp_path: Path, schema: Path) -> None:
+    more = '\n[tasks.easy]\ndataset = "leaves"\nreward = "leaves/valid7"\ntruth = "leaves/valid8"\n'
+    schema.write_text(SCHEMA + more)
+    table = import_csv(write(tmp_path, "csv"), schema, "seen")
+    assert set(table.tasks) == {*DATASETS, "easy"}
+    easy = naslab.task("seen/easy")
+    assert (easy.id, easy.metric) == ("seen/easy", "validation accuracy")
+    assert "phone_ms" in easy.problem.costs
