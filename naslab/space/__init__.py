@@ -12,6 +12,7 @@ from naslab.space.dataflow import pruned, reaching_output
 from naslab.space.derived import CostPerArchitecture, Derived, stated_width
 from naslab.space.features import Features
 from naslab.space.listed import listed
+from naslab.space.plain import PlainSpace
 from naslab.space.recipe import SGD, Adam, AdamW, Cosine, Recipe
 from naslab.space.rules import (
     REFUSED,
@@ -47,6 +48,7 @@ __all__ = [
     "Factor",
     "Features",
     "IndexedRule",
+    "PlainSpace",
     "Range",
     "Reading",
     "Recipe",

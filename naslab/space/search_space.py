@@ -68,6 +68,9 @@ class SearchSpace(DecisionSpace):
             of itself, or a range that shapes or costs depend on.
     """
 
+    has_network = True
+    """Whether an architecture is a network that can be counted and trained: see :class:`naslab.space.PlainSpace`."""
+
     def __init__(
         self,
         graph: nx.DiGraph[Any],

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from naslab.errors import InvalidTable
+from naslab.files import clipped, read_number
 from naslab.tables.messages import nearest
 
 Split = Literal["train", "valid", "test"]
@@ -73,6 +74,39 @@ class ColumnSpec(Strict):
         return self
 
 
+Option = Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)] | str
+
+
+class StatedChoice(Strict):
+    """A decision that a table was recorded over, where its space is no registered one."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[^=;\s]+$")]
+    options: Annotated[tuple[Option, ...], Field(min_length=1, max_length=MOST_OPTIONS)]
+
+    def index(self, value: Option) -> int:
+        """The position of an option, written as a number or a text. Raises InvalidTable: there is none such."""
+        found = self.positions.get(str(value).strip())
+        if found is None:
+            number = read_number(str(value))
+            found = next((i for i, each in enumerate(self.options) if number is not None and each == number), None)
+        if found is None:
+            raise InvalidTable(f"choice {self.name!r} has no option {clipped(str(value))}.{nearest(str(value), self.positions)} "
+                               f"Options: {clipped(', '.join(self.positions))}")
+        return found
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """The position of each option as it is written."""
+        return {str(option): i for i, option in enumerate(self.options)}
+
+
+class StatedRule(Strict):
+    """Only these combinations of options are valid."""
+
+    scope: Annotated[tuple[str, ...], Field(min_length=1)]
+    allowed: Annotated[tuple[tuple[Option, ...], ...], Field(min_length=1)]
+
+
 class Reading(Strict):
     """A column at one training length; ``epochs`` is None where the metric has none."""
 
@@ -105,6 +139,7 @@ class TableSpec(Strict):
 
     ``curve`` says that a column's epochs are what one training per seed went through, so that a longer evaluation
     continues a shorter one. Otherwise each number of epochs was a training of its own, with its own schedule.
+    ``choices`` and ``rules`` are the space, called ``space``, where it is no registered one.
 
     Raises :class:`~naslab.errors.InvalidTable` (through pydantic's ``ValidationError``) where a task reads a
     column that is not there, or is rewarded with what it must not see.
@@ -118,6 +153,8 @@ class TableSpec(Strict):
     provenance: dict[str, Any]
     curve: bool = False
     protocol: Protocol = "honest"
+    choices: tuple[StatedChoice, ...] = ()
+    rules: tuple[StatedRule, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> TableSpec:

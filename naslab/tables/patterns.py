@@ -42,7 +42,9 @@ def written_out(raw: Mapping[str, Any], header: Sequence[str]) -> dict[str, Any]
     columns, tasks = raw.get("columns"), raw.get("tasks")
     if not isinstance(columns, list) or not isinstance(tasks, dict):
         return dict(raw)  # the schema's own check says what is wrong
-    named = {raw.get("architecture"), *(each.get("column") for each in columns if isinstance(each, dict))}
+    choices = raw.get("choices")
+    keys = [each.get("name") for each in choices if isinstance(each, dict)] if isinstance(choices, list) else []
+    named = {raw.get("architecture"), *keys, *(each.get("column") for each in columns if isinstance(each, dict))}
     bindings: list[Binding] = []
     plain: list[Any] = []
     for entry in columns:

@@ -24,6 +24,17 @@
     truth = "cifar10/test200"
     space_options = {num_classes = 10, input_shape = [3, 32, 32]}
 
+Instead of ``space`` and ``architecture``, the space may be stated: a choice for each column that was varied, and which
+combinations are valid where not all are. There is no network then: nothing is counted or trained::
+
+    [[choices]]
+    name = "depth"                             # also the name of the column
+    options = [2, 3, 4]
+
+    [[rules]]
+    scope = ["depth", "dropout"]
+    allowed = [[2, 0.0], [3, 0.0], [3, 0.5]]
+
 ``protocol = "test-only"`` lets test data be the reward where nothing else was recorded; every report names it. A column
 or a task's name may be a pattern, such as ``column = "{dataset}/valid{seed}"`` with ``dataset = "{dataset}"`` and
 ``seed = "{seed}"``: see :mod:`naslab.tables.patterns`.
@@ -47,6 +58,8 @@ from naslab.tables.header import (
     Role,
     SpaceOption,
     Split,
+    StatedChoice,
+    StatedRule,
     Strict,
     TableTask,
     Whole,
@@ -88,8 +101,10 @@ class CsvTask(Strict):
 class CsvSchema(Strict):
     """A whole schema; see the module for an example."""
 
-    space: str
-    architecture: str
+    space: str | None = None
+    architecture: str | None = None
+    choices: tuple[StatedChoice, ...] = ()
+    rules: tuple[StatedRule, ...] = ()
     provenance: str
     curve: bool = False
     protocol: Protocol = "honest"
@@ -98,9 +113,15 @@ class CsvSchema(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> CsvSchema:
+        if bool(self.choices) == bool(self.space or self.architecture):
+            raise InvalidTable("give either [[choices]], or space = NAME and architecture = COLUMN")
+        if not self.choices and not (self.space and self.architecture):
+            raise InvalidTable(f"key {'architecture' if self.space else 'space'!r} is missing")
+        if self.rules and not self.choices:
+            raise InvalidTable(f"rules: space {self.space!r} has its own; give them with [[choices]]")
         columns: dict[str, CsvColumn] = {}
         for column in self.columns:
-            if column.column in columns or column.column == self.architecture:
+            if column.column in columns or column.column in self.keys:
                 raise InvalidTable(f"the CSV column {column.column!r} is described twice")
             columns[column.column] = column
         for members in self.groups().values():
@@ -112,6 +133,11 @@ class CsvSchema(Strict):
                     raise InvalidTable(f"tasks.{task_name}.{use} = {name!r} is under no [[columns]].{hint}")
                 check_reading(use, name, task.dataset or task_name, columns[name], self.protocol)
         return self
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that say which architecture a row is about."""
+        return (self.architecture,) if self.architecture else tuple(choice.name for choice in self.choices)
 
     def groups(self) -> dict[str, list[CsvColumn]]:
         """Table column -> the CSV columns that it is made of, in the order of the file."""

@@ -137,7 +137,8 @@ class Problem:
     @property
     def costs(self) -> tuple[str, ...]:
         """Names of the costs that an architecture has here."""
-        return (*METRICS, *self.measured, *self.additive)
+        computed = METRICS if self.space.has_network else ()
+        return (*computed, *self.measured, *self.additive)
 
     def cost(self, metric: str, architecture: Architecture) -> float:
         """One cost of an architecture, computed, measured or fitted."""

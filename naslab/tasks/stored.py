@@ -13,9 +13,10 @@ from naslab.datasets.catalogue import SPLITS, RowsOf
 from naslab.errors import InvalidTable, UnknownTask
 from naslab.evaluators import Evaluator
 from naslab.evaluators.table import TableReward, TableTruth
-from naslab.registry import called, entries, load, search_space
+from naslab.registry import called, entries, load
 from naslab.space import METRICS, Recipe, listed
 from naslab.tables import Reading, Table, find_table, imported_names, packaged_names, table_names
+from naslab.tables.spaces import table_space
 from naslab.tasks.base import Task
 from naslab.tasks.problem import Problem
 
@@ -59,7 +60,7 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
         raise UnknownTask(f"{table.name}/{dataset}", [f"{table.name}/{name}" for name in table.tasks])
     task_name, entry = dataset, table.tasks[dataset]
     dataset = entry.dataset or dataset
-    space = search_space(table.space, **entry.space_options)
+    space = table_space(table.space, table.header.choices, table.header.rules, entry.space_options)
     reward, truth = table.columns[entry.reward.column], table.columns[entry.truth.column]
     architectures = [tuple(options) for options in table.architectures.tolist()]
     truths = table.mean(entry.truth.column, entry.truth.epochs)

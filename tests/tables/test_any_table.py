@@ -11,8 +11,8 @@ import pytest
 
 import naslab
 from naslab import search_space
-from naslab.cli import main
-from naslab.errors import InvalidTable
+from naslab.cli.entry import run_command
+from naslab.errors import InvalidTable, NaslabError
 from naslab.tables.from_csv import import_csv
 
 SCHEMA = """
@@ -114,12 +114,12 @@ def test_it_is_searched_correlated_limited_and_reported(
     out = tmp_path / "out"
     known = {row["cell"]: row for row in records()}
     command = "--optimizers random,regularized-evolution,reinforce --budget 30 --seeds 2 --max watch_ms=4"
-    main(["compare", "seen/leaves", "seen/shells", *command.split(), "--out", str(out)])
-    assert (out / "report" / "report.html").is_file() or list(out.rglob("report.html"))
+    assert run_command(["compare", "seen/leaves", "seen/shells", *command.split(), "--out", str(out)]) in (0, None)
+    assert "watch_ms" in (out / "report" / "report.html").read_text()
     result = naslab.search("seen/leaves", "local-search", budget=40, max={"phone_ms": 4}, seed=0)
-    found = naslab.task("seen/leaves").problem.space.to_string(result.best)
-    assert float(known[found]["leaves/phone_ms"] or 9) <= 4
-    main(["correlate", "seen/leaves", "--evaluators", "params,reward", "--all", "--out", str(tmp_path / "c")])
+    assert float(known[result.name]["leaves/phone_ms"] or 9) <= 4
+    judged = naslab.correlate("seen/leaves", ["reward"], out=tmp_path / "judged")
+    assert (len(judged.scores), judged.population) == (ROWS, f"all {ROWS} architectures")
 
 
 @pytest.mark.parametrize(
@@ -157,3 +157,71 @@ def test_a_dataset_has_several_tasks(tmp_path: Path, schema: Path) -> None:
     easy = naslab.task("seen/easy")
     assert (easy.id, easy.metric) == ("seen/easy", "validation accuracy")
     assert "phone_ms" in easy.problem.costs
+
+
+CHOICES = """
+provenance = "invented"
+[[choices]]
+name = "depth"
+options = [1, 2, 3]
+[[choices]]
+name = "activation"
+options = ["relu", "tanh"]
+[[rules]]
+scope = ["depth", "activation"]
+allowed = [[1, "relu"], [2, "relu"], [2, "tanh"], [3, "relu"], [3, "tanh"]]
+[[columns]]
+column = "loss"
+dataset = "sums"
+metric = "loss"
+split = "valid"
+role = "reward"
+unit = ""
+direction = "min"
+[[columns]]
+column = "watt"
+dataset = "sums"
+metric = "watt"
+role = "cost"
+unit = "W"
+direction = "min"
+[tasks.sums]
+reward = "loss"
+truth = "loss"
+"""
+GRID = "depth,activation,loss,watt\n1,relu,.5,1\n2,relu,.4,2\n2.0,tanh,.3,2\n3,relu,.2,3\n3,tanh,,3\n"
+
+
+def test_a_space_in_the_schema(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(CHOICES)
+    (tmp_path / "t.csv").write_text(GRID)
+    import_csv(tmp_path / "t.csv", tmp_path / "s.toml", "plain")
+    task = naslab.task("plain/sums")
+    space = task.problem.space
+    assert (space.size, task.problem.costs) == (4, ("watt",))
+    assert sorted(map(space.to_string, space.architectures()))[0] == "depth=1;activation=relu"
+    result = naslab.search("plain/sums", "regularized-evolution", budget=40, max={"watt": 2}, seed=0)
+    assert result.name == "depth=2;activation=tanh"
+    assert naslab.correlate("plain/sums", ["reward"], out=tmp_path / "c").scores.shape == (4, 1)
+    for refused in (lambda: space.cost(space.first), lambda: task.constrained(naslab.Constraint.parse(["params=3"]))):
+        with pytest.raises(NaslabError, match="without a network|params"):
+            refused()
+
+
+@pytest.mark.parametrize(
+    ("schema", "rows", "message"),
+    [
+        (CHOICES, GRID.replace("tanh,.3", "thna,.3"), "row 4: choice 'activation' has no option 'thna'. Did you mean"),
+        (CHOICES, GRID.replace("3,tanh,", "1,tanh,.1"), "row 6: .* breaks the rule"),
+        (CHOICES, GRID.replace("3,relu", "2,relu"), "row 5: architecture '2', 'relu' is already in row 3"),
+        ('space = "nasbench201"\n' + CHOICES, GRID, "either \\[\\[choices\\]\\]"),
+        (CHOICES.replace('[[1, "relu"]', '[[1, "reul"]'), GRID, "no option 'reul'. Did you mean 'relu'"),
+        (CHOICES.replace('scope = ["depth"', 'scope = ["detph"'), GRID, "no choice. Did you mean 'depth'"),
+    ],
+)
+def test_faults_of_a_stated_space(tmp_path: Path, cache: Path, schema: str, rows: str, message: str) -> None:
+    (tmp_path / "s.toml").write_text(schema)
+    (tmp_path / "t.csv").write_text(rows)
+    with pytest.raises(InvalidTable, match=message):
+        import_csv(tmp_path / "t.csv", tmp_path / "s.toml", "plain")
+    assert not list(cache.rglob("*.npy"))

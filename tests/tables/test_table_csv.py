@@ -15,7 +15,7 @@ import naslab
 from naslab import Choice, Range, Recipe, SearchSpace
 from naslab.errors import InvalidTable, InvalidValue, NaslabError, UnknownHyperparameter, UnknownSearchSpace
 from naslab.ops import Linear
-from naslab.tables import find_table, from_csv, imported_names
+from naslab.tables import find_table, imported_names, spaces
 from naslab.tables.from_csv import import_csv
 from naslab.tables.packaged import build_packaged
 
@@ -148,7 +148,7 @@ def test_other_faults_are_named(tmp_path: Path, cache: Path, schema: Path) -> No
 def test_tables_hold_choices_of_256_options_at_most(
     tmp_path: Path, schema: Path, space: SearchSpace, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(from_csv, "search_space", lambda name, **options: space)
+    monkeypatch.setattr(spaces, "search_space", lambda name, **options: space)
     (tmp_path / "t.csv").write_text(GOOD)
     with pytest.raises(NaslabError) as error:
         import_csv(tmp_path / "t.csv", schema, "mine")
