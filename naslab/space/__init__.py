@@ -11,9 +11,9 @@ from naslab.space.cost import CostModel, Factor, resolved_cost_model, rounding
 from naslab.space.dataflow import pruned, reaching_output
 from naslab.space.derived import CostPerArchitecture, Derived, stated_width
 from naslab.space.features import Features
-from naslab.space.listed import listed
 from naslab.space.plain import PlainSpace
 from naslab.space.recipe import SGD, Adam, AdamW, Cosine, Recipe
+from naslab.space.restricted import listed
 from naslab.space.rules import (
     REFUSED,
     Automaton,

@@ -73,4 +73,6 @@ class PlainSpace(SearchSpace):
         self._refuse("the shape of its input")
 
     def _refuse(self, what: str) -> NoReturn:
-        raise InvalidValue(f"space {self.name!r} is choices without a network: {what} needs one. Fix: state a space that has it")
+        raise InvalidValue(
+            f"space {self.name!r} is choices without a network: {what} needs one. Fix: state a space that has it"
+        )

@@ -88,6 +88,21 @@ class Table:
     def __reduce__(self) -> tuple[object, tuple[Path, str]]:
         return _reopen, (self.path, self.sha256)
 
+    @property
+    def untimed(self) -> list[str]:
+        """The datasets of tasks for which no training seconds were recorded."""
+        datasets = dict.fromkeys(task.dataset or name for name, task in self.tasks.items())
+        return [dataset for dataset in datasets if f"{dataset}/train_seconds" not in self.columns]
+
+    @cached_property
+    def duplicates(self) -> int:
+        """How many rows hold the very numbers of an earlier row, in every column: trainings that may be shared."""
+        if not self.columns:
+            return 0
+        numbers = np.concatenate([each.values.reshape(len(self), -1) for each in self.columns.values()], axis=1)
+        rows = np.ascontiguousarray(numbers).view(np.dtype((np.void, numbers.shape[1] * numbers.itemsize)))
+        return len(rows) - len(np.unique(rows))
+
     @cached_property
     def _rows(self) -> dict[tuple[int, ...], int]:
         rows: list[list[int]] = self.architectures.tolist()

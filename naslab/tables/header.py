@@ -90,8 +90,10 @@ class StatedChoice(Strict):
             number = read_number(str(value))
             found = next((i for i, each in enumerate(self.options) if number is not None and each == number), None)
         if found is None:
-            raise InvalidTable(f"choice {self.name!r} has no option {clipped(str(value))}.{nearest(str(value), self.positions)} "
-                               f"Options: {clipped(', '.join(self.positions))}")
+            raise InvalidTable(
+                f"choice {self.name!r} has no option {clipped(str(value))}.{nearest(str(value), self.positions)} "
+                f"Options: {clipped(', '.join(self.positions))}"
+            )
         return found
 
     @property
@@ -219,7 +221,8 @@ def check_reading(use: str, name: str, dataset: str, column: Any, protocol: Prot
 
     A reward has the role ``reward`` and is not test data; a truth has the role ``truth`` or ``reward``; both belong to
     the task's own dataset. ``column`` is anything with ``dataset``, ``split`` and ``role``; ``name`` is the name that
-    the user wrote. Under the protocol ``"test-only"`` a reward may be test data, and have the role ``truth``. Raises :class:`~naslab.errors.InvalidTable`.
+    the user wrote. Under the protocol ``"test-only"`` a reward may be test data, and have the role ``truth``.
+    Raises :class:`~naslab.errors.InvalidTable`.
     """
     if column.dataset != dataset:
         raise InvalidTable(f"the {use} of {dataset!r} is {name!r}, which belongs to {column.dataset!r}")

@@ -200,7 +200,9 @@ def _check_group(members: list[CsvColumn]) -> None:
 
 
 def read_schema(path: Path | str, header: Sequence[str] | None = None) -> CsvSchema:
-    """Read and check a schema; with the header of the data, its patterns are written out first. Raises InvalidTable: one line with the file, the key and what is allowed.
+    """Read and check a schema; with the header of the data, its patterns are written out first.
+
+    Raises InvalidTable: one line with the file, the key and what is allowed.
 
     A reward that is test data, or whose role is not ``reward``, is refused here.
     """

@@ -20,7 +20,6 @@ from naslab.tables.spaces import table_space
 from naslab.tasks.base import Task
 from naslab.tasks.problem import Problem
 
-
 _TEST_ONLY = " (test-only protocol: searches see it)"
 
 
@@ -48,7 +47,8 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
     """The task that a table defines for one of its datasets.
 
     Its space is built with the options that the table states. Where the table does not hold all of it, or has no reward
-    or no truth for some architectures, the space is the rows that it has (:func:`naslab.space.listed`). Costs that the table measured (every column of the role
+    or no truth for some architectures, the space is the rows that it has (:func:`naslab.space.listed`). Costs
+    that the table measured (every column of the role
     ``cost`` that is better when lower, such as ``latency_seconds``; their means over seeds) are the task's under their
     metric's name; what the space computes exactly (``params``, ``macs``) stays computed. Where the table knows its rows
     and its recipe, the task has them, too.

@@ -1,4 +1,4 @@
-"""A benchmark that nobody here has seen: sampled, without seconds, several datasets, costs by device, missing values."""
+"""A benchmark nobody here has seen: sampled, without seconds, several datasets, costs by device, missing values."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import naslab
 from naslab import search_space
 from naslab.cli.entry import run_command
 from naslab.errors import InvalidTable, NaslabError
+from naslab.tables.first_schema import draft_schema
 from naslab.tables.from_csv import import_csv
 
 SCHEMA = """
@@ -131,7 +132,9 @@ def test_it_is_searched_correlated_limited_and_reported(
         ('reward = "{dataset}/valid7"', 'reward = "{dataset}/test"', 'protocol = "test-only"'),
     ],
 )
-def test_faults_change_nothing(tmp_path: Path, schema: Path, cache: Path, before: str, after: str, message: str) -> None:
+def test_faults_change_nothing(
+    tmp_path: Path, schema: Path, cache: Path, before: str, after: str, message: str
+) -> None:
     assert before in SCHEMA
     schema.write_text(SCHEMA.replace(before, after))
     with pytest.raises(InvalidTable, match=message.replace("{", r"\{").replace("}", r"\}")):
@@ -204,7 +207,7 @@ def test_a_space_in_the_schema(tmp_path: Path) -> None:
     assert result.name == "depth=2;activation=tanh"
     assert naslab.correlate("plain/sums", ["reward"], out=tmp_path / "c").scores.shape == (4, 1)
     for refused in (lambda: space.cost(space.first), lambda: task.constrained(naslab.Constraint.parse(["params=3"]))):
-        with pytest.raises(NaslabError, match="without a network|params"):
+        with pytest.raises(NaslabError, match=r"without a network|params"):
             refused()
 
 
@@ -225,3 +228,24 @@ def test_faults_of_a_stated_space(tmp_path: Path, cache: Path, schema: str, rows
     with pytest.raises(InvalidTable, match=message):
         import_csv(tmp_path / "t.csv", tmp_path / "s.toml", "plain")
     assert not list(cache.rglob("*.npy"))
+
+
+@pytest.mark.parametrize("stated", [False, True])
+def test_a_drafted_schema_imports(tmp_path: Path, stated: bool) -> None:
+    file = tmp_path / "t.csv"
+    space = search_space("nasbench201")
+    cells = [space.to_string(space.sample(np.random.default_rng(seed))) for seed in range(4)]
+    rows = zip(cells, GRID.splitlines()[1:5], strict=True)
+    head = "depth,activation,val_loss,phone_ms\n" if stated else "arch,depth,activation,val_loss,phone_ms\n"
+    file.write_text(head + "".join(f"{line}\n" if stated else f"{cell},{line}\n" for cell, line in rows))
+    (tmp_path / "s.toml").write_text(draft_schema(file))
+    table = import_csv(file, tmp_path / "s.toml", "drafted")
+    assert (len(table), len(table.header.choices), table.untimed) == (4, 2 if stated else 0, ["data"])
+    assert naslab.task("drafted/data").direction == "min"
+    assert "phone_ms" in naslab.task("drafted/data").problem.measured
+
+
+def test_rows_of_the_same_numbers_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(CHOICES)
+    (tmp_path / "t.csv").write_text(GRID.replace("2.0,tanh,.3,2", "2.0,tanh,.4,2"))
+    assert import_csv(tmp_path / "t.csv", tmp_path / "s.toml", "twice").duplicates == 1
