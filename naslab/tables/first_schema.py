@@ -71,7 +71,7 @@ def _choice(name: str, cells: Sequence[str]) -> list[str]:
         return ["", f"# {_quoted(name)} was left out: {len(values)} different values, or missing ones"]
     numbers = [read_number(value) for value in values]
     if all(number is not None for number in numbers):
-        values = [value for _, value in sorted(zip(numbers, values, strict=True))]  # type: ignore[type-var]
+        values = [value for _, value in sorted(zip(numbers, values, strict=True))]
         options = [value if re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?", value) else _quoted(value) for value in values]
     else:
         options = [_quoted(value) for value in sorted(values)]

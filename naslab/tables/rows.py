@@ -78,15 +78,16 @@ def _flat(prefix: str, record: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _parquet_rows(path: Path, data: bytes) -> tuple[list[str], Lines]:
+    import pandas as pd  # half a second
+
     try:
-        from pyarrow import parquet
+        frame = pd.read_parquet(io.BytesIO(data))
     except ImportError:
-        raise InvalidTable(f"'{path}' needs a package that is missing. Fix: pip install pyarrow") from None
-    table = parquet.read_table(io.BytesIO(data))
-    columns = [[_text(value) for value in column.to_pylist()] for column in table.columns]
+        raise InvalidTable(f"'{path}' needs a package that is missing. Fix: pip install 'naslab[parquet]'") from None
+    columns = [[_text(value) for value in frame[name].tolist()] for name in frame]
     if not columns or not columns[0]:
         raise InvalidTable(f"'{path}' is empty")
-    return list(table.column_names), [(i, list(cells)) for i, cells in enumerate(zip(*columns, strict=True), start=1)]
+    return [str(name) for name in frame], [(i, list(cells)) for i, cells in enumerate(zip(*columns, strict=True), start=1)]
 
 
 def _text(value: Any) -> str:
