@@ -17,8 +17,8 @@ table_app = typer.Typer(help="Import stored ground truth, or build it anew.", no
 @table_app.command("import")
 def import_table(
     name: Annotated[str, typer.Option(help="Name to store the table under; its tasks are NAME/<dataset>.")],
-    file: Annotated[Path | None, typer.Argument(help="A CSV file (with --schema).")] = None,
-    schema: Annotated[Path | None, typer.Option(help="TOML file that says what the CSV's columns are.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="A CSV, JSON or Parquet file (with --schema).")] = None,
+    schema: Annotated[Path | None, typer.Option(help="TOML file that says what the columns are.")] = None,
     nats: Annotated[Path | None, typer.Option(help="Instead of FILE: a folder of official NATS-Bench records.")] = None,
 ) -> None:
     """Store a table of your own, or the official records, for naslab to use."""
@@ -32,13 +32,31 @@ def import_table(
     elif nats is None and file is not None and schema is not None:
         table = import_csv(file, schema, name)
     else:
-        raise InvalidValue("give either a CSV FILE with --schema SCHEMA.toml, or --nats DIR")
+        raise InvalidValue(
+            "give either a FILE with --schema SCHEMA.toml (a first one: naslab table schema FILE), or --nats DIR"
+        )
     print(f"{len(table):,} architectures stored in {table.path}")
     full = math.prod(table.header.options)
     if len(table) < full:
-        print(f"Note: that is not all {full:,} combinations; a search that asks for another one ends with an error.")
+        print(f"Note: that is not all {full:,} combinations; searches draw from these rows and move between them.")
+    if table.duplicates:
+        print(f"Note: {table.duplicates:,} rows have the numbers of an earlier row: they may share trainings.")
+    if table.header.protocol == "test-only":
+        print("Note: searches on it are rewarded with test data, and every report says so.")
+    for dataset in table.untimed:
+        print(f"Note: {dataset!r} has no train_seconds: give budgets in evaluations.")
     for dataset in table.tasks:
         print(f"task {table.name}/{dataset}")
+
+
+@table_app.command("schema")
+def first_schema(
+    file: Annotated[Path, typer.Argument(help="A CSV, JSON or Parquet file.")],
+) -> None:
+    """Print a first schema, guessed from a file's columns: save it, correct it, import with it."""
+    from naslab.tables.first_schema import draft_schema
+
+    print(draft_schema(file), end="")
 
 
 @table_app.command("build")

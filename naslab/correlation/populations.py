@@ -66,7 +66,7 @@ def draw(task: Task, kind: str, count: int | None, at_most: bool, seed: int) -> 
     if count is not None and count < 3:
         raise InvalidValue(f"{count} architectures. Allowed: from 3, or all")
     rng = np.random.default_rng(seed_sequence("population", space.name, kind, seed))
-    if space.size > ENUMERABLE:
+    if space.size > ENUMERABLE and not space.listed:
         return _sampled(space, kind, count, rng)
     truths = getattr(task.truth, "values", None)
     members = _members(space, kind)

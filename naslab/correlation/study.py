@@ -189,7 +189,7 @@ def _judged(
         population=members.text,
         scores=pd.DataFrame(columns, index=pd.Index([space.to_string(a) for a in architectures]))[judged],
         truth=truth[judged],
-        params=np.array([space.cost(a).params for a in chosen], float),
+        params=np.array([space.cost(a).params if space.has_network else np.nan for a in chosen], float),
         trainings=None if trainings is None else sign * trainings[judged],
         seconds=seconds,
         making={n: kept[s.label].making for s in wanted for n in s.columns},

@@ -109,7 +109,8 @@ class Feasibility:
             self.backend = backend
             self._inner = self._outer = Sampled(self._is_member, samples, rng or np.random.default_rng(0))
             return
-        self.backend, self._inner, self._outer = self._built("enumerate" if self._measured else backend)
+        by_rows = self._measured or (backend == "auto" and space.listed)
+        self.backend, self._inner, self._outer = self._built("enumerate" if by_rows else backend)
         if not self._outer.paths:
             raise InvalidValue(f"no architecture of {space.name!r} has {self.description}; {self._smallest()}")
         if not self._inner.paths:  # the superset may hold nothing but what exceeds a limit
@@ -245,7 +246,7 @@ class Feasibility:
         """The back end in use, a subset and a superset of the feasible architectures: the same where it is exact."""
         sizes = self.space.sizes
         if backend == "enumerate":
-            if prod(sizes) > ENUMERABLE:
+            if prod(sizes) > ENUMERABLE and not self.space.listed:
                 raise InvalidValue(f"{prod(sizes):,} architectures are too many to enumerate. Allowed: {ENUMERABLE:,}")
             rows = np.array(list(self.space.combinations()), np.int64)
             listed = Enumerated(rows[self.is_feasible(rows)])
@@ -289,7 +290,7 @@ class Feasibility:
                 "costs are no sum of tables. Allowed: 'enumerate', 'monte-carlo', 'auto'"
             )
         if backend == "auto":
-            return "enumerate" if prod(self.space.sizes) <= FEW else "monte-carlo"
+            return "enumerate" if self.space.listed or prod(self.space.sizes) <= FEW else "monte-carlo"
         return backend
 
     def _costs(self, metric: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:

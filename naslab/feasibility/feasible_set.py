@@ -33,7 +33,8 @@ class FeasibleSet:
         Raises:
             InvalidValue: There is none, or none among 20,000 draws from a space too large to enumerate.
         """
-        if self.space.size <= ENUMERABLE and not self.space.conditions and not self.space.ranges:
+        small = self.space.size <= ENUMERABLE and not self.space.conditions and not self.space.ranges
+        if small or self.space.listed:
             return self._all[int(rng.random() * len(self._all))]
         for _ in range(TRIES):
             architecture = self.space.sample(rng)

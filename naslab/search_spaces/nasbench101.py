@@ -128,6 +128,10 @@ class NASBench101(SearchSpace):
         """The hash under which NAS-Bench-101 lists the pruned cell: for looking it up in a table."""
         return self.cell(architecture).official_hash
 
+    def lookup_key(self, architecture: Architecture) -> str:
+        """:meth:`official_key`: NAS-Bench-101 trained one network for each hash."""
+        return self.official_key(architecture)
+
     def representatives(self) -> Iterator[Architecture]:
         """One architecture of each of the 423,624 cells, those of fewest vertices first."""
         return map(self._of, unique_cells())

@@ -11,7 +11,9 @@ from naslab.space.cost import CostModel, Factor, resolved_cost_model, rounding
 from naslab.space.dataflow import pruned, reaching_output
 from naslab.space.derived import CostPerArchitecture, Derived, stated_width
 from naslab.space.features import Features
+from naslab.space.plain import PlainSpace
 from naslab.space.recipe import SGD, Adam, AdamW, Cosine, Recipe
+from naslab.space.restricted import listed
 from naslab.space.rules import (
     REFUSED,
     Automaton,
@@ -46,6 +48,7 @@ __all__ = [
     "Factor",
     "Features",
     "IndexedRule",
+    "PlainSpace",
     "Range",
     "Reading",
     "Recipe",
@@ -58,6 +61,7 @@ __all__ = [
     "choices_in",
     "combinations",
     "exactly",
+    "listed",
     "may_concatenate",
     "pruned",
     "reaching_output",

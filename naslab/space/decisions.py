@@ -45,6 +45,9 @@ class DecisionSpace:
             nothing.
     """
 
+    listed = False
+    """Whether it holds nothing but architectures that are listed: see :func:`naslab.space.listed`."""
+
     def __init__(
         self,
         name: str,

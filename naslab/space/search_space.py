@@ -68,6 +68,9 @@ class SearchSpace(DecisionSpace):
             of itself, or a range that shapes or costs depend on.
     """
 
+    has_network = True
+    """Whether an architecture is a network that can be counted and trained: see :class:`naslab.space.PlainSpace`."""
+
     def __init__(
         self,
         graph: nx.DiGraph[Any],
@@ -115,6 +118,10 @@ class SearchSpace(DecisionSpace):
         if not all(self.of_network):
             keys.append(repr(resolve(self.recipe, decisions)))
         return " | ".join(keys)
+
+    def lookup_key(self, architecture: Architecture) -> str:
+        """The key by which tables find an architecture: :meth:`canonical`, or a benchmark's own."""
+        return self.canonical(architecture)
 
     def to_string(self, architecture: Architecture) -> str:
         """``choice=option`` pairs of what is active; benchmarks' spaces override this with their official notation."""

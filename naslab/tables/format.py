@@ -88,6 +88,21 @@ class Table:
     def __reduce__(self) -> tuple[object, tuple[Path, str]]:
         return _reopen, (self.path, self.sha256)
 
+    @property
+    def untimed(self) -> list[str]:
+        """The datasets of tasks for which no training seconds were recorded."""
+        datasets = dict.fromkeys(task.dataset or name for name, task in self.tasks.items())
+        return [dataset for dataset in datasets if f"{dataset}/train_seconds" not in self.columns]
+
+    @cached_property
+    def duplicates(self) -> int:
+        """How many rows hold the very numbers of an earlier row, in every column: trainings that may be shared."""
+        if not self.columns:
+            return 0
+        numbers = np.concatenate([each.values.reshape(len(self), -1) for each in self.columns.values()], axis=1)
+        rows = np.ascontiguousarray(numbers).view(np.dtype((np.void, numbers.shape[1] * numbers.itemsize)))
+        return len(rows) - len(np.unique(rows))
+
     @cached_property
     def _rows(self) -> dict[tuple[int, ...], int]:
         rows: list[list[int]] = self.architectures.tolist()
@@ -133,11 +148,14 @@ class Table:
 
         The dataset's ``train_seconds`` at these epochs where recorded, else the longest recorded training
         scaled by ``epochs / recorded``: in NAS-Bench-201 every epoch of a training takes the same time. Means
-        over seeds. ``epochs=None`` is the longest training. Time spent on validating is not charged.
+        over seeds. ``epochs=None`` is the longest training. Time spent on validating is not charged. Zeros where no
+        seconds were recorded: budgets are in evaluations then.
         """
         name = f"{dataset}/train_seconds"
         if name not in self.columns:
-            raise UnknownMetric(name, self.columns, of=self.name)
+            if not any(column.dataset == dataset for column in self.columns.values()):
+                raise UnknownMetric(name, self.columns, of=self.name)
+            return np.zeros(len(self))
         recorded = self.columns[name].epochs
         if epochs is None or not recorded or epochs in recorded:
             return self.mean(name, epochs if recorded else None)

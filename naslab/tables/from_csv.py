@@ -1,45 +1,45 @@
-"""Importing a CSV whose columns a TOML schema describes."""
+"""Importing a file (CSV, JSON, Parquet) whose columns a TOML schema describes."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from naslab.errors import InvalidArchitecture, InvalidTable
-from naslab.files import clipped, decompress, read_number, unreadable
-from naslab.registry import search_space
+from naslab.files import clipped, read_number
 from naslab.space import SearchSpace
 from naslab.tables.format import Table
 from naslab.tables.header import MOST_OPTIONS, TableSpec
 from naslab.tables.messages import nearest
+from naslab.tables.rows import Lines, read_bytes, read_rows
 from naslab.tables.schema import CsvSchema, read_schema
+from naslab.tables.spaces import table_space
 from naslab.tables.store import table_path
 from naslab.tables.writing import write_table
 
-Lines = list[tuple[int, list[str]]]
-
 
 def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Table:
-    """Store a CSV file (``.csv`` or ``.csv.gz``) as the table ``name``; see :mod:`naslab.tables.schema`.
+    """Store a file (``.csv``, ``.json``, ``.parquet``; ``.gz`` too) as the table ``name``; see its
+    :mod:`~naslab.tables.schema`.
 
-    CSV columns that share dataset, metric and split become one table column with several epochs and seeds.
-    Raises InvalidTable in one line, with nothing written, for a missing column, a repeated or invalid
+    An empty cell is a missing value. Columns that share dataset, metric and split become one table column with several
+    epochs and seeds. Raises InvalidTable in one line, with nothing written, for a missing column, a repeated or invalid
     architecture, a value that is not a finite number (row numbers count from 1, the header being row 1) or that is a
     negative number of seconds, an empty file, a file that is no CSV, or another table of this name.
     """
     target = table_path(name)
-    schema = read_schema(schema_path)
     path = Path(csv_path)
-    data = _read_bytes(path)
-    header, lines = _read_lines(path, data)
+    data = read_bytes(path)
+    header, lines = read_rows(path, data)
+    schema = read_schema(schema_path, header)
     positions = _positions(path, header, schema)
     for task in schema.tasks.values():
-        space = search_space(schema.space, **task.space_options)  # raises now if the space refuses its options
+        # Raises now if the space refuses its options.
+        space = table_space(schema.space or name, schema.choices, schema.rules, task.space_options)
         space.require_choices("a table")
         for choice in space.choices:
             if len(choice.options) > MOST_OPTIONS:
@@ -47,7 +47,7 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
                     f"choice {choice.name!r} of space {space.name!r} has {len(choice.options)} options; a table holds "
                     f"at most {MOST_OPTIONS} of each"
                 )
-    architectures = _architectures(path, lines, positions[schema.architecture], space)
+    architectures = _architectures(path, lines, [positions[key] for key in schema.keys], schema, space)
     specs = schema.table_columns()
     arrays = {spec.name: np.full((len(lines), *spec.depth), np.nan) for spec in specs}
     axes = {spec.name: spec for spec in specs}
@@ -58,49 +58,27 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
         arrays[spec.name][:, epoch, spec.seeds.index(column.seed)] = values
     table = TableSpec(
         name=name,
-        space=schema.space,
+        space=schema.space or name,
         options=tuple(space.sizes),
+        choices=schema.choices,
+        rules=schema.rules,
         columns=specs,
         tasks=schema.table_tasks(),
         curve=schema.curve,
+        protocol=schema.protocol,
         provenance={
             "source": schema.provenance,
             "files": {
                 path.name: hashlib.sha256(data).hexdigest(),
-                Path(schema_path).name: hashlib.sha256(_read_bytes(Path(schema_path))).hexdigest(),
+                Path(schema_path).name: hashlib.sha256(read_bytes(Path(schema_path))).hexdigest(),
             },
         },
     )
     return write_table(target, table, architectures, arrays)
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidTable(unreadable(path, error)) from None
-
-
-def _read_lines(path: Path, data: bytes) -> tuple[list[str], Lines]:
-    """The header, and every further row that isn't blank, with its line number."""
-    try:
-        if path.suffix == ".gz":
-            data = decompress(data, "gzip")
-        reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-        lines = [(reader.line_num, cells) for cells in reader if cells]
-    except (ValueError, csv.Error) as error:  # what decompressing and decoding raise
-        raise InvalidTable(f"'{path}' is not a CSV file ({error})") from None
-    if len(lines) < 2:
-        raise InvalidTable(f"'{path}' is empty: {'a header but no rows' if lines else 'no header'}")
-    header = lines.pop(0)[1]
-    for row, cells in lines:
-        if len(cells) != len(header):
-            raise InvalidTable(f"'{path}' row {row}: {len(cells)} fields, but the header has {len(header)}")
-    return header, lines
-
-
 def _positions(path: Path, header: list[str], schema: CsvSchema) -> dict[str, int]:
-    wanted = [schema.architecture, *(column.column for column in schema.columns)]
+    wanted = [*schema.keys, *(column.column for column in schema.columns)]
     for column in wanted:
         if column not in header:
             raise InvalidTable(f"'{path}' has no column {column!r}.{nearest(column, header)}")
@@ -109,18 +87,25 @@ def _positions(path: Path, header: list[str], schema: CsvSchema) -> dict[str, in
     return {column: header.index(column) for column in wanted}
 
 
-def _architectures(path: Path, lines: Lines, position: int, space: SearchSpace) -> NDArray[np.int64]:
+def _architectures(
+    path: Path, lines: Lines, positions: list[int], schema: CsvSchema, space: SearchSpace
+) -> NDArray[np.int64]:
     """(N, C) option indices. Equal architectures are found after parsing, so spelling does not matter."""
     rows: dict[tuple[int, ...], int] = {}
+    option = [cache(choice.index) for choice in schema.choices]
     for row, cells in lines:
+        written = [cells[position] for position in positions]
         try:
-            architecture = space.from_string(cells[position])
-        except InvalidArchitecture as error:
+            if option:
+                options = tuple([index(cell) for index, cell in zip(option, written, strict=True)])
+                architecture = space.architecture(options) if space.rules else options
+            else:
+                architecture = space.from_string(written[0])
+        except (InvalidArchitecture, InvalidTable) as error:
             raise InvalidTable(f"'{path}' row {row}: {error}") from None
         if architecture in rows:
-            raise InvalidTable(
-                f"'{path}' row {row}: architecture {cells[position]!r} is already in row {rows[architecture]}"
-            )
+            given = ", ".join(map(repr, written))
+            raise InvalidTable(f"'{path}' row {row}: architecture {given} is already in row {rows[architecture]}")
         rows[architecture] = row
     return np.array(list(rows), np.int64)
 
@@ -128,6 +113,9 @@ def _architectures(path: Path, lines: Lines, position: int, space: SearchSpace) 
 def _numbers(path: Path, lines: Lines, column: str, position: int, *, never_negative: bool) -> list[float]:
     values = []
     for row, cells in lines:
+        if not cells[position].strip():
+            values.append(np.nan)
+            continue
         value = read_number(cells[position])
         if value is None:
             given = clipped(cells[position])

@@ -12,11 +12,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from naslab.errors import InvalidTable
+from naslab.files import clipped, read_number
 from naslab.tables.messages import nearest
 
 Split = Literal["train", "valid", "test"]
 Role = Literal["reward", "truth", "cost", "context"]
 Direction = Literal["max", "min"]
+Protocol = Literal["honest", "test-only"]
+"""``test-only``: nothing but test scores was recorded, so that searches see what they are judged by. Reports say it."""
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 PlainFile = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*\.npy$")]
 Whole = Annotated[int, Field(strict=True)]
@@ -71,6 +74,41 @@ class ColumnSpec(Strict):
         return self
 
 
+Option = Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)] | str
+
+
+class StatedChoice(Strict):
+    """A decision that a table was recorded over, where its space is no registered one."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[^=;\s]+$")]
+    options: Annotated[tuple[Option, ...], Field(min_length=1, max_length=MOST_OPTIONS)]
+
+    def index(self, value: Option) -> int:
+        """The position of an option, written as a number or a text. Raises InvalidTable: there is none such."""
+        found = self.positions.get(str(value).strip())
+        if found is None:
+            number = read_number(str(value))
+            found = next((i for i, each in enumerate(self.options) if number is not None and each == number), None)
+        if found is None:
+            raise InvalidTable(
+                f"choice {self.name!r} has no option {clipped(str(value))}.{nearest(str(value), self.positions)} "
+                f"Options: {clipped(', '.join(self.positions))}"
+            )
+        return found
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """The position of each option as it is written."""
+        return {str(option): i for i, option in enumerate(self.options)}
+
+
+class StatedRule(Strict):
+    """Only these combinations of options are valid."""
+
+    scope: Annotated[tuple[str, ...], Field(min_length=1)]
+    allowed: Annotated[tuple[tuple[Option, ...], ...], Field(min_length=1)]
+
+
 class Reading(Strict):
     """A column at one training length; ``epochs`` is None where the metric has none."""
 
@@ -86,12 +124,16 @@ class DataReference(Strict):
 
 
 class TableTask(Strict):
-    """What a search on one dataset is rewarded with, what it is judged by, the options of its space, and its rows."""
+    """What a search on one dataset is rewarded with, what it is judged by, the options of its space, and its rows.
+
+    ``dataset`` is stated where it is not the task's name: a dataset may have several tasks.
+    """
 
     reward: Reading
     truth: Reading
     space_options: dict[str, SpaceOption]
     data: DataReference | None = None
+    dataset: Word | None = None
 
 
 class TableSpec(Strict):
@@ -99,6 +141,7 @@ class TableSpec(Strict):
 
     ``curve`` says that a column's epochs are what one training per seed went through, so that a longer evaluation
     continues a shorter one. Otherwise each number of epochs was a training of its own, with its own schedule.
+    ``choices`` and ``rules`` are the space, called ``space``, where it is no registered one.
 
     Raises :class:`~naslab.errors.InvalidTable` (through pydantic's ``ValidationError``) where a task reads a
     column that is not there, or is rewarded with what it must not see.
@@ -111,13 +154,17 @@ class TableSpec(Strict):
     tasks: dict[Word, TableTask]
     provenance: dict[str, Any]
     curve: bool = False
+    protocol: Protocol = "honest"
+    choices: tuple[StatedChoice, ...] = ()
+    rules: tuple[StatedRule, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> TableSpec:
         columns = {column.name: column for column in self.columns}
         if len(columns) < len(self.columns):
             raise InvalidTable("two columns have the same dataset, metric and split")
-        for dataset, task in self.tasks.items():
+        for name, task in self.tasks.items():
+            dataset = task.dataset or name
             for use in ("reward", "truth"):
                 reading: Reading = getattr(task, use)
                 if reading.column not in columns:
@@ -131,7 +178,7 @@ class TableSpec(Strict):
                         f"the {use} of {dataset!r} is {reading.column!r} at {reading.epochs} epochs; "
                         f"recorded: {', '.join(map(str, column.epochs)) or 'no epochs'}"
                     )
-                check_reading(use, reading.column, dataset, column)
+                check_reading(use, reading.column, dataset, column, self.protocol)
         return self
 
 
@@ -169,21 +216,24 @@ def content_hash(header: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def check_reading(use: str, name: str, dataset: str, column: Any) -> None:
+def check_reading(use: str, name: str, dataset: str, column: Any, protocol: Protocol = "honest") -> None:
     """Refuse a reward or truth that would make a comparison dishonest.
 
     A reward has the role ``reward`` and is not test data; a truth has the role ``truth`` or ``reward``; both belong to
     the task's own dataset. ``column`` is anything with ``dataset``, ``split`` and ``role``; ``name`` is the name that
-    the user wrote. Raises :class:`~naslab.errors.InvalidTable`.
+    the user wrote. Under the protocol ``"test-only"`` a reward may be test data, and have the role ``truth``.
+    Raises :class:`~naslab.errors.InvalidTable`.
     """
     if column.dataset != dataset:
         raise InvalidTable(f"the {use} of {dataset!r} is {name!r}, which belongs to {column.dataset!r}")
-    if use == "reward" and column.split == "test":
+    test_only = protocol == "test-only"
+    if use == "reward" and column.split == "test" and not test_only:
         raise InvalidTable(
             f"the reward of {dataset!r} is {name!r}, which is test data. "
-            "A search must not see it: reward it with a 'valid' split"
+            "A search must not see it: reward it with a 'valid' split, or, where nothing else was recorded, state "
+            'protocol = "test-only", which every report names'
         )
-    allowed = ("reward",) if use == "reward" else ("truth", "reward")
+    allowed = ("reward",) if use == "reward" and not test_only else ("truth", "reward")
     if column.role not in allowed:
         roles = " or ".join(map(repr, allowed))
         raise InvalidTable(f"the {use} of {dataset!r} is {name!r}, whose role is {column.role!r}. Allowed: {roles}")

@@ -15,18 +15,34 @@
     split = "valid"                            # train, valid or test; left out where there is none
     role = "reward"                            # reward, truth, cost or context
     unit = "%"
-    direction = "max"                          # or min
+    direction = "max"                          # or min; an empty cell is a missing value
     epochs = 12                                # left out for a metric that has none
     seed = "777"                               # left out for a mean over seeds
 
-    [tasks.cifar10]
+    [tasks.cifar10]                            # by the name of its dataset, or with a key dataset = "cifar10"
     reward = "cifar10/valid12"
     truth = "cifar10/test200"
     space_options = {num_classes = 10, input_shape = [3, 32, 32]}
+
+Instead of ``space`` and ``architecture``, the space may be stated: a choice for each column that was varied, and which
+combinations are valid where not all are. There is no network then: nothing is counted or trained::
+
+    [[choices]]
+    name = "depth"                             # also the name of the column
+    options = [2, 3, 4]
+
+    [[rules]]
+    scope = ["depth", "dropout"]
+    allowed = [[2, 0.0], [3, 0.0], [3, 0.5]]
+
+``protocol = "test-only"`` lets test data be the reward where nothing else was recorded; every report names it. A column
+or a task's name may be a pattern, such as ``column = "{dataset}/valid{seed}"`` with ``dataset = "{dataset}"`` and
+``seed = "{seed}"``: see :mod:`naslab.tables.patterns`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -37,10 +53,13 @@ from naslab.files import load_toml, unreadable
 from naslab.tables.header import (
     ColumnSpec,
     Direction,
+    Protocol,
     Reading,
     Role,
     SpaceOption,
     Split,
+    StatedChoice,
+    StatedRule,
     Strict,
     TableTask,
     Whole,
@@ -48,6 +67,7 @@ from naslab.tables.header import (
     check_reading,
 )
 from naslab.tables.messages import explain, nearest
+from naslab.tables.patterns import written_out
 
 
 class CsvColumn(Strict):
@@ -70,39 +90,54 @@ class CsvColumn(Strict):
 
 
 class CsvTask(Strict):
-    """A task on one dataset; ``reward`` and ``truth`` are CSV columns."""
+    """A task on one dataset, by default that of its name; ``reward`` and ``truth`` are CSV columns."""
 
     reward: str
     truth: str
     space_options: dict[str, SpaceOption] = Field(default_factory=dict)
+    dataset: Word | None = None
 
 
 class CsvSchema(Strict):
     """A whole schema; see the module for an example."""
 
-    space: str
-    architecture: str
+    space: str | None = None
+    architecture: str | None = None
+    choices: tuple[StatedChoice, ...] = ()
+    rules: tuple[StatedRule, ...] = ()
     provenance: str
     curve: bool = False
+    protocol: Protocol = "honest"
     columns: Annotated[tuple[CsvColumn, ...], Field(min_length=1)]
     tasks: Annotated[dict[Word, CsvTask], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _consistent(self) -> CsvSchema:
+        if bool(self.choices) == bool(self.space or self.architecture):
+            raise InvalidTable("give either [[choices]], or space = NAME and architecture = COLUMN")
+        if not self.choices and not (self.space and self.architecture):
+            raise InvalidTable(f"key {'architecture' if self.space else 'space'!r} is missing")
+        if self.rules and not self.choices:
+            raise InvalidTable(f"rules: space {self.space!r} has its own; give them with [[choices]]")
         columns: dict[str, CsvColumn] = {}
         for column in self.columns:
-            if column.column in columns or column.column == self.architecture:
+            if column.column in columns or column.column in self.keys:
                 raise InvalidTable(f"the CSV column {column.column!r} is described twice")
             columns[column.column] = column
         for members in self.groups().values():
             _check_group(members)
-        for dataset, task in self.tasks.items():
+        for task_name, task in self.tasks.items():
             for use, name in (("reward", task.reward), ("truth", task.truth)):
                 if name not in columns:
                     hint = nearest(name, columns)
-                    raise InvalidTable(f"tasks.{dataset}.{use} = {name!r} is under no [[columns]].{hint}")
-                check_reading(use, name, dataset, columns[name])
+                    raise InvalidTable(f"tasks.{task_name}.{use} = {name!r} is under no [[columns]].{hint}")
+                check_reading(use, name, task.dataset or task_name, columns[name], self.protocol)
         return self
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that say which architecture a row is about."""
+        return (self.architecture,) if self.architecture else tuple(choice.name for choice in self.choices)
 
     def groups(self) -> dict[str, list[CsvColumn]]:
         """Table column -> the CSV columns that it is made of, in the order of the file."""
@@ -135,8 +170,13 @@ class CsvSchema(Strict):
             return Reading(column=columns[name].target, epochs=columns[name].epochs)
 
         return {
-            dataset: TableTask(reward=reading(task.reward), truth=reading(task.truth), space_options=task.space_options)
-            for dataset, task in self.tasks.items()
+            name: TableTask(
+                reward=reading(task.reward),
+                truth=reading(task.truth),
+                space_options=task.space_options,
+                dataset=task.dataset if task.dataset != name else None,
+            )
+            for name, task in self.tasks.items()
         }
 
 
@@ -159,14 +199,17 @@ def _check_group(members: list[CsvColumn]) -> None:
         seen.add((member.epochs, member.seed))
 
 
-def read_schema(path: Path | str) -> CsvSchema:
-    """Read and check a schema. Raises InvalidTable: one line with the file, the key and what is allowed.
+def read_schema(path: Path | str, header: Sequence[str] | None = None) -> CsvSchema:
+    """Read and check a schema; with the header of the data, its patterns are written out first.
+
+    Raises InvalidTable: one line with the file, the key and what is allowed.
 
     A reward that is test data, or whose role is not ``reward``, is refused here.
     """
     path = Path(path)
     try:
-        return CsvSchema.model_validate(load_toml(path))
+        raw = load_toml(path)
+        return CsvSchema.model_validate(raw if header is None else written_out(raw, header))
     except OSError as error:
         raise InvalidTable(unreadable(path, error, "the schema ")) from None
     except ValidationError as error:

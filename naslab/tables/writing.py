@@ -94,7 +94,7 @@ def _write_files(folder: Path, spec: TableSpec, arrays: Mapping[str, NDArray[Any
             "shape": array.shape,
             "dtype": str(array.dtype),
         }
-    raw: dict[str, Any] = {"format": 1, **spec.model_dump(exclude=None if spec.curve else {"curve"})}
+    raw: dict[str, Any] = {"format": 1, **_stated(spec)}
     raw["architectures"] = stored["architectures.npy"]
     raw["columns"] = [{**column.model_dump(), **stored[_file_name(column.name)]} for column in spec.columns]
     raw["provenance"] = {**spec.provenance, "naslab": version("naslab")}
@@ -107,6 +107,17 @@ def _write_files(folder: Path, spec: TableSpec, arrays: Mapping[str, NDArray[Any
     folder.chmod(0o755)  # mkdtemp's 0700 would hide a shared cache from its other users
     sync_folder(folder)
     return Header.model_validate(raw)
+
+
+def _stated(spec: TableSpec) -> dict[str, Any]:
+    """A table without what was added to the format later and is not used: hashes of older tables stay as they are."""
+    fields = TableSpec.model_fields
+    unused = {name for name in ("curve", "protocol", "choices", "rules") if getattr(spec, name) == fields[name].default}
+    whole: dict[str, Any] = spec.model_dump(exclude=unused)
+    for task in whole["tasks"].values():
+        if task["dataset"] is None:
+            del task["dataset"]
+    return whole
 
 
 def _move(draft: Path, path: Path, sha256: str, replace: bool) -> None:

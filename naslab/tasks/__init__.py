@@ -9,7 +9,7 @@ from naslab.tasks.base import Task
 from naslab.tasks.budget import Budget
 from naslab.tasks.objective import Objective
 from naslab.tasks.placement import Placement
-from naslab.tasks.problem import Constraint, Limit, Problem, TabulatedCost
+from naslab.tasks.problem import Constraint, Limit, Problem
 from naslab.tasks.stored import packaged_task, stored_task_ids, table_task, task
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "Objective",
     "Placement",
     "Problem",
-    "TabulatedCost",
     "Task",
     "packaged_task",
     "stored_task_ids",

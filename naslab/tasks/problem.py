@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from naslab.datasets import Labelled
 from naslab.errors import InvalidValue, PluginError, UnknownMetric
@@ -29,23 +28,6 @@ RESERVED = frozenset(
     }
 )
 """Columns of results, which no metric may be called."""
-
-
-class TabulatedCost(Mapping[Architecture, float]):
-    """A cost that was measured for every architecture, such as latency."""
-
-    def __init__(self, sizes: tuple[int, ...], architectures: npt.ArrayLike, values: npt.ArrayLike) -> None:
-        self._table = np.full(sizes, np.nan)
-        self._table[tuple(np.asarray(architectures).T)] = values
-
-    def __getitem__(self, architecture: Architecture) -> float:
-        return float(self._table[architecture])
-
-    def __iter__(self) -> Any:
-        return iter(np.ndindex(self._table.shape))
-
-    def __len__(self) -> int:
-        return self._table.size
 
 
 @dataclass(frozen=True)
@@ -155,7 +137,8 @@ class Problem:
     @property
     def costs(self) -> tuple[str, ...]:
         """Names of the costs that an architecture has here."""
-        return (*METRICS, *self.measured, *self.additive)
+        computed = METRICS if self.space.has_network else ()
+        return (*computed, *self.measured, *self.additive)
 
     def cost(self, metric: str, architecture: Architecture) -> float:
         """One cost of an architecture, computed, measured or fitted."""

@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from naslab.datasets.catalogue import SPLITS, RowsOf
 from naslab.errors import InvalidTable, UnknownTask
 from naslab.evaluators import Evaluator
 from naslab.evaluators.table import TableReward, TableTruth
-from naslab.registry import called, entries, load, search_space
-from naslab.space import METRICS, Recipe
+from naslab.registry import called, entries, load
+from naslab.space import METRICS, Recipe, listed
 from naslab.tables import Reading, Table, find_table, imported_names, packaged_names, table_names
+from naslab.tables.spaces import table_space
 from naslab.tasks.base import Task
-from naslab.tasks.problem import Problem, TabulatedCost
+from naslab.tasks.problem import Problem
+
+_TEST_ONLY = " (test-only protocol: searches see it)"
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,9 @@ class _Reward:
 def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
     """The task that a table defines for one of its datasets.
 
-    Its space is built with the options that the table states. Costs that the table measured (every column of the role
+    Its space is built with the options that the table states. Where the table does not hold all of it, or has no reward
+    or no truth for some architectures, the space is the rows that it has (:func:`naslab.space.listed`). Costs
+    that the table measured (every column of the role
     ``cost`` that is better when lower, such as ``latency_seconds``; their means over seeds) are the task's under their
     metric's name; what the space computes exactly (``params``, ``macs``) stays computed. Where the table knows its rows
     and its recipe, the task has them, too.
@@ -51,13 +58,21 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
     """
     if dataset not in table.tasks:
         raise UnknownTask(f"{table.name}/{dataset}", [f"{table.name}/{name}" for name in table.tasks])
-    entry = table.tasks[dataset]
-    space = search_space(table.space, **entry.space_options)
+    task_name, entry = dataset, table.tasks[dataset]
+    dataset = entry.dataset or dataset
+    space = table_space(table.space, table.header.choices, table.header.rules, entry.space_options)
     reward, truth = table.columns[entry.reward.column], table.columns[entry.truth.column]
     architectures = [tuple(options) for options in table.architectures.tolist()]
-    values = dict(zip(architectures, table.mean(entry.truth.column, entry.truth.epochs).tolist(), strict=True))
+    truths = table.mean(entry.truth.column, entry.truth.epochs)
+    needed = (truths, table.mean(entry.reward.column, entry.reward.epochs), table.charge(dataset, entry.reward.epochs))
+    here = ~np.isnan(needed).any(axis=0)
+    if not here.any():
+        raise InvalidTable(f"table {table.name!r}: no architecture has a reward and a truth for {task_name!r}")
+    if here.sum() < space.size:
+        space = listed(space, table.architectures[here])
+    values = dict(zip(architectures, truths.tolist(), strict=True))
     measured = {
-        column.metric: TabulatedCost(space.sizes, table.architectures, table.mean(name))
+        column.metric: dict(zip(architectures, table.mean(name).tolist(), strict=True))
         for name, column in table.columns.items()
         if (column.dataset, column.role, column.direction, column.split) == (dataset, "cost", "min", None)
         and column.metric not in METRICS
@@ -67,7 +82,7 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
     rows = {name: RowsOf(data.name, name, data.sha256) if data else None for name in SPLITS}
     recipe = table.provenance.get("build", {}).get("recipe")
     return Task(
-        id=task_id or f"{table.name}/{dataset}",
+        id=task_id or f"{table.name}/{task_name}",
         problem=Problem(
             space,
             fidelities=reward.epochs,
@@ -78,7 +93,7 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
         ),
         reward=_Reward(table, entry.reward.column, dataset, entry.reward.epochs),
         truth=TableTruth(values, table.values(entry.truth.column, entry.truth.epochs)),
-        metric=split + truth.metric,
+        metric=split + truth.metric + _TEST_ONLY * (table.header.protocol == "test-only"),
         unit=truth.unit,
         direction=truth.direction,
         source={"table": table.name, "table_sha256": table.sha256},

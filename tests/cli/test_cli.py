@@ -137,7 +137,7 @@ def test_bad_searches(
         (["reproduce", "missing.toml"], "InvalidValue: 'missing.toml' can't be read"),
         (["report", "nowhere"], "OutputError: nowhere holds no comparison"),
         (["table", "imprt"], "UsageError: No such command 'imprt'"),
-        (["table", "import", "--name", "x"], "InvalidValue: give either a CSV FILE with --schema SCHEMA.toml, or"),
+        (["table", "import", "--name", "x"], "InvalidValue: give either a FILE with --schema SCHEMA.toml (a first"),
         (["table", "import", "a.csv", "--name", "x"], "InvalidValue: give either"),
         (["table", "import", "--nats", "a", "--schema", "s", "--name", "x"], "InvalidValue: give either"),
         (["table", "import", "a.csv", "--schema", "s.toml", "--name", "x"], "s.toml"),

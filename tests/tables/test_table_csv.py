@@ -15,7 +15,7 @@ import naslab
 from naslab import Choice, Range, Recipe, SearchSpace
 from naslab.errors import InvalidTable, InvalidValue, NaslabError, UnknownHyperparameter, UnknownSearchSpace
 from naslab.ops import Linear
-from naslab.tables import find_table, from_csv, imported_names
+from naslab.tables import find_table, imported_names, spaces
 from naslab.tables.from_csv import import_csv
 from naslab.tables.packaged import build_packaged
 
@@ -83,7 +83,6 @@ def test_line_ends_and_byte_order_marks_do_not_matter(tmp_path: Path, schema: Pa
         (GOOD + f"\n{A},z,1\n", f"row 5: architecture '{A}' is already in row 2"),
         (GOOD + f"{A[:-3]},z,1\n", "row 4: "),
         (GOOD.replace("nor_conv_1x1", "nor_conv_5x5"), "row 3: "),
-        (GOOD.replace("2.5e1", ""), "row 3, column 'valid': '' is not a finite number"),
         (GOOD.replace("2.5e1", "NaN"), "row 3, column 'valid': 'NaN' is not a finite number"),
         (GOOD.replace("2.5e1", "-inf"), "row 3, column 'valid': '-inf' is not a finite number"),
         (GOOD.replace("10", "1_0"), "row 2, column 'valid': '1_0' is not a finite number"),
@@ -149,7 +148,7 @@ def test_other_faults_are_named(tmp_path: Path, cache: Path, schema: Path) -> No
 def test_tables_hold_choices_of_256_options_at_most(
     tmp_path: Path, schema: Path, space: SearchSpace, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(from_csv, "search_space", lambda name, **options: space)
+    monkeypatch.setattr(spaces, "search_space", lambda name, **options: space)
     (tmp_path / "t.csv").write_text(GOOD)
     with pytest.raises(NaslabError) as error:
         import_csv(tmp_path / "t.csv", schema, "mine")

@@ -1,0 +1,176 @@
+"""Spaces of which only listed architectures exist: those that somebody measured.
+
+A benchmark that is a sample of its space knows nothing of the rest. Its rows are then the space: draws are uniform over
+rows, and a move leads to another row. Everything else (costs, keys, notation) is that of the whole space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache, cached_property
+from typing import Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from naslab.errors import InvalidArchitecture
+from naslab.space.choice import Architecture
+from naslab.space.rules import REFUSED, Transition
+from naslab.space.search_space import SearchSpace
+
+_OF_THE_WHOLE = ("size", "_moves", "_elimination", "_networks", "_normal_rules", "_example")
+"""What a space has computed of all its architectures, which is not true of some of them."""
+
+
+def listed(space: SearchSpace, architectures: npt.ArrayLike) -> SearchSpace:
+    """The same space with these architectures alone.
+
+    - :meth:`~SearchSpace.sample` is uniform over them.
+    - :meth:`~SearchSpace.neighbors` are those one move of the whole space away, by key: where a move leads to an
+      architecture that is not listed but has the key of one that is (:meth:`~SearchSpace.lookup_key`), to that one.
+      Where there is none, they are the nearest: those that differ in the fewest decisions.
+    - :meth:`~SearchSpace.architecture` finds by key, too: an isomorphic cell becomes the one that is listed.
+
+    Args:
+        space: The whole space, of choices alone.
+        architectures: ``(N, choices)`` option indices, all different.
+
+    Raises:
+        InvalidArchitecture: One of them is none of the space.
+    """
+    rows = np.asarray(architectures, np.int64).reshape(-1, len(space.sizes))
+    rows = rows[np.lexsort(rows.T[::-1])]  # the last choice varies fastest, as in every space
+    for row in rows.tolist():
+        space.architecture(row)
+    made = object.__new__(_class_of(type(space)))
+    vars(made).update({key: value for key, value in vars(space).items() if key not in _OF_THE_WHOLE})
+    made._restrict(space, rows)
+    return cast(SearchSpace, made)
+
+
+class ListedRule:
+    """These rows and no others, as a rule by positions of choices; see :class:`~naslab.space.rules.IndexedRule`.
+
+    Args:
+        rows: ``(N, choices)``, in order.
+    """
+
+    def __init__(self, rows: npt.NDArray[np.int64], sizes: Sequence[int]) -> None:
+        self.rows, self.sizes = rows, sizes
+        self.scope = tuple(range(len(sizes)))
+        self.words = f"{len(rows):,} listed architectures"
+        self._known = {tuple(row) for row in rows.tolist()}
+
+    def holds(self, architecture: Sequence[Any]) -> bool:
+        """Whether an architecture is listed."""
+        return tuple(architecture) in self._known
+
+    def hold(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which rows of ``(N, choices)`` are listed."""
+        return np.array([tuple(row) in self._known for row in rows.tolist()], np.bool_)
+
+    @cached_property
+    def transitions(self) -> tuple[Transition, ...]:
+        """The rows as a tree: a state for every beginning."""
+        steps = []
+        state = np.zeros(len(self.rows), np.int64)
+        for i, size in enumerate(self.sizes):
+            longer, after = np.unique(state * size + self.rows[:, i], return_inverse=True)
+            if i == len(self.sizes) - 1:
+                after = np.zeros_like(after)
+            table = np.full((int(state.max()) + 1, size), REFUSED, np.int32)
+            table[state, self.rows[:, i]] = after
+            steps.append(Transition((i,), table, 1 if i == len(self.sizes) - 1 else len(longer)))
+            state = after
+        return tuple(steps)
+
+
+class _Listed:
+    """The part of a listed space that differs; the class of the whole space follows in the order of resolution."""
+
+    listed = True
+    whole: SearchSpace
+    rows: npt.NDArray[np.int64]
+    rules: tuple[Any, ...]
+    name: str
+    sizes: tuple[int, ...]
+
+    def _restrict(self, space: SearchSpace, rows: npt.NDArray[np.int64]) -> None:
+        self.whole, self.rows = space, rows
+        self._listing = [tuple(row) for row in rows.tolist()]
+        rule = ListedRule(rows, space.sizes)
+        self._rule = rule
+        self.rules, self._rules, self.indexed_rules = (*space.rules, rule), [rule], [rule]
+        self._keys: dict[Architecture, str] = {}
+        self._near: dict[Architecture, list[Architecture]] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return listed, (self.whole, self.rows)
+
+    @property
+    def size(self) -> int:
+        return len(self.rows)
+
+    def is_valid(self, architecture: Architecture) -> bool:
+        return self._rule.holds(architecture)
+
+    def architecture(self, values: Sequence[Any]) -> Architecture:
+        given = self.whole.architecture(values)
+        if self._rule.holds(given):
+            return given
+        found = self._by_key.get(self._key(given))
+        if found is None:
+            raise InvalidArchitecture(
+                f"{given} is not among the {len(self.rows):,} architectures of {self.name!r} that are listed, nor is "
+                "one that is isomorphic to it"
+            )
+        return found
+
+    def from_string(self, string: str) -> Architecture:
+        return self.architecture(self.whole.from_string(string))
+
+    def combinations(self) -> Iterator[tuple[int, ...]]:
+        return iter(self._listing)
+
+    def sample(self, rng: np.random.Generator, *, over: Literal["decisions", "networks"] = "decisions") -> Architecture:
+        return self._listing[int(rng.random() * len(self._listing))]
+
+    def neighbors(self, architecture: Architecture) -> list[Architecture]:
+        if architecture not in self._near:
+            self._near[architecture] = self._moved(architecture) or self._nearest(architecture)
+        return list(self._near[architecture])
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        near = self.neighbors(architecture)
+        return near[int(rng.random() * len(near))] if near else architecture
+
+    def _listed(self) -> Iterator[tuple[int, ...]]:
+        return iter(self._listing)
+
+    def _moved(self, architecture: Architecture) -> list[Architecture]:
+        """The rows one move away, each once."""
+        moves = self.whole.neighbors(architecture)
+        found = (a if self._rule.holds(a) else self._by_key.get(self._key(a)) for a in moves)
+        return [a for a in dict.fromkeys(found) if a is not None and a != architecture]
+
+    def _nearest(self, architecture: Architecture) -> list[Architecture]:
+        """The other rows that differ in the fewest decisions."""
+        differences = (self.rows != np.asarray(architecture)).sum(axis=1)
+        differences[differences == 0] = len(self.sizes) + 1
+        least = differences.min()
+        return [self._listing[i] for i in np.flatnonzero(differences == least).tolist()] if len(self.rows) > 1 else []
+
+    def _key(self, architecture: Architecture) -> str:
+        if architecture not in self._keys:
+            self._keys[architecture] = self.whole.lookup_key(architecture)
+        return self._keys[architecture]
+
+    @cached_property
+    def _by_key(self) -> dict[str, Architecture]:
+        """The first row of every key."""
+        return {self._key(a): a for a in reversed(self._listing)}
+
+
+@cache
+def _class_of(whole: type[SearchSpace]) -> type[Any]:
+    return type(f"Listed{whole.__name__}", (_Listed, whole), {})
