@@ -26,12 +26,14 @@ class Bracket:
     Attributes:
         rung: The place of the rung that is being filled.
         results: At that rung, as (score, trial), in the order in which they ended.
+        promoted: Trials that have yet to be asked for at that rung, best first.
     """
 
     def __init__(self, sizes: Sequence[int], first: int) -> None:
         self.sizes, self.first, self.rung = list(sizes), first, first
         self.asked = 0
         self.results: list[tuple[float, int]] = []
+        self.promoted: list[int] = []
 
     @property
     def size(self) -> int:
@@ -51,6 +53,13 @@ class Bracket:
         ranked = [trial for score, trial in sorted(self.results, key=lambda each: -each[0]) if score > LOST]
         self.rung, self.asked, self.results = self.rung + 1, 0, []
         return ranked
+
+    def shrink(self, most: int) -> None:
+        """Let no more than some trials take part in its present rung; without any it ends."""
+        place = self.rung - self.first
+        self.sizes[place] = min(self.sizes[place], most)
+        if most == 0:
+            del self.sizes[place:]
 
     @property
     def ended(self) -> bool:
@@ -129,22 +138,16 @@ class Halving(Brackets):
     ) -> None:
         super().__init__(problem, rng, rungs, sizes)
         self.refill = refill
-        self._promoted: dict[Bracket, list[int]] = {}
 
     def candidate(self, bracket: Bracket) -> Query:
-        waiting = self._promoted.get(bracket)
-        if waiting:
-            return self.go_on(waiting.pop(0), bracket.rung)
+        if bracket.promoted:
+            return self.go_on(bracket.promoted.pop(0), bracket.rung)
         return self.begin(self.newcomer(bracket.rung), bracket.rung)
 
     def filled(self, bracket: Bracket, ranked: list[int]) -> None:
-        self._promoted[bracket] = ranked[: bracket.size]
+        bracket.promoted = ranked[: bracket.size]
         if not self.refill:
-            bracket.sizes[bracket.rung - bracket.first] = len(self._promoted[bracket])
-            if not ranked:
-                bracket.rung = bracket.first + len(bracket.sizes)
-        if bracket.ended:
-            del self._promoted[bracket]
+            bracket.shrink(len(ranked))
 
 
 class SuccessiveHalving(Halving):
