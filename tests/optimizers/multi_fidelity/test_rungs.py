@@ -76,5 +76,5 @@ def test_what_has_no_rungs_is_refused(fidelities, options, message) -> None:
 
 
 def test_an_unknown_kind_of_brackets_is_refused() -> None:
-    with pytest.raises(InvalidValue, match="hyperbnd.*hyperband"):
+    with pytest.raises(InvalidValue, match=r"hyperbnd.*hyperband"):
         brackets((1, 3, 9), 3, "hyperbnd")
