@@ -22,6 +22,7 @@ class Bracket:
     Args:
         sizes: Evaluations at each of its rungs.
         first: The place of its first rung among all rungs.
+        turn: How often all brackets had been begun before it.
 
     Attributes:
         rung: The place of the rung that is being filled.
@@ -29,8 +30,8 @@ class Bracket:
         promoted: Trials that have yet to be asked for at that rung, best first.
     """
 
-    def __init__(self, sizes: Sequence[int], first: int) -> None:
-        self.sizes, self.first, self.rung = list(sizes), first, first
+    def __init__(self, sizes: Sequence[int], first: int, turn: int) -> None:
+        self.sizes, self.first, self.rung, self.turn = list(sizes), first, first, turn
         self.asked = 0
         self.results: list[tuple[float, int]] = []
         self.promoted: list[int] = []
@@ -89,8 +90,9 @@ class Brackets(Climbing):
     def ask(self) -> Query:
         bracket = next((each for each in self._open if not each.waits), None)
         if bracket is None:
-            sizes = self.sizes[self.begun % len(self.sizes)]
-            bracket = Bracket(sizes, len(self.rungs) - len(sizes))
+            turn, which = divmod(self.begun, len(self.sizes))
+            sizes = self.sizes[which]
+            bracket = Bracket(sizes, len(self.rungs) - len(sizes), turn)
             self._open.append(bracket)
             self.begun += 1
         query = self.candidate(bracket)
