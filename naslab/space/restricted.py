@@ -172,5 +172,5 @@ class _Listed:
 
 
 @cache
-def _class_of(whole: type[SearchSpace]) -> type[Any]:
+def _class_of(whole: Any) -> type[Any]:
     return type(f"Listed{whole.__name__}", (_Listed, whole), {})
