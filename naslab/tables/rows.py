@@ -87,7 +87,9 @@ def _parquet_rows(path: Path, data: bytes) -> tuple[list[str], Lines]:
     columns = [[_text(value) for value in frame[name].tolist()] for name in frame]
     if not columns or not columns[0]:
         raise InvalidTable(f"'{path}' is empty")
-    return [str(name) for name in frame], [(i, list(cells)) for i, cells in enumerate(zip(*columns, strict=True), start=1)]
+    return [str(name) for name in frame], [
+        (i, list(cells)) for i, cells in enumerate(zip(*columns, strict=True), start=1)
+    ]
 
 
 def _text(value: Any) -> str:
