@@ -42,7 +42,8 @@ def listed(space: SearchSpace, architectures: npt.ArrayLike) -> SearchSpace:
     rows = rows[np.lexsort(rows.T[::-1])]  # the last choice varies fastest, as in every space
     for row in rows.tolist():
         space.architecture(row)
-    made = object.__new__(_class_of(type(space)))
+    whole: Any = type(space)  # mypy takes a class of spaces for something without a hash
+    made = object.__new__(_class_of(whole))
     vars(made).update({key: value for key, value in vars(space).items() if key not in _OF_THE_WHOLE})
     made._restrict(space, rows)
     return cast(SearchSpace, made)

@@ -33,7 +33,7 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
     """
     target = table_path(name)
     path = Path(csv_path)
-    data = read_bytes(path)
+    stated, data = read_bytes(Path(schema_path)), read_bytes(path)
     header, lines = read_rows(path, data)
     schema = read_schema(schema_path, header)
     positions = _positions(path, header, schema)
@@ -70,7 +70,7 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
             "source": schema.provenance,
             "files": {
                 path.name: hashlib.sha256(data).hexdigest(),
-                Path(schema_path).name: hashlib.sha256(read_bytes(Path(schema_path))).hexdigest(),
+                Path(schema_path).name: hashlib.sha256(stated).hexdigest(),
             },
         },
     )
