@@ -61,4 +61,6 @@ class Climbing(AskTell):
         self.reached(query.trial, rung, evaluation.score if good else LOST, evaluation)
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
-        raise PluginError(f"{type(self).__name__} is told with told(query, evaluation), which says the trial and its rung")
+        raise PluginError(
+            f"{type(self).__name__} is told with told(query, evaluation), which says the trial and its rung"
+        )

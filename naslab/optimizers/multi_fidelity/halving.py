@@ -22,16 +22,19 @@ class Bracket:
     Args:
         sizes: Evaluations at each of its rungs.
         first: The place of its first rung among all rungs.
+        turn: How often all brackets had been begun before it.
 
     Attributes:
         rung: The place of the rung that is being filled.
         results: At that rung, as (score, trial), in the order in which they ended.
+        promoted: Trials that have yet to be asked for at that rung, best first.
     """
 
-    def __init__(self, sizes: Sequence[int], first: int) -> None:
-        self.sizes, self.first, self.rung = list(sizes), first, first
+    def __init__(self, sizes: Sequence[int], first: int, turn: int) -> None:
+        self.sizes, self.first, self.rung, self.turn = list(sizes), first, first, turn
         self.asked = 0
         self.results: list[tuple[float, int]] = []
+        self.promoted: list[int] = []
 
     @property
     def size(self) -> int:
@@ -51,6 +54,13 @@ class Bracket:
         ranked = [trial for score, trial in sorted(self.results, key=lambda each: -each[0]) if score > LOST]
         self.rung, self.asked, self.results = self.rung + 1, 0, []
         return ranked
+
+    def shrink(self, most: int) -> None:
+        """Let no more than some trials take part in its present rung; without any it ends."""
+        place = self.rung - self.first
+        self.sizes[place] = min(self.sizes[place], most)
+        if most == 0:
+            del self.sizes[place:]
 
     @property
     def ended(self) -> bool:
@@ -80,8 +90,9 @@ class Brackets(Climbing):
     def ask(self) -> Query:
         bracket = next((each for each in self._open if not each.waits), None)
         if bracket is None:
-            sizes = self.sizes[self.begun % len(self.sizes)]
-            bracket = Bracket(sizes, len(self.rungs) - len(sizes))
+            turn, which = divmod(self.begun, len(self.sizes))
+            sizes = self.sizes[which]
+            bracket = Bracket(sizes, len(self.rungs) - len(sizes), turn)
             self._open.append(bracket)
             self.begun += 1
         query = self.candidate(bracket)
@@ -129,22 +140,16 @@ class Halving(Brackets):
     ) -> None:
         super().__init__(problem, rng, rungs, sizes)
         self.refill = refill
-        self._promoted: dict[Bracket, list[int]] = {}
 
     def candidate(self, bracket: Bracket) -> Query:
-        waiting = self._promoted.get(bracket)
-        if waiting:
-            return self.go_on(waiting.pop(0), bracket.rung)
+        if bracket.promoted:
+            return self.go_on(bracket.promoted.pop(0), bracket.rung)
         return self.begin(self.newcomer(bracket.rung), bracket.rung)
 
     def filled(self, bracket: Bracket, ranked: list[int]) -> None:
-        self._promoted[bracket] = ranked[: bracket.size]
+        bracket.promoted = ranked[: bracket.size]
         if not self.refill:
-            bracket.sizes[bracket.rung - bracket.first] = len(self._promoted[bracket])
-            if not ranked:
-                bracket.rung = bracket.first + len(bracket.sizes)
-        if bracket.ended:
-            del self._promoted[bracket]
+            bracket.shrink(len(ranked))
 
 
 class SuccessiveHalving(Halving):
