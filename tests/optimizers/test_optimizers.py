@@ -45,8 +45,18 @@ def asked(result: Any) -> list[Architecture]:
 
 def test_the_list_is_complete() -> None:
     guided = ("predictor-guided", "bananas", "nasbowl", "tnasp")  # tests of their own
-    rungs = ("bohb", "bohb-nb201", "freeze-thaw")  # likewise
-    assert {name.partition("[")[0] for name in (*FAST, "optuna-gp", "naswot", *guided, *rungs)} == {
+    rungs = (
+        "successive-halving",
+        "hyperband",
+        "asha",
+        "pasha",
+        "dehb",
+        "bohb",
+        "bohb-nb201",
+        "freeze-thaw",
+    )  # likewise
+    priors = ("prior-random", "prior-evolution")  # likewise
+    assert {name.partition("[")[0] for name in (*FAST, "optuna-gp", "naswot", *guided, *rungs, *priors)} == {
         name
         for name, e in entries("optimizers").items()
         if e.provider.startswith("naslab ") and optimizer_spec(name).unit == "evaluations"

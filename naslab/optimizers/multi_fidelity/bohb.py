@@ -8,6 +8,7 @@ from naslab.errors import InvalidValue
 from naslab.evaluators import Evaluation
 from naslab.optimizers.multi_fidelity.halving import Hyperband
 from naslab.optimizers.multi_fidelity.parzen import Parzen
+from naslab.optimizers.prior import Prior
 from naslab.space import Architecture
 from naslab.tasks import Problem
 
@@ -44,6 +45,9 @@ class BOHB(Hyperband):
         good: The share of results that are good.
         random_fraction: The share of uniform trials.
         widening: By how much kernels of ranges are wider where they are drawn from than where they are compared.
+        prior: An architecture in the notation of its space: what would be uniform is drawn around it instead, see
+            :class:`~naslab.optimizers.prior.Prior`.
+        confidence: How sure of it the user is, from 0 to 1.
     """
 
     def __init__(
@@ -59,6 +63,8 @@ class BOHB(Hyperband):
         good: float = 0.15,
         random_fraction: float = 1 / 3,
         widening: float = 3.0,
+        prior: str = "",
+        confidence: float = 0.5,
     ) -> None:
         super().__init__(problem, rng, eta=eta, brackets=brackets, lowest=lowest, highest=highest)
         if samples < 1 or not 0 < good < 1 or not 0 <= random_fraction <= 1 or not widening > 0:
@@ -67,7 +73,7 @@ class BOHB(Hyperband):
                 "between 0 and 1, 0 to 1, and above 0"
             )
         self.samples, self.good, self.random_fraction = samples, good, random_fraction
-        self.widening = widening
+        self.widening, self.prior = widening, Prior(problem, prior, confidence)
         self._results: list[list[tuple[float, Architecture]]] = [[] for _ in self.rungs]
         self._known: set[Architecture] = set()
         self._model: tuple[Parzen, Parzen] | None = None
@@ -83,10 +89,11 @@ class BOHB(Hyperband):
         super().reached(trial, rung, score, evaluation)
 
     def _uniform(self) -> Architecture:
-        for _ in range(TRIES):
-            drawn = self.problem.sample(self.rng)
-            if drawn not in self._known:
-                break
+        for sample in (self.prior.sample, self.problem.sample):
+            for _ in range(TRIES):
+                drawn = sample(self.rng)
+                if drawn not in self._known:
+                    return drawn
         return drawn
 
     def _modelled(self) -> Architecture:

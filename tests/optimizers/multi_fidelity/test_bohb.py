@@ -57,6 +57,18 @@ def test_no_architecture_has_two_trials() -> None:
     assert len(set(begun.values())) == len(begun)
 
 
+def test_a_prior_takes_the_place_of_uniform_draws() -> None:
+    """Of six options each is the prior's with probability 0.9 + 0.1 / 5; a sure prior is begun once."""
+    centre = CELL.to_string((3,) * 6)
+    drawn = [bohb(seed=seed, prior=centre, confidence=0.9).newcomer(0) for seed in range(60)]
+    assert np.mean([height(a) for a in drawn]) == pytest.approx(6 * 0.92, abs=0.3)
+    sure = bohb(prior=centre, confidence=1.0)
+    assert height(sure.newcomer(0)) == 6
+    assert height(sure.newcomer(0)) < 6
+    with pytest.raises(InvalidValue, match="confidence=2"):
+        bohb(prior=centre, confidence=2.0)
+
+
 def test_a_space_that_is_used_up_is_begun_again() -> None:
     asked = run(bohb(toy_spaces.depth()), 60)
     assert len({query.architecture for query in asked}) == 3
