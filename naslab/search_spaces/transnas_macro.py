@@ -50,7 +50,7 @@ def transnas_macro(
         width = Derived(Width(channels, tuple(_there(i, _kind(i, DOUBLED), 0) for i in range(1, number + 1))))
         inside, middle = f"{name}/inside", f"{name}/block1"
         graph.add_nodes_from((inside, middle, name), width=width)
-        strided = Conv(kernel=3, stride=_kind(number, STRIDES))
+        strided = Conv(kernel=3, stride=_kind(number, STRIDES))  # type: ignore[arg-type]
         graph.add_edge(last, inside, op=_there(number, strided, Zero()))
         graph.add_edge(inside, middle, op=_there(number, Conv(kernel=3), Zero()))
         shortcuts = (Identity(), *(Conv(kernel=1, stride=stride, order="conv-bn") for stride in STRIDES[1:]))

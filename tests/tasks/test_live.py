@@ -22,7 +22,7 @@ from naslab.errors import InvalidValue
 from naslab.evaluators import calibration
 from naslab.evaluators.table import TableTruth
 from naslab.evaluators.training import TrainingEvaluator
-from naslab.running import loop, trace_path
+from naslab.running import attempt, session, trace_path
 from naslab.space import Architecture, Recipe
 from naslab.tasks.rewards import live
 
@@ -93,7 +93,8 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets how many seconds an evaluation takes, as the loop measures it."""
 
     def set_pace(seconds: float) -> None:
-        monkeypatch.setattr(loop, "Stopwatch", lambda device: SimpleNamespace(seconds=lambda: seconds))
+        monkeypatch.setattr(session, "Stopwatch", lambda device: SimpleNamespace(seconds=lambda: 0.0))
+        monkeypatch.setattr(attempt, "Stopwatch", lambda device: SimpleNamespace(seconds=lambda: seconds))
 
     return set_pace
 
