@@ -16,7 +16,9 @@ def threads():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize(("name", "fewest", "shown"), [("your-own-search-space", 8, 5), ("mobile-networks", 3, 1)])
+@pytest.mark.parametrize(
+    ("name", "fewest", "shown"), [("your-own-search-space", 8, 5), ("mobile-networks", 3, 1), ("transnas", 1, 4)]
+)
 def test_a_page_runs(name, fewest, shown, capsys, threads, tmp_path, monkeypatch):
     """At least so many blocks, and so many lines that show what is printed."""
     monkeypatch.chdir(tmp_path)  # where it writes

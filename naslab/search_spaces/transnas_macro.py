@@ -10,7 +10,7 @@ and supernets are refused in a line.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +50,8 @@ def transnas_macro(
         width = Derived(Width(channels, tuple(_there(i, _kind(i, DOUBLED), 0) for i in range(1, number + 1))))
         inside, middle = f"{name}/inside", f"{name}/block1"
         graph.add_nodes_from((inside, middle, name), width=width)
-        strided = Conv(kernel=3, stride=_kind(number, STRIDES))  # type: ignore[arg-type]
-        graph.add_edge(last, inside, op=_there(number, strided, Zero()))
+        strided = (Conv(kernel=3, stride=stride) for stride in STRIDES)
+        graph.add_edge(last, inside, op=_there(number, _kind(number, strided), Zero()))
         graph.add_edge(inside, middle, op=_there(number, Conv(kernel=3), Zero()))
         shortcuts = (Identity(), *(Conv(kernel=1, stride=stride, order="conv-bn") for stride in STRIDES[1:]))
         graph.add_edge(last, middle, op=_there(number, _kind(number, shortcuts), Identity()))
@@ -144,7 +144,7 @@ def _labelled(name: str, shape: tuple[Any, ...]) -> str:
     return f"{name}\n{shape[0]} x {shape[1]}"
 
 
-def _kind(number: int, options: Sequence[Any]) -> Choice:
+def _kind(number: int, options: Iterable[Any]) -> Choice:
     """What the kind of a module decides."""
     return Choice(_NAMES[number - 1], tuple(options), KINDS)
 
