@@ -10,6 +10,7 @@ import numpy as np
 
 from naslab.evaluators import Evaluation
 from naslab.optimizers.multi_fidelity.asha import ASHA
+from naslab.optimizers.multi_fidelity.climbing import LOST
 from naslab.tasks import Problem
 
 PERCENTILE = 90
@@ -51,10 +52,12 @@ class PASHA(ASHA):
 
     def reached(self, trial: int, rung: int, score: float, evaluation: Evaluation) -> None:
         super().reached(trial, rung, score, evaluation)
+        if score == LOST:
+            return
         curve = self._curves.setdefault(trial, {})
         curve.update(evaluation.curve)
-        curve[self.rungs[rung]] = evaluation.score
-        if rung != self.top or rung == len(self.rungs) - 1 or evaluation.failure:
+        curve[self.rungs[rung]] = score
+        if rung != self.top or rung == len(self.rungs) - 1:
             return
         ranked = [each for _, each in self.results[rung].ranked]
         for other in ranked:

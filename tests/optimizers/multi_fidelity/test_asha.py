@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 from climbs import built, climbed, nine
 
+import naslab
 from naslab.errors import InvalidValue
 from naslab.evaluators import Evaluation
+from naslab.optimizers import Query
 from naslab.optimizers.multi_fidelity.asha import ASHA, Rung
 from naslab.optimizers.multi_fidelity.pasha import PASHA, crossing, same_ranking
+from naslab.tasks import Constraint, Problem
+from naslab.tasks.objective import Objective
+from naslab.testing import check_optimizer
 
 
 def asked(text: str) -> list[tuple[int, int]]:
@@ -102,6 +107,26 @@ def test_pasha_takes_what_swaps_and_swaps_back_for_noise(noisy, rungs) -> None:
     assert strategy.epsilon == pytest.approx(0.1 if noisy else 0.0)
 
 
+def test_pasha_learns_nothing_from_what_exceeds_a_limit() -> None:
+    """Its curve crosses another's twice, but it stands in no rung."""
+    problem = Problem(
+        naslab.search_space("nasbench201"),
+        fidelities=(1, 3, 9),
+        fidelity=9,
+        metrics={"latency": Objective("latency", "min", "s")},
+        constraint=Constraint.parse({"latency": 1}),
+    )
+    strategy = PASHA(problem, np.random.default_rng(0))
+    steady = Evaluation(0.5, 1.0, {"latency": 1.0}, curve=((1, 0.5), (2, 0.5), (3, 0.5)))
+    slow = Evaluation(0.6, 1.0, {"latency": 2.0}, curve=((1, 0.6), (2, 0.4), (3, 0.6)))
+    for trial, evaluation in enumerate((steady, slow)):
+        strategy.begin(problem.space.first, 0)
+        strategy.told(Query(problem.space.first, 1, trial), steady)
+        strategy.told(Query(problem.space.first, 3, trial), evaluation)
+    assert [trial for _, trial in strategy.results[1].ranked] == [0]
+    assert strategy.epsilon == 0.0
+
+
 @pytest.mark.parametrize(
     ("one", "other", "apart"),
     [
@@ -122,3 +147,7 @@ def test_how_far_curves_that_cross_twice_are_apart(one, other, apart) -> None:
 )
 def test_rankings_agree_up_to_epsilon(lower, epsilon, same) -> None:
     assert same_ranking(range(len(lower)), lower, epsilon) is same
+
+
+def test_the_stopping_type_conforms() -> None:
+    check_optimizer("asha[rule=stopping]")

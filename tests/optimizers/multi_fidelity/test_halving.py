@@ -9,6 +9,7 @@ from climbs import built, climbed, nine
 
 from naslab.errors import InvalidValue
 from naslab.optimizers.multi_fidelity.halving import Hyperband, SuccessiveHalving
+from naslab.testing import check_optimizer
 
 ROUND = [(trial, 1) for trial in range(9)] + [(3, 3), (5, 3), (7, 3), (3, 9)]
 
@@ -55,6 +56,10 @@ def test_a_failure_at_a_higher_rung_ends_a_trial() -> None:
 def test_hpbandster_fills_up_with_new_trials() -> None:
     asked = climbed(built(Hyperband, brackets="hpbandster"), 12, failing(*range(8)))
     assert asked[9:] == [(8, 3), (9, 3), (10, 3)]
+
+
+def test_hpbandsters_brackets_conform() -> None:
+    check_optimizer("hyperband[brackets=hpbandster]")
 
 
 @pytest.mark.parametrize(
