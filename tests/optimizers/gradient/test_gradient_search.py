@@ -304,8 +304,9 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_checkpoint(tmp_pat
         OneShotSearch, "_train", lambda self, x, y: torch.tensor(torch.nan) if self.epoch == 2 else train(self, x, y)
     )
     with pytest.raises(TrainingFailed, match=r"nan in epoch 3.*last good checkpoint, of epoch 2, is .*0\.checkpoint"):
-        run_search(TASK, OPTIMIZER, budget="5epochs", out=tmp_path)
+        run_search(TASK, OPTIMIZER, budget="5epochs", out=tmp_path, on_failure="raise")
     assert len(files(tmp_path)["0.jsonl"].read_bytes().splitlines()) == 3
+    assert run_search(TASK, OPTIMIZER, budget="5epochs", out=tmp_path).failed
 
 
 def test_a_budget_in_seconds_counts_whole_epochs(monkeypatch):
