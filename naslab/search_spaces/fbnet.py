@@ -49,16 +49,14 @@ def fbnet(
     network = MobileNetwork(input_shape, resolutions, width, "relu")
     network.stem(16)
     before = network.scaled(16)
-    for number, (stated, stride, layers) in enumerate(STAGES, start=1):
-        for layer in range(1, layers + 1):
-            name, after, step = f"stage{number}/layer{layer}", network.scaled(stated), stride if layer == 1 else 1
-            options: dict[str, Operation] = {
-                label: MBConv(kernel=kernel, stride=step, expansion=expansion, groups=groups)
-                for label, (kernel, expansion, groups) in CANDIDATES.items()
-            }
-            options["skip"] = Identity() if (step, before) == (1, after) else convolution(1, step, "relu")
-            network.add(name, Choice(name, tuple(options.values()), labels=tuple(options)), after)
-            before = after
+    for name, _, step, after in network.stages(STAGES):
+        options: dict[str, Operation] = {
+            label: MBConv(kernel=kernel, stride=step, expansion=expansion, groups=groups)
+            for label, (kernel, expansion, groups) in CANDIDATES.items()
+        }
+        options["skip"] = Identity() if (step, before) == (1, after) else convolution(1, step, "relu")
+        network.add(name, Choice(name, tuple(options.values()), labels=tuple(options)), after)
+        before = after
     network.classify(num_classes, network.widened(1984))
     return FBNet(network.graph, name="fbnet")
 

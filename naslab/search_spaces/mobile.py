@@ -7,7 +7,7 @@ TensorFlow's ``SAME`` and PyTorch's symmetric padding alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +111,16 @@ class MobileNetwork:
         self.graph.add_edge(f"{name}/body", name, op=Identity())
         self.graph.add_edge(self.last, name, op=beside)
         self.last = name
+
+    def stages(self, stages: Sequence[tuple[int, int, int]]) -> Iterator[tuple[str, int, int, int]]:
+        """The layers of stages of a width (at 1.0), a stride of the first layer and a number of layers.
+
+        Yields:
+            The layer's name, its number in the stage from 1, its stride, and its width at this multiplier.
+        """
+        for number, (width, stride, layers) in enumerate(stages, start=1):
+            for layer in range(1, layers + 1):
+                yield f"stage{number}/layer{layer}", layer, stride if layer == 1 else 1, self.scaled(width)
 
     def stem(self, width: int) -> None:
         """Append the first layer, a 3x3 convolution of stride 2."""

@@ -43,15 +43,13 @@ def proxylessnas(
     network.stem(32)
     before = network.scaled(16)
     network.add("first", MBConv(expansion=1, activation="relu6"), before)
-    for number, (stated, stride, layers) in enumerate(STAGES, start=1):
-        for layer in range(1, layers + 1):
-            name, after, step = f"stage{number}/layer{layer}", network.scaled(stated), stride if layer == 1 else 1
-            options: dict[str, Operation] = {
-                label: MBConv(kernel=kernel, stride=step, expansion=expansion, activation="relu6")
-                for label, (kernel, expansion) in CANDIDATES.items()
-            }
-            if layer > 1:
-                options |= {"Zero": Identity()}
-            network.add(name, Choice(name, tuple(options.values()), labels=tuple(options)), after)
+    for name, layer, step, after in network.stages(STAGES):
+        options: dict[str, Operation] = {
+            label: MBConv(kernel=kernel, stride=step, expansion=expansion, activation="relu6")
+            for label, (kernel, expansion) in CANDIDATES.items()
+        }
+        if layer > 1:
+            options |= {"Zero": Identity()}
+        network.add(name, Choice(name, tuple(options.values()), labels=tuple(options)), after)
     network.classify(num_classes, network.widened(1280))
     return LayerSpace(network.graph, name="proxylessnas")
