@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 import numpy as np
 
 from naslab.analysis.fronts import ranks
 from naslab.evaluators import Evaluation
+from naslab.optimizers.named import named
 from naslab.optimizers.regularized_evolution import RegularizedEvolution
 from naslab.space import Architecture
 from naslab.tasks import Problem
 
 
+@named(population=50, sample=5)
 class MORegularizedEvolution(RegularizedEvolution):
     """Regularized evolution whose tournaments are won by the non-dominated rank within the population.
 
@@ -32,17 +35,9 @@ class MORegularizedEvolution(RegularizedEvolution):
         replacement: Whether a tournament may draw the same member twice.
     """
 
-    def __init__(
-        self,
-        problem: Problem,
-        rng: np.random.Generator,
-        *,
-        population: int = 50,
-        sample: int = 5,
-        replacement: bool = True,
-    ) -> None:
-        super().__init__(problem, rng, population=population, sample=sample, replacement=replacement)
-        self._living: deque[tuple[tuple[float, ...], Architecture]] = deque(maxlen=population)
+    def __init__(self, problem: Problem, rng: np.random.Generator, **options: Any) -> None:
+        super().__init__(problem, rng, **options)
+        self._living: deque[tuple[tuple[float, ...], Architecture]] = deque(maxlen=self.population)
 
     def tell(self, architecture: Architecture, evaluation: Evaluation) -> None:
         values = self.problem.values(architecture, evaluation)
