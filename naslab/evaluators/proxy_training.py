@@ -108,11 +108,11 @@ def levels(kind: str, space: SearchSpace, train: Labelled, recipe: Recipe) -> tu
         return tuple(sorted({max(n // share, min(batch, n)) for share in (8, 4, 2, 1)}))
     if kind == "width":
         return (25, 50, 100)
+    space.require_one_size("a proxy task of lower resolution")
     shape = train.x.shape[1:]
-    if len(shape) != 3 or shape[1] != shape[2] or _decides_on_size(space):
+    if len(shape) != 3 or shape[1] != shape[2]:
         raise InvalidValue(
-            f"proxy tasks of lower resolution for {space.name!r}: its rows are no square images, or their size is a "
-            "decision. Allowed: rows, width"
+            f"proxy tasks of lower resolution for {space.name!r}: its rows are no square images. Allowed: rows, width"
         )
     side = int(shape[1])
     return tuple(sorted({side // 2, side * 3 // 4, side}))
@@ -121,8 +121,8 @@ def levels(kind: str, space: SearchSpace, train: Labelled, recipe: Recipe) -> tu
 def resized(space: SearchSpace, side: int) -> SearchSpace:
     """The space on images whose side is so many pixels; its architectures are the same."""
     graph = space.graph.copy()
-    source = next(node for node in graph if "shape" in graph.nodes[node])
-    graph.nodes[source]["shape"] = (graph.nodes[source]["shape"][0], side, side)
+    source = graph.nodes[space.order[0]]
+    source["shape"] = (source["shape"][0], side, side)
     return _variant(space, graph)
 
 
@@ -152,10 +152,6 @@ def _variant(space: SearchSpace, graph: Any) -> SearchSpace:
     if [each.name for each in made.decisions_in_order] != [each.name for each in space.decisions_in_order]:
         raise InvalidSpace(f"{space.name!r} orders its decisions in a way of its own: it has no smaller version")
     return made
-
-
-def _decides_on_size(space: SearchSpace) -> bool:
-    return any(isinstance(size, Choice) for told in space.graph.nodes.values() for size in told.get("shape", ()))
 
 
 def _shrunk(images: Any, side: int) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from naslab.datasets import Labelled
 from naslab.errors import InvalidValue
 from naslab.evaluators import Evaluator, Fidelity
 from naslab.evaluators.one_shot import FIDELITIES, OneShot
@@ -78,13 +79,23 @@ def narrower_networks(task: Task) -> Task:
 
 def _proxy(task: Task, kind: Kind) -> Task:
     """As :func:`live`, with proxy tasks as fidelities: see :class:`~naslab.evaluators.proxy_training.ProxyTraining`."""
-    problem, recipe = task.problem, task.problem.space.recipe or task.recipe
-    if problem.train is None:
+    space, recipe = task.problem.space, task.problem.space.recipe or task.recipe
+    found = levels(kind, space, _training_rows(task), known_recipe(task, recipe))
+    return _trained(task, recipe, kind, partial(ProxyTraining, kind=kind), found, found[-1])
+
+
+def _training_rows(task: Task) -> Labelled:
+    """A task's rows to train on; there are some to score by, too.
+
+    Raises:
+        InvalidValue: It lacks either.
+    """
+    train, validation = task.problem.train, task.problem.validation
+    if train is None or validation is None:
         raise InvalidValue(
             f"task {task.id!r} has no rows to train on. Those that have: pocket-cell/..., pocket-mlp/..."
         )
-    found = levels(kind, problem.space, problem.train, known_recipe(task, recipe))
-    return _trained(task, recipe, kind, partial(ProxyTraining, kind=kind), found, found[-1])
+    return train
 
 
 def known_recipe(task: Task, recipe: Recipe | None) -> Recipe:
@@ -126,13 +137,9 @@ def _trained(
     fidelities: tuple[Fidelity, ...],
     fidelity: Fidelity | None,
 ) -> Task:
-    problem = task.problem
-    if problem.train is None or problem.validation is None:
-        raise InvalidValue(
-            f"task {task.id!r} has no rows to train on. Those that have: pocket-cell/..., pocket-mlp/..."
-        )
+    _training_rows(task)
     recipe = known_recipe(task, recipe)
-    problem = dataclasses.replace(problem, fidelities=fidelities, fidelity=fidelity)
+    problem = dataclasses.replace(task.problem, fidelities=fidelities, fidelity=fidelity)
     return dataclasses.replace(
         task,
         id=f"{task.id}@{mode}",
