@@ -16,10 +16,11 @@ class NaslabError(ValueError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Subclasses build their message from other arguments, so a worker's error is sent as its message.
-        return _rebuilt, (type(self), str(self)), self.__dict__
+        return rebuilt, (type(self), str(self)), self.__dict__
 
 
-def _rebuilt(kind: type[NaslabError], message: str) -> NaslabError:
+def rebuilt(kind: type[NaslabError], message: str) -> NaslabError:
+    """An error of a kind with this message, whatever its kind makes messages of."""
     error = kind.__new__(kind)
     ValueError.__init__(error, message)
     return error

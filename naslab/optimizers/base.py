@@ -136,7 +136,7 @@ class AskTell(Optimizer):
         super().__init__(problem, rng)
         self._incumbent: Architecture | None = None
         self._standing: tuple[int, float] = (-1, -float("inf"))
-        self._usual = self._thoroughness(problem.fidelity)
+        self._usual = problem.thoroughness(None)
 
     @abstractmethod
     def ask(self) -> Architecture | Query | Wait | None:
@@ -173,12 +173,8 @@ class AskTell(Optimizer):
         score, fidelity = evaluation.score, query.fidelity
         if not feasible or score - score != 0.0:  # not finite
             return False
-        standing = (self._usual if fidelity is None else self._thoroughness(fidelity), score)
+        standing = (self._usual if fidelity is None else self.problem.thoroughness(fidelity), score)
         if standing <= self._standing:
             return False
         self._incumbent, self._standing = query.architecture, standing
         return True
-
-    def _thoroughness(self, fidelity: Fidelity | None) -> int:
-        fidelities = self.problem.fidelities
-        return fidelities.index(fidelity) if fidelity in fidelities else 0

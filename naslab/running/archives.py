@@ -42,7 +42,7 @@ def told_front(problem: Problem, steps: Iterable[Step]) -> list[Step]:
     An architecture that was evaluated several times appears once, as it was told at its best score.
     """
     kept = [step for step in steps if step.feasible]
-    depths = [_thoroughness(problem, step) for step in kept]
+    depths = [problem.thoroughness(step.query.fidelity) for step in kept]
     most = max(depths, default=0)
     kept = [step for step, depth in zip(kept, depths, strict=True) if depth == most]
     points = np.array([problem.values(step.query.architecture, step.evaluation) for step in kept])
@@ -100,8 +100,3 @@ def cost_column(problem: Problem, cost: str, architectures: Sequence[Architectur
     if cost in problem.measured or cost in problem.additive or not hasattr(model, "values"):
         return np.array([problem.cost(cost, a) for a in architectures], float)
     return np.asarray(model.values(cost, np.array(architectures)), float)
-
-
-def _thoroughness(problem: Problem, step: Step) -> int:
-    fidelity = problem.fidelity if step.query.fidelity is None else step.query.fidelity
-    return problem.fidelities.index(fidelity) if fidelity in problem.fidelities else 0

@@ -54,7 +54,7 @@ class ProgressOf(Callback):
         if self._budget.unit != "s":
             self._spent = max(self._spent, step.ask + 1)
         else:
-            self._spent = self._spent + evaluation.seconds if step.told is None else step.told.at
+            self._spent = step.clock(self._spent)
         if step.incumbent:
             self._best = f"{evaluation.score:.6g} by {self._space.to_string(step.query.architecture)}"
         last = evaluation.failed or f"{evaluation.score:.6g}"

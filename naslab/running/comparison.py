@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from naslab.errors import InvalidValue, NaslabError, OutputError
+from naslab.errors import InvalidValue, NaslabError, OutputError, rebuilt
 from naslab.files import unreadable
 from naslab.optimizers import Optimizer, OptimizerSpec, optimizer_spec
 from naslab.running.callbacks import Callback
@@ -97,7 +97,8 @@ class Comparison:
             check_budget(spec, self.budget)
             for one in tasks.values():
                 spec.build(one.problem, np.random.default_rng(0))
-                check_execution(one, spec, self.execution)
+        for one in tasks.values():
+            check_execution(one, specs.values(), self.execution)
         return tasks, specs
 
     def describe(self, tasks: Mapping[str, Task], specs: Mapping[str, OptimizerSpec], seeds: int) -> dict[str, Any]:
@@ -277,9 +278,8 @@ def _run_job(job: _Job) -> list[dict[str, Any]]:
 def _of_all(failed: Sequence[NaslabError], total: int) -> NaslabError:
     """The error for runs that could not go on."""
     first = failed[0]
-    error = type(first).__new__(type(first))
     what = f"{len(failed)} of {total} runs could not go on; the others are done. The first: {first}"
-    ValueError.__init__(error, f"{what}; the same command tries them again, naslab report shows the others")
+    error = rebuilt(type(first), f"{what}; the same command tries them again, naslab report shows the others")
     error.__dict__.update(first.__dict__)
     return error
 

@@ -35,13 +35,34 @@ Answer: TypeAlias = tuple[int, Evaluation, Sequence[str]]
 
 
 class Crew(ABC):
-    """Evaluates what a run asks for. An evaluation that fails is tried again as often as the run wants.
+    """Evaluates what a run asks for. An evaluation that fails is tried again as often as the run wants."""
+
+    @abstractmethod
+    def evaluate(
+        self, number: int, query: Query, since: Fidelity | None, known: Step | None
+    ) -> tuple[Evaluation, Sequence[str]]:
+        """One evaluation from beginning to end, and why earlier tries failed.
+
+        Args:
+            number: Of the ask.
+            query: With its trial.
+            since: What the trial was evaluated at before.
+            known: What is recorded of it: then nothing is done.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """End whatever is still under way."""
+
+
+class Beside(Crew):
+    """Evaluates beside the process of the run, several at the same time.
 
     Attributes:
-        workers: How many evaluations it carries out at the same time.
+        workers: How many.
     """
 
-    workers = 1
+    workers: int
 
     def begin(self) -> None:
         """Get ready; the clock of a run with real workers starts when this is done."""
@@ -65,7 +86,6 @@ class Crew(ABC):
     def evaluate(
         self, number: int, query: Query, since: Fidelity | None, known: Step | None
     ) -> tuple[Evaluation, Sequence[str]]:
-        """One evaluation from beginning to end; nothing is done for one that is known."""
         if known is not None:
             return known.evaluation, known.retried
         self.start(0, number, query, since)
@@ -74,10 +94,6 @@ class Crew(ABC):
         ((_, evaluation, retried),) = answers
         return evaluation, retried
 
-    @abstractmethod
-    def close(self) -> None:
-        """End whatever is still under way."""
-
 
 class Here(Crew):
     """This process, one evaluation after the other."""
@@ -85,12 +101,6 @@ class Here(Crew):
     def __init__(self, evaluator: Evaluator, generator: TrialGenerator, manner: Manner, retries: int) -> None:
         self._evaluator, self._generator, self._manner, self._retries = evaluator, generator, manner, retries
         self._next = 0
-
-    def start(self, worker: int, number: int, query: Query, since: Fidelity | None) -> None:
-        raise NotImplementedError
-
-    def wait(self, seconds: float = math.inf) -> list[Answer]:
-        raise NotImplementedError
 
     def evaluate(
         self, number: int, query: Query, since: Fidelity | None, known: Step | None
@@ -106,15 +116,13 @@ class Here(Crew):
                 attempt(self._evaluator, query, since, rng, self._manner)
             return known.evaluation, known.retried
         evaluation = attempt(self._evaluator, query, since, rng, self._manner)
-        if not (evaluation.failed and self._retries):
+        if not evaluation.failed:
             return evaluation, ()
-        retried: list[str] = []
-        while evaluation.failed and len(retried) < self._retries:
-            retried.append(evaluation.failed)
+        job = _Job(number, query, since)
+        while (answer := job.answered(evaluation, self._retries)) is None:
             assert query.trial is not None
-            again = attempt(self._evaluator, query, since, self._generator.of(query.trial), self._manner)
-            evaluation = again._replace(seconds=evaluation.seconds + again.seconds)
-        return evaluation, retried
+            evaluation = attempt(self._evaluator, query, since, self._generator.of(query.trial), self._manner)
+        return answer[1:]
 
     def close(self) -> None:
         pass
@@ -175,7 +183,7 @@ class _Helper:
         self.line.close()
 
 
-class Helpers(Crew):
+class Helpers(Beside):
     """Processes of our own. One that takes too long, or dies, is replaced.
 
     Args:
@@ -317,7 +325,7 @@ def _sendable(error: BaseException, what: str) -> NaslabError:
     return PluginError(f"{what}: {type(error).__name__}: {error}".replace("\n", " "))
 
 
-class OnExecutor(Crew):
+class OnExecutor(Beside):
     """An executor of somebody else's: what it runs can't be ended.
 
     Args:

@@ -55,14 +55,14 @@ class Execution:
             raise InvalidValue("workers that are simulated and real ones: give one of the two")
 
     @property
-    def concurrent(self) -> int:
-        """How many evaluations there are at the same time."""
-        return max(self.simulated, self.workers)
-
-    @property
     def real(self) -> bool:
         """Whether evaluations really run beside each other."""
         return self.workers > 1 or self.executor is not None
+
+    @property
+    def several(self) -> bool:
+        """Whether there are several workers, real or simulated: an executor is other than the process of the run."""
+        return self.simulated > 1 or self.real
 
     def alone(self) -> Execution:
         """The same with one worker."""

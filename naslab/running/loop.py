@@ -23,7 +23,7 @@ from naslab.evaluators.threads import one_thread
 from naslab.optimizers import AskTell, Query, Wait
 from naslab.running.attempt import Manner
 from naslab.running.callbacks import Callback
-from naslab.running.crew import Crew, Helpers, Here, OnExecutor
+from naslab.running.crew import Beside, Crew, Helpers, Here, OnExecutor
 from naslab.running.execution import ALONE, Execution
 from naslab.running.real_workers import run_real
 from naslab.running.seeds import TrialGenerator
@@ -45,6 +45,7 @@ def run(
     *,
     checkpoints: Path | None = None,
     callbacks: Sequence[Callback] = (),
+    evaluator: Evaluator | None = None,
 ) -> Recorded:
     """Ask, evaluate, charge, tell and record until the budget is spent or the optimizer has nothing to ask.
 
@@ -72,6 +73,7 @@ def run(
         execution: By how many workers, and what happens when an evaluation fails.
         checkpoints: A folder for trials that go on; a temporary one by default.
         callbacks: Are told of what is new.
+        evaluator: Of the task's reward, fresh, where one was made already.
 
     Raises:
         PluginError: The optimizer asks for (or returns) something that is no architecture of the space, or returns
@@ -83,8 +85,8 @@ def run(
     recorded = trace.recorded
     if recorded.end is not None:
         return recorded
-    evaluator = task.reward()
-    if execution.real or execution.concurrent > 1:
+    evaluator = task.reward() if evaluator is None else evaluator
+    if execution.several:
         _check_concurrent(optimizer)
     check_workers(task, evaluator, execution)
     measured = evaluator.clock == "measured"
@@ -99,11 +101,11 @@ def run(
         )
         crew = _crew(task, evaluator, seeds, execution, manner)
         session = Session(
-            task, optimizer, trace, several=execution.real or execution.simulated > 1, timed=measured,
+            task, optimizer, trace, several=execution.several, timed=measured,
             clocked=budget.unit == "s", callbacks=callbacks,
         )  # fmt: skip
         try:
-            if execution.real:
+            if isinstance(crew, Beside) and execution.real:
                 reason = run_real(session, crew, budget, manner.worth or 1.0)
             else:
                 reason = _run(session, crew, budget, execution.simulated, manner.worth or 1.0)
@@ -123,10 +125,8 @@ def _run(session: Session, crew: Crew, budget: Budget, workers: int, worth: floa
     pending: list[Pending] = []
     while True:
         while idle and session.asks < limit_asks:
-            query = session.ask()
+            query = session.ask(bool(pending))
             if isinstance(query, Wait):
-                if not pending:
-                    raise PluginError(f"{type(session.optimizer).__name__}.ask() waits while nothing is under way")
                 break
             if query is None:
                 reason, limit_asks = "finished", 0
@@ -206,8 +206,7 @@ def check_workers(task: Task, evaluator: Evaluator, execution: Execution) -> Non
     Raises:
         InvalidValue: Several for an evaluator with a state, or simulated ones on a measured clock.
     """
-    several = execution.concurrent > 1 or execution.real
-    if evaluator.stateful and (several or execution.limit is not None):
+    if evaluator.stateful and (execution.several or execution.limit is not None):
         raise InvalidValue(
             f"{task.id!r}: {type(evaluator).__name__} has a state that every evaluation changes: it takes one worker, "
             "and no limit per evaluation"

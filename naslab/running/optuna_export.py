@@ -57,7 +57,7 @@ class OptunaStorage(Callback):
 
     def told(self, step: Step) -> None:
         self._number += 1
-        self._clock = self._clock + step.evaluation.seconds if step.told is None else step.told.at
+        self._clock = step.clock(self._clock)
         where = {"seed": self._seed, "step": self._number, "clock": self._clock}
         self._study.add_trial(_trial(self._task, step, self._distributions, where))
 

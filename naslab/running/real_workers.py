@@ -9,15 +9,14 @@ from __future__ import annotations
 import math
 import time
 
-from naslab.errors import PluginError
 from naslab.optimizers import Query, Wait
-from naslab.running.crew import Crew
+from naslab.running.crew import Beside
 from naslab.running.session import Session
 from naslab.running.trace import Told
 from naslab.tasks import Budget
 
 
-def run_real(session: Session, crew: Crew, budget: Budget, worth: float) -> str:
+def run_real(session: Session, crew: Beside, budget: Budget, worth: float) -> str:
     """Run until the budget is spent; returns why it ended.
 
     Args:
@@ -45,10 +44,8 @@ def run_real(session: Session, crew: Crew, budget: Budget, worth: float) -> str:
             if waiting:
                 number, query = waiting.pop(0)
             elif session.asks < limit_asks:
-                asked = session.ask()
+                asked = session.ask(bool(working))
                 if isinstance(asked, Wait):
-                    if not working:
-                        raise PluginError(f"{type(session.optimizer).__name__}.ask() waits while nothing is under way")
                     break
                 if asked is None:
                     reason, limit_asks = "finished", 0
@@ -78,7 +75,7 @@ def _replayed(session: Session) -> dict[int, Query]:
     for step in session.recorded:
         assert step.told is not None
         while session.asks < step.told.asked:
-            query = session.ask()
+            query = session.ask(bool(under_way))
             if not isinstance(query, Query):
                 raise session.another(f"evaluation {session.asks + 1} of the recorded run is not asked for")
             under_way[session.asks - 1] = query

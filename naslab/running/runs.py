@@ -126,7 +126,7 @@ def search(
     prepared = constrained_task(task, constraint, Placement(device, precision, deterministic), resume, objectives)
     check_budget(spec, Budget.parse(budget))  # this and the next two refuse errors before anything is written
     spec.build(prepared.problem, np.random.default_rng(0))
-    check_execution(prepared, spec, execution)
+    check_execution(prepared, [spec], execution)
     path = None if out is None else trace_path(Path(out), prepared.id, spec.label, seed)
     recorded = run_one(prepared, spec, seed, Budget.parse(budget), path, progress, execution, callbacks)
     if path is not None:
@@ -176,17 +176,19 @@ def check_budget(spec: OptimizerSpec, budget: Budget) -> None:
         raise InvalidValue(f"budget {budget}: {spec.label!r} works in {spec.unit} ({example}) or in seconds (60s)")
 
 
-def check_execution(task: Task, spec: OptimizerSpec, execution: Execution) -> None:
+def check_execution(task: Task, specs: Iterable[OptimizerSpec], execution: Execution) -> None:
     """Refuse, before anything is written, what can't be carried out.
 
     Raises:
         InvalidValue: Several workers for an evaluator with a state, simulated ones on a measured clock, or trials that
             can't continue.
     """
-    if issubclass(spec.factory, AskTell):
-        evaluator = called(f"the reward of {task.id!r} can't be made", task.reward)
+    asking = [spec for spec in specs if issubclass(spec.factory, AskTell)]
+    evaluator = called(f"the reward of {task.id!r} can't be made", task.reward) if asking else None
+    for spec in asking:
+        assert evaluator is not None
         check_workers(task, evaluator, execution_of(spec, execution))
-        if spec.factory.continues:
+        if getattr(spec.factory, "continues", False):
             resume_of(task, evaluator)
 
 
@@ -252,7 +254,8 @@ def run_one(
             assert isinstance(optimizer, AskTell)
             kept = path and path.with_suffix(".trials")
             seeds = seed_sequence(*key, "evaluations")
-            found = run(task, optimizer, budget, trace, seeds, execution, checkpoints=kept, callbacks=callbacks)
+            parts = (task, optimizer, budget, trace, seeds, execution)
+            found = run(*parts, checkpoints=kept, callbacks=callbacks, evaluator=evaluator)
             if kept is not None and kept.exists():
                 shutil.rmtree(kept)
             return found

@@ -66,16 +66,21 @@ class Session:
         self._open: set[int] = set()
         self._free = self._free_since = 0
 
-    def ask(self) -> Query | Wait | None:
+    def ask(self, under_way: bool) -> Query | Wait | None:
         """What to evaluate next, with its trial; or that the optimizer waits, or has ended.
 
+        Args:
+            under_way: Whether anything is being evaluated.
+
         Raises:
-            PluginError: It asks for something that can't be evaluated.
+            PluginError: It asks for something that can't be evaluated, or waits while nothing is under way.
             OutputError: It does not repeat what is recorded.
         """
         watch = Stopwatch(self._problem.device) if self.timed else None
         asked = self.optimizer.ask()
         if asked is None or isinstance(asked, Wait):
+            if asked is not None and not under_way:
+                raise PluginError(f"{self._who}.ask() waits while nothing is under way")
             return asked
         given, fidelity, trial = asked if type(asked) is Query else (asked, None, None)
         architecture = self.architecture(given, "ask")
@@ -177,7 +182,7 @@ class Session:
 
     def _check_continued(self, architecture: Architecture, fidelity: Fidelity | None, trial: int) -> None:
         who = f"{self._who} continues trial {trial}"
-        if not self.optimizer.continues:
+        if not self._continues:
             raise PluginError(f"{who}; a strategy that does states `continues = True`")
         if trial not in self._reached:
             raise PluginError(f"{who}, which it has not begun; there are {self._trials}")

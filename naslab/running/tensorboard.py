@@ -46,7 +46,7 @@ class TensorBoard(Callback):
     def told(self, step: Step) -> None:
         assert self._writer is not None
         evaluation, number = step.evaluation, step.ask + 1
-        self._clock = self._clock + evaluation.seconds if step.told is None else step.told.at
+        self._clock = step.clock(self._clock)
         self._best = evaluation.score if step.incumbent else self._best
         self._failed += bool(evaluation.failure)
         curves = {"best": self._best, "clock": self._clock, "failures": self._failed, **evaluation.metrics}

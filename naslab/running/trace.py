@@ -77,6 +77,10 @@ class Step:
     told: Told | None = None
     retried: tuple[str, ...] = ()
 
+    def clock(self, before: float) -> float:
+        """The clock of the run when it was told, after what it was before."""
+        return before + self.evaluation.seconds if self.told is None else self.told.at
+
 
 @dataclass
 class Recorded:
@@ -96,7 +100,7 @@ class Recorded:
         """The clock of the run when each evaluation was told, in seconds."""
         clock = 0.0
         for step in self.steps:
-            clock = clock + step.evaluation.seconds if step.told is None else step.told.at
+            clock = step.clock(clock)
             yield clock
 
 

@@ -129,6 +129,11 @@ class Problem:
             if limit.metric not in self.costs and limit.metric not in self.metrics:
                 raise UnknownMetric(limit.metric, (*self.costs, *self.metrics))
 
+    def thoroughness(self, fidelity: Fidelity | None) -> int:
+        """How thorough a fidelity is: its place among the problem's, from 0. None: that of a query that states none."""
+        wanted = self.fidelity if fidelity is None else fidelity
+        return self.fidelities.index(wanted) if wanted in self.fidelities else 0
+
     @property
     def placement(self) -> Placement:
         """Where networks run, and how exactly."""
