@@ -8,7 +8,6 @@ from typing import Literal
 from naslab.errors import InvalidValue, UnknownName
 from naslab.evaluators import Fidelity
 
-ANCHORS = ("lowest", "highest")
 KINDS = ("hyperband", "hpbandster")
 
 
