@@ -44,6 +44,16 @@ def test_every_wing_says_what_lives_there():
         assert len(documented.splitlines()) >= 3, init
 
 
+ONLY_POSIX = {"fcntl", "grp", "pwd", "resource", "termios"}
+
+
+def test_what_windows_lacks_is_imported_where_it_is_used():
+    statements = [(source.name, each) for source in SOURCES for each in ast.parse(source.read_text()).body]
+    imports = [(name, alias.name) for name, each in statements if isinstance(each, ast.Import) for alias in each.names]
+    assert ("store.py", "os") in imports  # the reading of imports works
+    assert [each for each in imports if each[1] in ONLY_POSIX] == []
+
+
 def module_name(path):
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

@@ -10,6 +10,7 @@ import typer
 
 import naslab
 from naslab.cli.folders import export, merge, report, show_report
+from naslab.cli.looking import show, status
 from naslab.cli.notes import say_idle_limits, say_idle_placement, say_one_worker
 from naslab.cli.options import (
     Budget,
@@ -255,5 +256,5 @@ def reproduce(
     print(f"\nReport: {outcome.report}")
 
 
-for _command in (report, merge, export):
+for _command in (report, status, show, merge, export):
     app.command()(_command)

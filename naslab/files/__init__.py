@@ -8,12 +8,13 @@ knows what a file is for. :mod:`naslab.files.arrays` needs NumPy and is imported
 
 from naslab.files.compressed import decompress
 from naslab.files.failures import clipped, is_passing, reason, unreadable
-from naslab.files.locking import lock
+from naslab.files.locking import BINARY, lock
 from naslab.files.numbers import read_number, read_whole
 from naslab.files.structured import load_json, load_toml, read_json, read_toml
 from naslab.files.whole import remove_abandoned, sync_folder, written_whole
 
 __all__ = [
+    "BINARY",
     "clipped",
     "decompress",
     "is_passing",

@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 
 from naslab.errors import InvalidValue, NaslabError, OutputError, rebuilt
-from naslab.files import unreadable
 from naslab.optimizers import Optimizer, OptimizerSpec, optimizer_spec
 from naslab.running.callbacks import Callback
 from naslab.running.execution import ALONE, Execution, check_executor, parse_limit
@@ -41,6 +40,7 @@ from naslab.running.runs import (
     run_one,
 )
 from naslab.running.software import placement_entries, versions
+from naslab.running.status import closing_line
 from naslab.running.trace import FORMAT, differences, trace_path
 from naslab.running.workers import Progress, check_sendable, do_in_processes
 from naslab.tasks import Budget, Constraint, Placement, Task
@@ -293,7 +293,9 @@ def _jobs(comparison: Comparison, folder: Path, workers: int, callbacks: tuple[C
         for optimizer in comparison.optimizers:
             label = optimizer_spec(optimizer).label
             missing = [
-                seed for seed in range(comparison.seeds) if not _finished(trace_path(folder, _id(one), label, seed))
+                seed
+                for seed in range(comparison.seeds)
+                if closing_line(trace_path(folder, _id(one), label, seed)) is None
             ]
             jobs += [
                 _Job(settings, folder, one, optimizer, tuple(chunk), callbacks)
@@ -373,19 +375,6 @@ def _holds_runs(folder: Path, description: Mapping[str, Any]) -> bool:
         return False
     held = [{key: header.get(key) for key in expected} for header, expected in zip(found, wanted, strict=True)]
     return bool(found) and held == wanted
-
-
-def _finished(path: Path) -> bool:
-    """Whether a trace ends with its closing line; reads only the end of the file."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 4096))
-            tail = file.read()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise OutputError(unreadable(path, error)) from None
-    return tail.endswith(b"}\n") and tail[:-1].rpartition(b"\n")[2].startswith(b'{"end":')
 
 
 def _id(task_or_id: str | Task) -> str:

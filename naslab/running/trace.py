@@ -30,7 +30,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from naslab.errors import OutputError
 from naslab.evaluators import Evaluation
-from naslab.files import lock, reason, sync_folder
+from naslab.files import BINARY, lock, reason, sync_folder
 from naslab.optimizers import Query
 from naslab.space import Architecture
 
@@ -38,6 +38,7 @@ Seconds: TypeAlias = list[tuple[float, ...]]
 FORMAT = 2
 READABLE = (1, 2)
 _SUM = "sha256 "
+_APPENDING = os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY
 _AWAY = "move {} away, and the same command runs it again"
 
 
@@ -211,7 +212,7 @@ class Trace:
 
     def _open(self, header: dict[str, Any], path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self._file = os.open(path, _APPENDING, 0o644)
         lock(self._file, wait=True)  # an orphaned worker of a killed comparison may still be writing
         content = path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
@@ -231,7 +232,7 @@ class Trace:
             os.ftruncate(self._side, sum(map(len, lines)))
 
     def _open_side(self, path: Path) -> Seconds:
-        self._side = os.open(_side(path), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self._side = os.open(_side(path), _APPENDING, 0o644)
         return _read_side(path)
 
     def _write(self, descriptor: int, text: str) -> None:

@@ -17,7 +17,7 @@ import naslab
 from naslab.errors import InvalidTable, NaslabError, OutputError
 from naslab.pocket import build
 from naslab.running import Kept, check_folder, gradient_loop
-from naslab.running.comparison import _finished
+from naslab.running.status import closing_line
 from naslab.tables.pocket import read_archive, write_archive
 
 passing = pytest.mark.parametrize("number", PASSING)
@@ -57,10 +57,10 @@ def test_a_finished_trace_is_not_called_missing(tmp_path: Path, number: int) -> 
     file = tmp_path / "0.jsonl"
     file.write_text('{}\n{"end":{}}\n')
     with pytest.raises(OutputError) as error, out_of_reach(file, number):
-        _finished(file)
+        closing_line(file)
     check_says_what_it_is(error.value, file, number)
-    assert _finished(file)
-    assert not _finished(tmp_path / "1.jsonl")
+    assert closing_line(file) == {}
+    assert closing_line(tmp_path / "1.jsonl") is None
 
 
 @passing

@@ -20,6 +20,7 @@ from naslab.evaluators import Evaluation
 from naslab.optimizers import Query
 from naslab.running import Step, Trace, differences, read, trace_path
 from naslab.running import trace as module
+from naslab.running.status import closing_line
 
 HEADER = {"task": "toy", "seed": 3, "optimizer": {"name": "random", "hyperparameters": {}}}
 STEPS = [
@@ -133,6 +134,20 @@ def test_a_model_based_search_resumes_from_anywhere(tmp_path: Path, name: str) -
 def resumed(one: naslab.Task, name: str, budget: int, folder: Path) -> Path:
     naslab.search(one, name, budget=budget, seed=1, out=folder)
     return trace_path(folder, one.id, name, 1)
+
+
+@pytest.mark.parametrize("length", [1, 4000, 4096, 20_000])
+def test_the_closing_line_is_read_without_the_rest_however_long_it_is(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "trace.jsonl"
+    assert closing_line(path) is None
+    with Trace(HEADER, path) as trace:
+        assert closing_line(path) is None
+        trace.step(STEPS[0].query, STEPS[0].evaluation, True, True)
+        assert closing_line(path) is None
+        trace.finish(end := {**END, "finalists": "x" * length})
+    assert closing_line(path) == end
+    path.write_bytes(path.read_bytes()[:-1])
+    assert closing_line(path) is None
 
 
 def test_a_finished_trace_is_not_touched(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import resource
+import math
 import subprocess
 import sys
 import time
@@ -238,6 +238,11 @@ def _try(task_id: str, optimizer: str) -> dict[str, float]:
 
 
 def _peak() -> float:
+    """The most memory that this process has held, in bytes; NaN on Windows, which Python can't ask."""
+    if sys.platform == "win32":
+        return math.nan
+    import resource
+
     unit = 1 if sys.platform == "darwin" else 1024
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 

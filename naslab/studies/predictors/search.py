@@ -114,7 +114,7 @@ def _table_name(task_id: str) -> str:
 
 def seconds_of(folder: Path) -> pd.DataFrame:
     """Measured seconds of the runs in a comparison's folder, per task and strategy."""
-    lines = [json.loads(line) for line in (folder / "times.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (folder / "times.jsonl").read_text(encoding="utf-8").splitlines()]
     grouped = pd.DataFrame(lines).groupby(["task", "optimizer"], sort=False)["wall_seconds"]
     return grouped.agg(runs="count", median="median", max="max").reset_index()
 

@@ -194,7 +194,7 @@ def _beside_recorded(recorded: dict[str, dict[str, str]], found: Sequence[dict[s
 
 def recorded_variants() -> dict[str, dict[str, str]]:
     """The recorded table: its rows by the name of the variant."""
-    lines = (experiment_folder() / "published" / "tabnas_toy.csv").read_text().splitlines()
+    lines = (experiment_folder() / "published" / "tabnas_toy.csv").read_text(encoding="utf-8").splitlines()
     return {line["variant"]: line for line in csv.DictReader(lines)}
 
 
