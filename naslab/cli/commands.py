@@ -204,13 +204,10 @@ def correlate(
             task, evaluators, architectures, population=population, reference=reference, out=out, workers=workers,
             seed=seed, data=data, device=device, precision=precision, deterministic=deterministic, progress=tick,
         )  # fmt: skip
-    kept = ("evaluator", "Spearman", "Kendall tau-b", "tau in top 10%", "precision at 10%", "regret")
-    idle = [name for name in ("not finite", "tied pairs") if not found.counts[name].any()]
-    shown = [c for c in found.summary.columns if c.startswith(kept) or c in found.counts.columns]
     written = found.report(out / "report")
     for note in found.notes:
         print(note)
-    print_frame(found.summary[shown].drop(columns=idle), f"Against {found.label}: {found.population}")
+    print_frame(found.headline, f"Against {found.label}: {found.population}")
     print(f"\nReport: {written}")
 
 

@@ -50,6 +50,13 @@ class Agreement:
     command: str = ""
     environment: dict[str, str] = field(default_factory=dict)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how well each evaluator agrees with the reference."""
+        from naslab.analysis.notebook import card
+
+        facts = {"reference": self.label, "architectures": f"{len(self.scores):,} ({self.population})"}
+        return card(f"Evaluators on {self.task}", facts, [("Agreement", self.headline)])
+
     @property
     def label(self) -> str:
         """The reference with its unit."""
@@ -92,6 +99,14 @@ class Agreement:
         return wide(self.statistics).merge(self.counts, on="evaluator").sort_values(
             "Spearman", ascending=False, kind="stable", ignore_index=True
         )  # fmt: skip
+
+    @property
+    def headline(self) -> pd.DataFrame:
+        """The columns of :attr:`summary` that tell most, for where there is little room."""
+        kept = ("evaluator", "Spearman", "Kendall tau-b", "tau in top 10%", "precision at 10%", "regret")
+        idle = [name for name in ("not finite", "tied pairs") if not self.counts[name].any()]
+        shown = [c for c in self.summary.columns if c.startswith(kept) or c in self.counts.columns]
+        return self.summary[shown].drop(columns=idle)
 
     def _rng(self, purpose: str) -> np.random.Generator:
         return np.random.default_rng(seed_sequence(self.task, self.reference, self.seed, purpose))

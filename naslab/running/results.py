@@ -192,6 +192,14 @@ class Results:
         """
         return front_tables.summary(self.data)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the final quality of each optimizer on each task."""
+        from naslab.analysis.notebook import card
+
+        facts = {"budget": self.spec["budget"], "seeds": len(self.seeds), "folder": self.folder}
+        title = f"Comparison of {len(self.optimizers)} strategies on {', '.join(self.spec['tasks'])}"
+        return card(title, facts, [("Final quality", self.summary().dropna(axis=1, how="all"))])
+
     def plot_anytime(self, task_id: str = "") -> Axes:
         """Median and quartiles of the incumbent's truth over the budget, for one task (by default the first)."""
         from naslab.analysis.plots import plot_anytime

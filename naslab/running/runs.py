@@ -8,9 +8,11 @@ import platform
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,6 +67,20 @@ class SearchResult:
         """What no other evaluated architecture beats in all objectives, best score first."""
         assert self.problem is not None
         return front_members(self.problem, self.trace.steps)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what was found, what is known about it, and its picture where its space has one."""
+        from naslab.analysis.notebook import card  # pandas and matplotlib take a second
+
+        facts: dict[str, Any] = {"found": self.name or "no feasible architecture"}
+        facts |= {} if self.score is None else {"reward": f"{self.score:.6g}"}
+        facts |= {} if self.truth is None else {self.metric: f"{self.truth:.6g} {self.unit}".rstrip()}
+        facts["evaluations"] = len(self.trace.steps)
+        pictures = []
+        if self.problem is not None and self.architecture is not None:
+            with suppress(InvalidValue):  # too large to be read, or no network
+                pictures = [(self.name, self.problem.space.draw(self.architecture))]
+        return card(f"Search on {self.task} by {self.trace.header['optimizer']['name']}", facts, [], pictures)
 
 
 def search(

@@ -59,6 +59,9 @@ class PlainSpace(SearchSpace):
             self._refuse(f"encoding {kind!r}")
         return super().encode(architecture, "one-hot")
 
+    def draw(self, architecture: Architecture, ax: Any = None) -> NoReturn:
+        self._refuse("a picture")
+
     def resolve(self, architecture: Architecture) -> NoReturn:
         self._refuse("its graph")
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import networkx as nx
 import numpy as np
@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue, UnknownName
 from naslab.ops import Shape
-from naslab.space import dataflow, notation
+from naslab.space import dataflow, notation, showing
 from naslab.space.canonical import certificate
 from naslab.space.choice import Architecture, Choice, Decision, Range, choices_in, ranges_in, replaced, resolve, scope
 from naslab.space.cost import Cost, CostModel, build_cost_model, cost_of_edges
@@ -36,6 +36,9 @@ from naslab.space.found import cell_decisions, found_decisions
 from naslab.space.ordering import ordered
 from naslab.space.recipe import Recipe
 from naslab.space.rules import Automaton, Rule
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class SearchSpace(DecisionSpace):
@@ -100,6 +103,23 @@ class SearchSpace(DecisionSpace):
         size = "no finite number of" if self.size == math.inf else f"{self.size:,}"
         ranges = f", {len(self.ranges)} ranges" if self.ranges else ""
         return f"<SearchSpace {self.name!r}: {size} architectures, {len(self.choices)} choices{ranges}>"
+
+    def draw(self, architecture: Architecture, ax: Axes | None = None) -> Axes:
+        """A picture of an architecture: its first cell, operations on edges. Benchmarks' spaces draw what is theirs.
+
+        Errors: InvalidValue where the cell is too large to be read.
+        """
+        return showing.draw(self.cells[0], self.decisions(architecture), ax, title=self.to_string(architecture))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the decisions, and the first cell as a graph where it is small enough."""
+        from naslab.analysis.notebook import card  # pandas and matplotlib take a second
+
+        facts = {"architectures": "no finite number" if self.size == math.inf else f"{self.size:,}"}
+        rows = showing.decision_rows(self.decisions_in_order, self.conditions)
+        small = [cell for cell in self.cells[:1] if 0 < len(cell) <= showing.MOST_NODES]
+        pictures = [("The cell: choices on its edges", showing.draw(cell)) for cell in small]
+        return card(f"Search space {self.name}", facts, [("Decisions", rows)], pictures)
 
     # ---- keys, strings, encodings --------------------------------------------------------------------------------
 

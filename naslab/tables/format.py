@@ -88,6 +88,17 @@ class Table:
     def __reduce__(self) -> tuple[object, tuple[Path, str]]:
         return _reopen, (self.path, self.sha256)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the tasks of the table, and its columns."""
+        from naslab.analysis.notebook import card  # pandas takes half a second
+
+        facts = {"rows": f"{len(self):,}", "space": self.space, "source": self.provenance.get("source", "not stated")}
+        columns = [
+            {"column": name, "trainings": column.values.shape[-1], "missing": int(np.isnan(column.values).sum())}
+            for name, column in self.columns.items()
+        ]
+        return card(f"Table {self.name}: {', '.join(self.tasks)}", facts, [("Columns", columns)])
+
     @property
     def untimed(self) -> list[str]:
         """The datasets of tasks for which no training seconds were recorded."""
