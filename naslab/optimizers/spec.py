@@ -22,6 +22,7 @@ import numpy as np
 from naslab import registry
 from naslab.errors import FOREIGN, InvalidValue, NaslabError, PluginError, UnknownName
 from naslab.optimizers.base import AskTell, GradientSearch, Optimizer
+from naslab.optimizers.fingerprint import code_sha256
 from naslab.registry import check_types, read_options, split_options
 from naslab.tasks import Problem
 
@@ -75,7 +76,8 @@ class OptimizerSpec:
         return optimizer
 
     def describe(self) -> dict[str, Any]:
-        """What a trace's header records: label, hyperparameters with their defaults, and a plug-in's file hash."""
+        """What a trace's header records: label, hyperparameters with their defaults, and the hash of a plug-in's
+        file, or of the code of a class that has none."""
         defaults = {
             name: parameter.default
             for name, parameter in list(inspect.signature(self.factory).parameters.items())[2:]
@@ -85,6 +87,8 @@ class OptimizerSpec:
         file = inspect.getsourcefile(self.factory) if ".py:" in self.label else None
         if file:
             described["file_sha256"] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        elif self.factory.__module__ == "__main__":
+            described["code_sha256"] = code_sha256(self.factory)
         return described
 
 

@@ -42,7 +42,7 @@ from naslab.running.runs import (
 from naslab.running.software import placement_entries, versions
 from naslab.running.status import closing_line
 from naslab.running.trace import FORMAT, differences, trace_path
-from naslab.running.workers import Progress, check_sendable, do_in_processes
+from naslab.running.workers import Progress, do_in_processes
 from naslab.tasks import Budget, Constraint, Placement, Task
 from naslab.tasks.placement import AS_IT_IS
 
@@ -316,8 +316,6 @@ def _execute(
         for i, job in enumerate(jobs):
             done(i, _run_job(job))
         return
-    if executor is None:  # another executor may run threads, to which nothing is sent
-        check_sendable(jobs)
     do_in_processes(
         _run_job, {i: (job,) for i, job in enumerate(jobs)}, workers, done, device=device, executor=executor
     )

@@ -27,7 +27,7 @@ from naslab.optimizers import Query
 from naslab.running.attempt import Manner, attempt, failure
 from naslab.running.seeds import TrialGenerator
 from naslab.running.trace import Step
-from naslab.running.workers import check_sendable, interrupts_held, start_worker, visible_cards
+from naslab.running.workers import interrupts_held, packed, start_worker, visible_cards
 from naslab.tasks import Task
 
 Answer: TypeAlias = tuple[int, Evaluation, Sequence[str]]
@@ -151,10 +151,10 @@ class _Job:
 class _Helper:
     """A process that evaluates, and its end of the line."""
 
-    def __init__(self, work: tuple[Any, ...], card: str) -> None:
+    def __init__(self, work: bytes, card: str) -> None:
         context = multiprocessing.get_context("spawn")
         self.line, theirs = context.Pipe()
-        self.process = context.Process(target=_help, args=(theirs, *work, card))
+        self.process = context.Process(target=_help, args=(theirs, work, card))
         with interrupts_held():
             self.process.start()
         theirs.close()
@@ -204,9 +204,8 @@ class Helpers(Beside):
         retries: int,
         limit: float | None,
     ) -> None:
-        check_sendable((task, manner))
         self.workers, self._retries, self._limit = workers, retries, limit
-        self._work, self._manner = (task, seeds, manner), manner
+        self._work, self._manner = packed((task, seeds, manner)), manner
         self._cards = visible_cards() if manner.device == "cuda" else []
         self._helpers: dict[int, _Helper] = {}
 
@@ -292,11 +291,12 @@ class Helpers(Beside):
         return answer
 
 
-def _help(line: Connection, task: Task, seeds: np.random.SeedSequence, manner: Manner, card: str) -> None:
+def _help(line: Connection, work: bytes, card: str) -> None:
     """What a helper does: evaluate until it is ended."""
     if card:
         os.environ["CUDA_VISIBLE_DEVICES"] = card
     start_worker()
+    task, seeds, manner = pickle.loads(work)
     try:
         evaluator, generator = task.reward(), TrialGenerator(seeds)
     except FOREIGN as error:
@@ -346,9 +346,8 @@ class OnExecutor(Beside):
         manner: Manner,
         retries: int,
     ) -> None:
-        check_sendable((task, manner))
         self._executor, self.workers, self._retries = executor, workers, retries
-        self._run, self._work = uuid.uuid4().hex, pickle.dumps((task, seeds, manner))
+        self._run, self._work = uuid.uuid4().hex, packed((task, seeds, manner))
         self._jobs: dict[Future[Evaluation], _Job] = {}
 
     def start(self, worker: int, number: int, query: Query, since: Fidelity | None) -> None:

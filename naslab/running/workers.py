@@ -38,7 +38,7 @@ def do_in_processes(
     wrong, waiting work is dropped, and the processes started here are ended.
 
     Args:
-        function: What is done; at the top level of a module.
+        function: What is done.
         work: Arguments of each piece, by a key.
         workers: Processes.
         done: Is called here with the key and the result of each, as they come.
@@ -55,12 +55,17 @@ def do_in_processes(
     """
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
-    if device == "cuda" and (cards := visible_cards()):
-        begin, begin_with = _take_card, (context.Value("i", 0), cards, begin, begin_with)
-    pool = executor or ProcessPoolExecutor(workers, context, start_worker, (begin, begin_with))
+    cards = visible_cards() if device == "cuda" else []
+    first = None if begin is None else packed((begin, begin_with))
+    taken = context.Value("i", 0) if cards else None
+    # Another executor may run threads, to which nothing is sent.
+    calls = {key: (function, *arguments) for key, arguments in work.items()}
+    if executor is None:
+        calls = {key: (_call, packed(call)) for key, call in calls.items()}
+    pool = executor or ProcessPoolExecutor(workers, context, start_worker, (first, taken, cards))
     try:
         with interrupts_held(), _variables(environment or {}):
-            futures = {pool.submit(function, *arguments): key for key, arguments in work.items()}
+            futures = {pool.submit(*call): key for key, call in calls.items()}
         for future in as_completed(futures):
             done(futures[future], _result(future))
     except BrokenProcessPool:
@@ -80,19 +85,28 @@ def do_in_processes(
             pool.shutdown(cancel_futures=True)
 
 
-def check_sendable(work: object) -> None:
-    """Refuse what can't be sent to another process.
+def packed(work: object) -> bytes:
+    """Something as it is sent to another process, which ``pickle.loads`` reads.
+
+    What a fresh process can't import is sent by value: a class of a notebook, a function in a function.
 
     Raises:
-        InvalidValue: It can't.
+        InvalidValue: It can't be sent.
     """
+    import cloudpickle  # which costs 17 ms where nothing is sent
+
     try:
-        pickle.dumps(work)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        return bytes(cloudpickle.dumps(work))
+    except (pickle.PicklingError, AttributeError, TypeError, ValueError) as error:
         raise InvalidValue(
-            f"a task or an optimizer can't be sent to a worker process ({error}): define its functions and classes at "
-            "the top level of a module, or use workers=1"
+            f"a task or an optimizer can't be sent to a worker process ({error}): leave out what belongs to this "
+            "process alone (open files, locks, generators), or use workers=1"
         ) from None
+
+
+def _call(work: bytes) -> Any:
+    function, *arguments = pickle.loads(work)
+    return function(*arguments)
 
 
 def _result(future: Future[Any]) -> Any:
@@ -102,15 +116,25 @@ def _result(future: Future[Any]) -> Any:
         raise PluginError(f"something that a worker process called ended the program: SystemExit: {error}") from error
 
 
-def start_worker(begin: Callable[..., None] | None = None, begin_with: tuple[Any, ...] = ()) -> None:
+def start_worker(first: bytes | None = None, taken: Any = None, cards: Sequence[str] = ()) -> None:
     """For an executor's ``initializer``: leave Ctrl-C to the parent, and end when the parent ends, however it ends.
 
     A worker of a killed process would otherwise wait for work for ever. A worker may end at any moment.
+
+    Args:
+        first: What it does first, a function and its arguments, packed.
+        taken: How many workers have a GPU already; shared by all.
+        cards: The GPUs. A worker sees the next one alone.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if begin is not None:
-        begin(*begin_with)
+    if cards:  # before anything looks for GPUs
+        with taken.get_lock():
+            os.environ["CUDA_VISIBLE_DEVICES"] = cards[taken.value % len(cards)]
+            taken.value += 1
+    if first is not None:
+        function, arguments = pickle.loads(first)
+        function(*arguments)
 
 
 def visible_cards() -> list[str]:
@@ -120,17 +144,6 @@ def visible_cards() -> list[str]:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return named.split(",")[:count] if named else [str(i) for i in range(count)]
-
-
-def _take_card(
-    taken: Any, cards: Sequence[str], begin: Callable[..., None] | None, begin_with: tuple[Any, ...]
-) -> None:
-    """In a new process, before it looks for GPUs: see the next one alone."""
-    with taken.get_lock():
-        os.environ["CUDA_VISIBLE_DEVICES"] = cards[taken.value % len(cards)]
-        taken.value += 1
-    if begin is not None:
-        begin(*begin_with)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from toy_tasks import run_naslab, traces
 
 import naslab
 from naslab.errors import InvalidValue
+from naslab.evaluators import Evaluator
 
 MIXED = ["random", "regularized-evolution", "optuna-tpe[startup=5]", "optuna-nsgaii[population=6]"]
 
@@ -50,13 +52,55 @@ def test_any_executor_will_do_and_a_task_of_ones_own(stored_task: str, tmp_path:
 
 def test_what_cannot_be_sent_is_refused_for_processes_only(stored_task: str, tmp_path: Path) -> None:
     named = naslab.task(stored_task)
-    own = dataclasses.replace(named, reward=lambda: named.reward())
+    lock = threading.Lock()
+
+    def reward() -> Evaluator:
+        with lock:
+            return named.reward()
+
+    own = dataclasses.replace(named, reward=reward)
     with pytest.raises(InvalidValue, match="can't be sent to a worker process"):
         compare(own, tmp_path / "processes", ["random", "reinforce"], workers=2)
     with ThreadPoolExecutor(2) as threads:
         compare(own, tmp_path / "threads", ["random", "reinforce"], executor=threads)
     compare(stored_task, tmp_path / "named", ["random", "reinforce"])
     assert traces(tmp_path / "threads") == traces(tmp_path / "named")
+
+
+NOTEBOOK = """
+import sys, naslab
+STEP = 2
+class Mine(naslab.AskTell):
+    number = 0
+    def ask(self):
+        self.number += STEP
+        return self.space.sample(self.rng)
+    def tell(self, architecture, evaluation):
+        pass
+task, out, workers = sys.argv[1:]
+naslab.compare([task], [Mine, "random"], budget=4, seeds=2, out=out, workers=int(workers))
+"""
+
+
+def test_a_class_of_a_notebook_is_sent_to_workers(stored_task: str, tmp_path: Path) -> None:
+    def run(code: str, out: str, workers: int) -> str:  # a command has no file that a fresh process could import
+        command = [sys.executable, "-c", code, stored_task, str(tmp_path / out), str(workers)]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stderr
+
+    assert run(NOTEBOOK, "one", 1) == run(NOTEBOOK, "two", 2) == ""
+    assert run(NOTEBOOK, "one", 2) == ""
+    changed = NOTEBOOK.replace("    number = 0", "    number = 1")  # the cell, edited and run again
+    assert "code_sha256 was" in run(changed, "one", 1)
+    assert traces(tmp_path / "one") == traces(tmp_path / "two")
+    assert len(traces(tmp_path / "one")) == 4
+
+
+def test_functions_of_functions_are_sent_to_workers(stored_task: str, tmp_path: Path) -> None:
+    named = naslab.task(stored_task)
+    own = dataclasses.replace(named, reward=lambda: named.reward())
+    compare(own, tmp_path / "processes", ["random", "reinforce"], workers=2)
+    compare(stored_task, tmp_path / "named", ["random", "reinforce"])
+    assert traces(tmp_path / "processes") == traces(tmp_path / "named")
 
 
 DYING = """
