@@ -99,7 +99,10 @@ def _print(found: Status) -> None:
     from naslab.running.status import STATES
 
     idle = [name for name in STATES[1:] if not found.count(name)]
-    print_frame(found.runs.drop(columns=idle), "Runs")
+    runs = found.runs.drop(columns=idle)
+    if "comparison" in runs:  # too many lines otherwise
+        runs = runs.groupby("comparison", as_index=False, sort=False).sum(numeric_only=True)
+    print_frame(runs, "Runs")
     total, done, running = found.count(*STATES), found.count("done", "failed"), found.count("running")
     line = f"{done:,} of {total:,} runs are done"
     if failed := found.count("failed"):

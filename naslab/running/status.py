@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -30,7 +30,8 @@ class Status:
     Attributes:
         runs: A row per task and optimizer: ``task``, ``optimizer``, and how many of its runs are ``done``; ``failed``
             (ended without a result); ``running`` (a process writes the trace); ``stopped`` (begun, and no process is
-            at it); ``to do`` (not begun).
+            at it); ``to do`` (not begun). Of a study that holds several comparisons also ``comparison``, its folder;
+            comparisons that the study has not begun are not known.
         seconds_left: Until all are done, on the wall's clock, if the runs that are left take as long as those of the
             same optimizer took here (on the same task, if any); None while an optimizer has finished none.
         command: What continues it; empty where the folder does not say.
@@ -46,7 +47,7 @@ class Status:
 
 
 def status(folder: str | Path) -> Status:
-    """How far the runs of a folder are: a comparison's, or one of single searches.
+    """How far the runs of a folder are: a comparison's, a study's that holds several, or one of single searches.
 
     Nothing is written, and runs that are under way are not disturbed.
 
@@ -57,6 +58,8 @@ def status(folder: str | Path) -> Status:
     try:
         if (folder / SPEC).is_file():
             return _comparison(folder)
+        if parts := [path.parent for path in sorted(folder.rglob(SPEC))]:
+            return _study(folder, parts)
         states = [(*_names(path), _state(path)) for path in sorted(folder.glob("runs/*/*/*.jsonl"))]
         if not states:
             raise OutputError(f"{folder} holds no runs; give the --out of naslab compare or naslab search")
@@ -89,6 +92,15 @@ def closing_line(path: Path) -> dict[str, Any] | None:
         return dict(json.loads(line)["end"])
     except (ValueError, TypeError):  # it was changed: reading the whole trace says so
         return None
+
+
+def _study(folder: Path, parts: Sequence[Path]) -> Status:
+    found = [_comparison(part) for part in parts]
+    named = zip(parts, found, strict=True)
+    runs = [one.runs.assign(comparison=str(part.relative_to(folder))) for part, one in named]
+    left = [one.seconds_left for one in found]
+    known = None if None in left else sum(each for each in left if each)
+    return Status(pd.concat(runs, ignore_index=True), known, "")
 
 
 def _comparison(folder: Path) -> Status:

@@ -75,6 +75,14 @@ def test_status_of_failed_runs_and_of_single_searches(stored_task: str, tmp_path
     assert status(tmp_path).count("failed") == 1
 
 
+def test_status_of_a_study_is_that_of_its_comparisons(half_done: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(half_done.parent).runs["comparison"].unique().tolist() == [half_done.name]
+    assert run_command(["status", str(half_done.parent)]) == 0
+    said = capsys.readouterr().out
+    assert [line.split() for line in said.splitlines()[2:3]] == [[half_done.name, "4", "1", "1"]]
+    assert said.endswith("4 of 6 runs are done; nothing is running\n")
+
+
 def test_show(half_done: Path, stored_task: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = trace_path(half_done, stored_task, "random", 0)
     recorded, space = read(path), naslab.task(stored_task).problem.space
