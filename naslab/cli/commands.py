@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 import naslab
+from naslab.cli import completion
+from naslab.cli.examples import show_examples
 from naslab.cli.folders import export, merge, report, show_report
 from naslab.cli.looking import show, status
 from naslab.cli.notes import say_idle_limits, say_idle_placement, say_one_worker
@@ -35,7 +37,7 @@ app = typer.Typer(
     name="naslab",
     help="Compare neural architecture search strategies fairly: one loop, one clock, honest statistics.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -80,9 +82,15 @@ def list_names(
 
 @app.command()
 def compare(
-    tasks: Annotated[list[str], typer.Argument(help="Task ids; see: naslab list tasks.")],
+    tasks: Annotated[
+        list[str], typer.Argument(help="Task ids; see: naslab list tasks.", autocompletion=completion.tasks)
+    ],
     optimizers: Annotated[
-        str, typer.Option(help="Names, comma-separated: random,regularized-evolution[population=20].")
+        str,
+        typer.Option(
+            help="Names, comma-separated: random,regularized-evolution[population=20].",
+            autocompletion=completion.optimizers,
+        ),
     ],
     out: Out,
     budget: Budget = "100",
@@ -176,7 +184,7 @@ def predict(
 
 @app.command()
 def correlate(
-    task: Annotated[str, typer.Argument(help="A task id; see: naslab list tasks.")],
+    task: Annotated[str, typer.Argument(help="A task id; see: naslab list tasks.", autocompletion=completion.tasks)],
     evaluators: Annotated[
         str, typer.Option(help="Names, comma-separated: synflow,reward[epochs=1],path-kernel[labels=50],one-shot.")
     ],
@@ -213,7 +221,10 @@ def correlate(
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(help="An experiment; see: naslab list experiments.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="An experiment; see: naslab list experiments.", autocompletion=completion.experiments),
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder; by default runs/NAME, or runs/NAME-on-TABLE.")] = None,
     workers: Annotated[int, typer.Option(parser=whole, help="Processes. The results do not depend on it.")] = 1,
     table: Annotated[
@@ -255,3 +266,5 @@ def reproduce(
 
 for _command in (report, status, show, merge, export):
     app.command()(_command)
+
+show_examples(app)

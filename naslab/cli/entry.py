@@ -48,6 +48,8 @@ def run_command(arguments: list[str]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"OutputError: {where}{reason(error)}")
     except SystemExit as error:
+        if "_NASLAB_COMPLETE" in os.environ or arguments[:1] in (["--show-completion"], ["--install-completion"]):
+            return error.code if isinstance(error.code, int) else 0
         if isinstance(error.__context__, BrokenPipeError):  # the command-line library's way to end then
             return _reader_left()
         # Of code that was called or imported on the way: naslab itself raises none.

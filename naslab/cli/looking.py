@@ -25,7 +25,7 @@ def status(
         bool, typer.Option("--watch", help="Look again every two seconds until all runs are done.")
     ] = False,
 ) -> None:
-    """How far the runs of a folder are, and how long the rest takes. Example: naslab status runs/demo --watch"""
+    """How far the runs of a folder are, and how long the rest takes."""
     from rich.console import Console
 
     from naslab.running.status import status as look
@@ -45,8 +45,7 @@ def show(
     trace: Annotated[Path, typer.Argument(help="A run's trace: OUT/runs/TASK/OPTIMIZER/SEED.jsonl.")],
     every: Annotated[bool, typer.Option("--all", help="Every evaluation, not only those that improved.")] = False,
 ) -> None:
-    """What a run did: its task and strategy, when it improved, and how it ended.
-    Example: naslab show runs/demo/runs/nasbench201--cifar10/random/0.jsonl"""
+    """What a run did: its task and strategy, when it improved, and how it ended."""
     import pandas as pd
 
     from naslab.cli.console import print_frame

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from naslab.cli import completion
 from naslab.cli.notes import say_idle_limits, say_idle_placement, say_one_worker, written_placement
 from naslab.cli.options import (
     Deterministic,
@@ -28,9 +29,20 @@ _MOST_COLUMNS = 50
 
 
 def search(
-    optimizer: Annotated[str, typer.Option(help="NAME or NAME[key=value,...]; see: naslab list optimizers [NAME].")],
+    optimizer: Annotated[
+        str,
+        typer.Option(
+            help="NAME or NAME[key=value,...]; see: naslab list optimizers [NAME].",
+            autocompletion=completion.optimizers,
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the trace; with --csv for all results.")],
-    task: Annotated[str, typer.Argument(help="A task id; see: naslab list tasks. Leave it out with --csv.")] = "",
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="A task id; see: naslab list tasks. Leave it out with --csv.", autocompletion=completion.tasks
+        ),
+    ] = "",
     budget: Annotated[
         str | None,
         typer.Option(help="Evaluations (100), 50epochs or 12000s. Default: 100, all epochs, or 3,000 with --csv."),
