@@ -65,15 +65,17 @@ def list_names(
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
+    headings, rows = listing.shown(kind)
     table = Table(box=None, pad_edge=False)
-    for heading in ("kind", "name", "what it is", "provider"):
+    for heading in headings:
         table.add_column(heading, overflow="fold")
-    for row in listing.rows(kind):
-        table.add_row(*row)
+    for row in rows:
+        table.add_row(*map(Text, row))
     console = Console()
     if not console.is_terminal:
-        console.width = 200
+        console.width = max(200, Console(width=10_000).measure(table).maximum)
     console.print(table)
 
 
