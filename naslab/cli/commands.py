@@ -216,6 +216,22 @@ def correlate(
 
 
 @app.command()
+def importance(
+    task: Annotated[str, typer.Argument(help="A task of a table; see: naslab list tasks.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for a page with a picture of the landscape.")] = None,
+) -> None:
+    """Which decisions matter: an exact analysis of variance of a task's table, and what was measured."""
+    from naslab.cli.console import print_frame
+    from naslab.studies.importance import task_study
+
+    found = task_study(task)
+    print_frame(found.shown(), f"Which decisions matter on {task}: shares of the variance of its truth")
+    print_frame(found.facts, "\nWhat was measured")
+    if out is not None:
+        print(f"\nReport: {found.report(out)}")
+
+
+@app.command()
 def reproduce(
     name: Annotated[str, typer.Argument(help="An experiment; see: naslab list experiments.")],
     out: Annotated[Path | None, typer.Option(help="Folder; by default runs/NAME, or runs/NAME-on-TABLE.")] = None,
