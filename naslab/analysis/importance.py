@@ -23,6 +23,7 @@ from naslab.errors import InvalidValue
 MOST_MISSING = 0.01
 """The share of all combinations that may be missing."""
 REST = "three and more"
+_DIGITS = 12
 SHARES = ("share of variance", "share of variance of ranks")
 
 
@@ -86,4 +87,4 @@ def _explained(codes: npt.NDArray[np.int64], scores: FloatArray, sizes: Sequence
     found: dict[tuple[int, ...], float] = {(i,): of_means((i,)) for i in decisions}
     for pair in combinations(decisions, 2):
         found[pair] = of_means(pair) - found[pair[:1]] - found[pair[1:]]
-    return found
+    return {group: round(share, _DIGITS) + 0.0 for group, share in found.items()}  # what rounding leaves is zero
