@@ -35,14 +35,20 @@ _FEATURES = {
     "slice-localization": 380,
 }
 """Numbers in a row: what the recorded parameters of every network follow from."""
+_GUESSES = {
+    "naval-propulsion": 1.007,
+    "parkinsons-telemonitoring": 0.978,
+    "protein-structure": 0.653,
+    "slice-localization": 0.986,
+}
+"""The error of a network that has become a constant, rounded down: the value at which recorded errors pile up."""
 _METRICS = {"val_loss": ("mse/valid", 1.0), "train_time": ("train_seconds", 1.0)}
 
 
 def _describe() -> TableSpec:
     """All 62,208 ways to build and train a perceptron of two layers, on four regression datasets.
 
-    The mean squared error on validation rows after 100 epochs, in variances of the training targets (predicting their
-    mean gives about 1), and the seconds of the training, for four seeds. Deviations of this copy from the official
+    The mean squared error on validation rows after 100 epochs, in variances of the training targets, and the seconds of the training, for four seeds. Deviations of this copy from the official
     benchmark (four HDF5 files of learning curves):
 
     * It has neither test errors nor the epochs before the last: reward and truth are both the last validation error,
@@ -74,7 +80,9 @@ def _describe() -> TableSpec:
 
 def _task(dataset: str) -> TableTask:
     reading = Reading(column=f"{dataset}/mse/valid", epochs=_EPOCHS[-1])
-    return TableTask(reward=reading, truth=reading, space_options={"features": _FEATURES[dataset]}, guess=1.0)
+    return TableTask(
+        reward=reading, truth=reading, space_options={"features": _FEATURES[dataset]}, guess=_GUESSES[dataset]
+    )
 
 
 def _read() -> Content:
