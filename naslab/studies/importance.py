@@ -202,8 +202,8 @@ class TaskStudy:
         frame = pd.DataFrame({"down": rows[:, down], "across": rows[:, across], "rank": ranks})
         means = frame.pivot_table(index="down", columns="across", values="rank", aggfunc="mean")
         choices = self.task.problem.space.choices
-        means.index = pd.Index([labels(choices[down])[i] for i in means.index])
-        means.columns = pd.Index([labels(choices[across])[i] for i in means.columns])
+        means.index = pd.Index([labels(choices[down])[i] for i in means.index.to_numpy().tolist()])
+        means.columns = pd.Index([labels(choices[across])[i] for i in means.columns.to_numpy().tolist()])
         return means
 
     @property
