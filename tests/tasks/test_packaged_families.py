@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from importlib.util import find_spec
+from collections import defaultdict
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,25 @@ def test_there_are_as_many_keys_as_the_benchmark_has_networks(operations: Any, n
     space = nas_bench_graph(operations)
     keys = {space.canonical(each) for each in product(*map(range, space.sizes))}
     assert len(keys) == networks + 1  # and one of skips alone
+
+
+@pytest.mark.slow
+def test_keys_are_those_of_the_benchmarks_own_code() -> None:
+    graph_package()
+    (location,) = find_spec("nas_bench_graph").submodule_search_locations  # type: ignore[union-attr, misc]
+    spec = spec_from_file_location("architecture", Path(location) / "architecture.py")
+    assert spec is not None
+    assert spec.loader is not None
+    theirs = module_from_spec(spec)
+    spec.loader.exec_module(theirs)
+    space, hashes, keys = nas_bench_graph(), defaultdict(set), defaultdict(set)
+    for architecture in space.architectures():
+        links, *chosen = architecture
+        hashed = theirs.Arch(list(LINKS[links]), [OPERATIONS[each] for each in chosen]).valid_hash()
+        key = space.canonical(architecture)
+        hashes[key].add(hashed)
+        keys[hashed].add(key)
+    assert {len(each) for each in hashes.values()} == {len(each) for each in keys.values()} == {1}
 
 
 def test_tuples_of_one_graph_network_share_a_key() -> None:
