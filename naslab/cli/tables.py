@@ -24,7 +24,7 @@ def import_table(
     """Store a table of your own, or the official records, for naslab to use."""
     from naslab.cli.console import progress
     from naslab.tables.from_csv import import_csv
-    from naslab.tables.from_nats import import_nats
+    from naslab.tables.importers.from_nats import import_nats
 
     if nats is not None and file is None and schema is None:
         with progress("records") as tick:
