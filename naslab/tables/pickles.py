@@ -10,6 +10,8 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle
+import pickletools
+import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,9 +21,12 @@ import numpy as np
 
 from naslab.errors import InvalidTable
 from naslab.files import clipped, decompress, is_passing, unreadable
+from naslab.files.compressed import allowed as most_unpacked
 from naslab.tables.pickle_bounds import check_bounds
 
 Allowed = Mapping[tuple[str, str], object]
+_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
+"""In the first of the pickles that PyTorch wrote before 1.6."""
 
 
 class _Dtype:
@@ -45,6 +50,23 @@ def _scalar(dtype: _Dtype, data: bytes) -> float:
     return float(value)
 
 
+class _Array(list[float]):
+    """Stands for a ``numpy.ndarray`` of plain numbers along one axis, as a list."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, dtype, _, data = state
+        if not isinstance(dtype, _Dtype) or not isinstance(data, bytes):
+            raise pickle.UnpicklingError("an array of what is no number")
+        found = np.frombuffer(data, dtype.order + dtype.code)
+        if shape != (len(found),):
+            raise pickle.UnpicklingError(f"an array of shape {clipped(shape)} with {len(found):,} numbers")
+        self[:] = map(float, found.tolist())
+
+
+def _reconstruct(*_: object) -> _Array:
+    return _Array()
+
+
 NUMPY_SCALARS: Allowed = {
     ("numpy", "dtype"): _dtype,
     ("numpy.core.multiarray", "scalar"): _scalar,
@@ -52,6 +74,13 @@ NUMPY_SCALARS: Allowed = {
     ("collections", "OrderedDict"): OrderedDict,
 }
 """What NATS-Bench records name: NumPy scalars (read as floats) and ordered dictionaries."""
+NUMPY_ARRAYS: Allowed = {
+    **NUMPY_SCALARS,
+    ("numpy", "ndarray"): None,  # an argument of what follows
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+}
+"""Also arrays of numbers along one axis, read as lists of floats."""
 
 
 class RestrictedUnpickler(pickle.Unpickler):
@@ -77,21 +106,65 @@ def load_pickle(file: Path, allowed: Allowed, encoding: str = "ASCII") -> Any:
     Raises InvalidTable, naming the file, where it names anything else (nothing of it has run then), is truncated or
     damaged, claims more memory than its bytes can fill (see :mod:`naslab.tables.pickle_bounds`), or can't be read.
     """
-    # Extension opcodes look into this cache before find_class; while it is empty, they always call that.
-    copyreg.clear_extension_cache()
     try:
         data = file.read_bytes()
         if file.suffix == ".pbz2":
             data = decompress(data, "bz2")
+    except Exception as error:
+        raise _refusal(file, error) from None
+    return unpickled(data, file, allowed, encoding)
+
+
+def unpickled(data: bytes, file: Path, allowed: Allowed, encoding: str = "ASCII") -> Any:
+    """As :func:`load_pickle`, of bytes that were read from a file. What stands behind the pickle is ignored."""
+    # Extension opcodes look into this cache before find_class; while it is empty, they always call that.
+    copyreg.clear_extension_cache()
+    try:
         check_bounds(data)
         return RestrictedUnpickler(io.BytesIO(data), allowed, encoding).load()
-    except InvalidTable as refused:
-        raise InvalidTable(
-            f"'{file}' is refused: it {refused}, which plain data never needs; nothing in it was run. "
-            "Fix: get the file from its official source"
-        ) from None
     except Exception as error:  # a damaged pickle may raise anything
-        if is_passing(error):
-            raise InvalidTable(unreadable(file, error)) from None
-        kind, said = type(error).__name__, " ".join(str(error).split())[:200]
-        raise InvalidTable(f"'{file}' is truncated or damaged ({kind}: {said}). Fix: get the file again") from None
+        raise _refusal(file, error) from None
+
+
+def load_torch(file: Path, allowed: Allowed) -> Any:
+    """What ``torch.save`` wrote of plain data: an archive with one pickle in it, or (before PyTorch 1.6) four pickles
+    after each other, of which the last one counts. Tensors are refused. Raises InvalidTable as :func:`load_pickle`.
+    """
+    try:
+        data = file.read_bytes()
+        data = _in_archive(data) if data[:2] == b"PK" else data[_behind_headers(data) :]
+    except Exception as error:
+        raise _refusal(file, error) from None
+    return unpickled(data, file, allowed)
+
+
+def _in_archive(data: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        found = [each for each in archive.infolist() if each.filename.endswith("/data.pkl")]
+        if len(found) != 1:
+            raise ValueError("no archive of PyTorch: it has no data.pkl")
+        if found[0].file_size > most_unpacked(len(data)):
+            raise ValueError(f"it unpacks to {found[0].file_size:,} bytes, which no honest file of its size does")
+        return archive.read(found[0])
+
+
+def _behind_headers(data: bytes) -> int:
+    stream = io.BytesIO(data)
+    for _ in range(3):  # a magic number, a version, what kind of system
+        for _ in pickletools.genops(stream):
+            pass
+    if _MAGIC not in data[: stream.tell()]:
+        raise ValueError("no file of PyTorch: its magic number is missing")
+    return stream.tell()
+
+
+def _refusal(file: Path, error: Exception) -> InvalidTable:
+    if isinstance(error, InvalidTable):
+        return InvalidTable(
+            f"'{file}' is refused: it {error}, which plain data never needs; nothing in it was run. "
+            "Fix: get the file from its official source"
+        )
+    if is_passing(error):
+        return InvalidTable(unreadable(file, error))
+    kind, said = type(error).__name__, " ".join(str(error).split())[:200]
+    return InvalidTable(f"'{file}' is truncated or damaged ({kind}: {said}). Fix: get the file again")
