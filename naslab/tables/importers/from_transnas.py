@@ -19,7 +19,8 @@ from naslab.registry import search_space
 from naslab.tables.format import Floats, Table
 from naslab.tables.header import ColumnSpec, Direction, Reading, SpaceOption, TableSpec, TableTask
 from naslab.tables.importers.tfrecord import Reached
-from naslab.tables.pickles import NUMPY_SCALARS, load_torch
+from naslab.tables.importers.torch_file import load_torch
+from naslab.tables.pickles import NUMPY_SCALARS
 from naslab.tables.store import table_path
 from naslab.tables.writing import write_table
 
