@@ -27,9 +27,10 @@ def masked(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def framed(data: bytes) -> bytes:
-    length = struct.pack("<Q", len(data))
-    return length + struct.pack("<I", masked(length)) + data + struct.pack("<I", masked(data))
+def framed(data: bytes, length: int | None = None) -> bytes:
+    """A record of a TFRecord file; it may state another length."""
+    stated = struct.pack("<Q", len(data) if length is None else length)
+    return stated + struct.pack("<I", masked(stated)) + data + struct.pack("<I", masked(data))
 
 
 def varint(value: int) -> bytes:
