@@ -48,8 +48,8 @@ def import_table(
             table = read(file, name, lambda done, total: tick(done, total, ""))
     else:
         raise InvalidValue(
-            "give either a FILE with --schema SCHEMA.toml (a first one: naslab table schema FILE), an official FILE with "
-            "--format, or --nats DIR"
+            "give either a FILE with --schema SCHEMA.toml (a first one: naslab table schema FILE), an official FILE "
+            "with --format, or --nats DIR"
         )
     print(f"{len(table):,} architectures stored in {table.path}")
     full = math.prod(table.header.options)
@@ -68,12 +68,16 @@ def import_table(
 @table_app.command("join")
 def join_columns(
     table: Annotated[str, typer.Argument(help="A stored table.")],
-    file: Annotated[Path, typer.Argument(help="A CSV, JSON or Parquet file (--schema), or an official one (--format).")],
+    file: Annotated[
+        Path, typer.Argument(help="A CSV, JSON or Parquet file (--schema), or an official one (--format).")
+    ],
     schema: Annotated[Path | None, typer.Option(help="As for an import, without tasks.")] = None,
     form: Annotated[
         str | None, typer.Option("--format", help="Whose official file it is: hw-nas-bench, nas-bench-suite-zero.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="A name for the new table; by default it takes TABLE's place.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="A name for the new table; by default it takes TABLE's place.")
+    ] = None,
     complete: Annotated[
         bool, typer.Option("--complete", help="Keep only the architectures for which every joined number is there.")
     ] = False,

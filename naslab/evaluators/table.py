@@ -77,7 +77,8 @@ class TableReward(Evaluator):
 class TableColumn(Evaluator):
     """Any number that the task's table holds of an architecture, as a score: a stored proxy, a cost of a device.
 
-    Named ``table[column=synflow]``, ``table[column=pixel3_ms]``, ``table[column=accuracy/train]``. The mean over seeds after the longest training; its negative where lower is better. Nothing is charged.
+    Named ``table[column=synflow]``, ``table[column=pixel3_ms]``, ``table[column=accuracy/train]``. The mean over seeds
+    after the longest training; its negative where lower is better. Nothing is charged.
 
     Args:
         table: Where the numbers are.
@@ -108,8 +109,8 @@ class TableColumn(Evaluator):
         lacking = sum(math.isnan(score) and space.is_valid(a) for a, score in self._scores.items())
         if lacking:
             raise InvalidValue(
-                f"table[column={column}]: {lacking:,} architectures of {task.id!r} have no number. Fix: a table of those "
-                "that have one: naslab table join ... --complete --name NEW"
+                f"table[column={column}]: {lacking:,} architectures of {task.id!r} have no number. Fix: a table of "
+                "those that have one: naslab table join ... --complete --name NEW"
             )
 
     @classmethod

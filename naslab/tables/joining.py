@@ -152,7 +152,8 @@ def _taken(values: Floats, row_of: npt.NDArray[np.int64]) -> Floats:
 def _described(table: Table, added: Addition, name: str, complete: bool) -> TableSpec:
     old = {field: getattr(table.header, field) for field in TableSpec.model_fields}
     columns = tuple(
-        ColumnSpec(**{field: getattr(each, field) for field in ColumnSpec.model_fields}) for each in table.header.columns
+        ColumnSpec(**{field: getattr(each, field) for field in ColumnSpec.model_fields})
+        for each in table.header.columns
     )
     record = {
         **added.provenance,
@@ -161,6 +162,4 @@ def _described(table: Table, added: Addition, name: str, complete: bool) -> Tabl
         **({"complete": True} if complete else {}),
     }
     provenance = {**table.provenance, "joined": [*table.provenance.get("joined", ()), record]}
-    return TableSpec(
-        **{**old, "name": name, "columns": (*columns, *added.recorded.columns), "provenance": provenance}
-    )
+    return TableSpec(**{**old, "name": name, "columns": (*columns, *added.recorded.columns), "provenance": provenance})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import pickle
 import struct
@@ -11,6 +10,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
 
 def crc32c(data: bytes) -> int:
     """Bit by bit, after RFC 3720."""
@@ -63,9 +63,7 @@ def metrics(epochs: int, seconds: float, shares: Sequence[float], params: int, c
     return found + b"\x10" + varint(params) + double(3, 2 * seconds)
 
 
-def training(
-    key: str, epochs: int, adjacency: str, operations: str, message: bytes
-) -> list[Any]:
+def training(key: str, epochs: int, adjacency: str, operations: str, message: bytes) -> list[Any]:
     """A record of NAS-Bench-101's files."""
     return [key, epochs, adjacency, operations, base64.b64encode(message).decode()]
 

@@ -38,7 +38,9 @@ def written(string: str) -> tuple[str, str, str]:
     return space().official_key(architecture), "".join(str(e) for row in matrix for e in row), ",".join(operations)
 
 
-def record(string: str, epochs: int, seconds: float, shares: tuple[float, float, float], params: int = 1000) -> list[Any]:
+def record(
+    string: str, epochs: int, seconds: float, shares: tuple[float, float, float], params: int = 1000
+) -> list[Any]:
     key, adjacency, operations = written(string)
     return training(key, epochs, adjacency, operations, metrics(epochs, seconds, shares, params))
 
@@ -46,9 +48,10 @@ def record(string: str, epochs: int, seconds: float, shares: tuple[float, float,
 @pytest.fixture(autouse=True)
 def one_space(monkeypatch: pytest.MonkeyPatch) -> None:
     """Building the space takes half a second."""
-    monkeypatch.setattr("naslab.tables.importers.from_nasbench101.search_space", lambda name, **options: (
-        space() if name == "nasbench101" else search_space(name, **options)
-    ))
+    monkeypatch.setattr(
+        "naslab.tables.importers.from_nasbench101.search_space",
+        lambda name, **options: space() if name == "nasbench101" else search_space(name, **options),
+    )
 
 
 @pytest.fixture
@@ -82,7 +85,10 @@ def test_every_number_is_where_it_belongs(tmp_path: Path, records: list[list[Any
     assert task.problem.space.size == 2  # the third cell has no training of 108 epochs
     assert task.problem.fidelities == (4, 108)
     rng = np.random.default_rng(0)
-    assert {round(task.reward().evaluate(space().from_string(CELLS[1]), rng=rng).score, 6) for _ in range(20)} == {80, 82}
+    assert {round(task.reward().evaluate(space().from_string(CELLS[1]), rng=rng).score, 6) for _ in range(20)} == {
+        80,
+        82,
+    }
     assert task.true_value(space().from_string(CELLS[0])) == pytest.approx(81)
 
 
@@ -96,9 +102,11 @@ def test_the_short_file_has_one_length(tmp_path: Path) -> None:
 def test_an_isomorphic_way_of_writing_is_the_same_cell(tmp_path: Path) -> None:
     """The hash is of the class: a later record may number the vertices otherwise."""
     key, _, _ = written(CELLS[3])
-    mirrored = ("0110" "0001" "0001" "0000", "input,conv1x1-bn-relu,conv3x3-bn-relu,output")
+    mirrored = ("0110000100010000", "input,conv1x1-bn-relu,conv3x3-bn-relu,output")
     other = training(key, 108, *mirrored, metrics(108, 5.0, (0.9, 0.6, 0.5), 1000))
-    table = import_nasbench101(write_tfrecord(tmp_path / "x", [record(CELLS[3], 108, 4.0, (0.9, 0.8, 0.7)), other]), "nb101")
+    table = import_nasbench101(
+        write_tfrecord(tmp_path / "x", [record(CELLS[3], 108, 4.0, (0.9, 0.8, 0.7)), other]), "nb101"
+    )
     assert len(table) == 1
     np.testing.assert_allclose(table.values("cifar10/accuracy/valid")[0], [80, 60, np.nan])
 
@@ -137,7 +145,9 @@ def test_a_wrong_record_is_named_and_nothing_is_written(
 ) -> None:
     content: list[Any] = list(records)
     content[3] = change(content[3])
-    with pytest.raises(InvalidTable, match=rf"record 4 \(byte [\d,]+\) is not one of NAS-Bench-101: .*{said}") as caught:
+    with pytest.raises(
+        InvalidTable, match=rf"record 4 \(byte [\d,]+\) is not one of NAS-Bench-101: .*{said}"
+    ) as caught:
         import_nasbench101(write_tfrecord(tmp_path / "x.tfrecord", content), "nb101")
     assert "\n" not in str(caught.value)
     assert not cache.exists()

@@ -9,8 +9,8 @@ import numpy as np
 
 from naslab.errors import InvalidTable
 from naslab.registry import search_space
-from naslab.search_spaces.nasbench101 import NASBench101
 from naslab.search_spaces.nasbench1shot1 import NASBench1Shot1
+from naslab.search_spaces.nasbench101 import NASBench101
 from naslab.space import SearchSpace
 from naslab.tables.format import Table
 from naslab.tables.header import TableSpec

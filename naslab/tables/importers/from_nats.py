@@ -15,9 +15,9 @@ from naslab.errors import InvalidTable
 from naslab.registry import search_space
 from naslab.tables.format import Floats, Table
 from naslab.tables.header import ColumnSpec, Reading, TableSpec, TableTask
-from naslab.tables.nasbench201 import SPACE_OPTIONS, describe
 from naslab.tables.importers.nats_record import Record, read_record
 from naslab.tables.importers.tfrecord import Reached
+from naslab.tables.nasbench201 import SPACE_OPTIONS, describe
 from naslab.tables.pickles import NUMPY_SCALARS, load_pickle
 from naslab.tables.store import table_path
 from naslab.tables.writing import write_table

@@ -1,4 +1,4 @@
-"""Importing TransNAS-Bench-101 (Duan et al. 2021): one of its two search spaces, seven tasks, from the official file."""
+"""Importing TransNAS-Bench-101 (Duan et al. 2021): one of its two spaces, seven tasks, from the official file."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ def import_transnas(path: Path | str, name: str, progress: Reached | None = None
         provenance={
             "source": f"TransNAS-Bench-101 (Duan et al. 2021), {kind} space, yawen-d/TransNASBench",
             "licence": "MIT",
-            "cite": "Duan et al. 2021, TransNAS-Bench-101: Improving Transferability and Generalizability of Cross-Task "
-            "Neural Architecture Search, CVPR, arXiv:2105.11871",
+            "cite": "Duan et al. 2021, TransNAS-Bench-101: Improving Transferability and Generalizability of "
+            "Cross-Task Neural Architecture Search, CVPR, arXiv:2105.11871",
             "beware": "one training of each; params and macs are computed with a head for classification",
             "files": {path.name: _sha256(path)},
             **({"without_seconds": f"{', '.join(untimed)}: the recorded time does not rise"} if untimed else {}),
@@ -174,7 +174,9 @@ class _Reader:
         curve = self._mapping(result, "metrics", where).get(name)
         if not isinstance(curve, list) or len(curve) != length:
             given = f"{len(curve)} numbers" if isinstance(curve, list) else clipped(curve)
-            raise InvalidTable(f"'{self.path}', {where}: {name} is {given}, not a list of one number per epoch ({length})")
+            raise InvalidTable(
+                f"'{self.path}', {where}: {name} is {given}, not a list of one number per epoch ({length})"
+            )
         found = []
         for value in curve:
             number = _seconds(value) if name == "time_elapsed" else _number(value)

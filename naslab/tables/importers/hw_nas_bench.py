@@ -1,4 +1,4 @@
-"""HW-NAS-Bench (Li et al. 2021): costs of NAS-Bench-201's cells on six devices, as columns to join to a table of them."""
+"""HW-NAS-Bench (Li et al. 2021): costs of NAS-Bench-201's cells on six devices, to be joined to a table of them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def read_hw_nas_bench(table: Table, path: Path | str) -> Addition:
 def check_space(table: Table, path: Path) -> None:
     """Raises InvalidTable where a table is of another space than NAS-Bench-201's."""
     if table.space != _SPACE:
-        raise InvalidTable(f"'{path}' is about cells of {_SPACE!r}; table {table.name!r} holds those of {table.space!r}")
+        raise InvalidTable(
+            f"'{path}' is about cells of {_SPACE!r}; table {table.name!r} holds those of {table.space!r}"
+        )
 
 
 def datasets(table: Table, path: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """The records of NAS-Bench-101's TFRecord files, gathered by cell: what both tables made of them are filled from.
 
-``nasbench_only108.tfrecord`` (1.3 million trainings of 108 epochs) and ``nasbench_full.tfrecord`` (those of 4, 12 and 36
-epochs, too) hold one JSON list per training: hash, epochs, adjacency, operations, metrics in base64 (``api.py`` in
+``nasbench_only108.tfrecord`` (1.3 million trainings of 108 epochs) and ``nasbench_full.tfrecord`` (those of 4, 12 and
+36 epochs, too) hold one JSON list per training: hash, epochs, adjacency, operations, metrics in base64 (``api.py`` in
 google-research/nasbench).
 """
 
@@ -12,7 +12,6 @@ import binascii
 import hashlib
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +139,7 @@ class Trainings:
             self._counts = np.concatenate([self._counts, np.zeros((more, len(EPOCHS)), np.int8)])
 
 
-def read_trainings(path: Path, progress: Callable[[int, int], None] | None = None) -> Trainings:
+def read_trainings(path: Path, progress: Reached | None = None) -> Trainings:
     """All records of a file; about 600 MB of memory for all of NAS-Bench-101.
 
     Args:

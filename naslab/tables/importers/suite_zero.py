@@ -63,7 +63,8 @@ def read_suite_zero(table: Table, path: Path | str) -> Addition:
         {
             "source": "NAS-Bench-Suite-Zero (Krishnakumar et al. 2022), automl/NASLib; real images were shown",
             "licence": "Apache-2.0",
-            "cite": "Krishnakumar et al. 2022, NAS-Bench-Suite-Zero: Accelerating Research on Zero Cost Proxies, NeurIPS",
+            "cite": "Krishnakumar et al. 2022, NAS-Bench-Suite-Zero: Accelerating Research on Zero Cost Proxies, "
+            "NeurIPS",
             "files": {path.name: hashlib.sha256(data).hexdigest()},
         },
     )

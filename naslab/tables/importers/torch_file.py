@@ -45,5 +45,3 @@ def _behind_headers(data: bytes) -> int:
     if _MAGIC not in data[: stream.tell()]:
         raise ValueError("no file of PyTorch: its magic number is missing")
     return stream.tell()
-
-
