@@ -3,7 +3,8 @@
 A table is a folder of plain ``.npy`` arrays and a JSON header (:mod:`naslab.tables.format`). Tables come from the
 packaged NAS-Bench-201 (:mod:`~naslab.tables.packaged`), from a CSV with a TOML schema (:mod:`~naslab.tables.from_csv`)
 or from official files of others (:mod:`naslab.tables.importers`), and are found by name (:mod:`~naslab.tables.store`).
-Further columns are joined to one by architecture (:mod:`~naslab.tables.joining`). This wing only reads and writes what was recorded; a task says how a search uses it.
+Further columns are joined to one by architecture (:mod:`~naslab.tables.joining`). This wing only reads and writes what
+was recorded; a task says how a search uses it.
 """
 
 from naslab.tables.format import Table, open_table

@@ -14,7 +14,7 @@ from naslab.search_spaces.nasbench101 import NASBench101
 from naslab.space import SearchSpace
 from naslab.tables.format import Table
 from naslab.tables.header import TableSpec
-from naslab.tables.importers.nasbench101_records import Trainings, read_trainings
+from naslab.tables.importers.nasbench101_records import Trainings, read_trainings, spec_of
 from naslab.tables.importers.tfrecord import Reached
 from naslab.tables.store import table_path
 from naslab.tables.writing import write_table
@@ -37,8 +37,8 @@ def import_nasbench101(path: Path | str, name: str, progress: Reached | None = N
     space = search_space("nasbench101")
     assert isinstance(space, NASBench101)
     architectures = np.empty((len(found.cells), len(space.sizes)), np.uint8)
-    for row, cell in enumerate(found.cells):
-        architectures[row] = space.from_spec(cell.matrix, ["input", *cell.operations, "output"])
+    for row, stated in enumerate(found.cells):
+        architectures[row] = space.from_spec(*spec_of(*stated))
     return _written(target, name, space, {}, architectures, np.arange(len(architectures)), found, path)
 
 

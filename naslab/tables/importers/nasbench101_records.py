@@ -12,6 +12,7 @@ import binascii
 import hashlib
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ import numpy.typing as npt
 
 from naslab.errors import InvalidArchitecture, InvalidTable
 from naslab.files import clipped
-from naslab.search_spaces.nasbench101_cell import Cell, cell_of
-from naslab.tables.header import ColumnSpec, Reading, TableTask
+from naslab.search_spaces.nasbench101_cell import cell_of
+from naslab.tables.header import ColumnSpec, Reading, SpaceOption, TableTask
 from naslab.tables.importers.model_metrics import read_metrics
 from naslab.tables.importers.tfrecord import Reached, read_records
 
@@ -32,7 +33,7 @@ MOST_CELLS = 423_624
 SEEDS = tuple(str(repeat) for repeat in range(1, REPEATS + 1))
 """Trainings have no names: they are numbered as they stand in the file."""
 _METRICS = ("train", "valid", "test", "train_seconds")
-_SPACE_OPTIONS = {"num_classes": 10, "input_shape": (3, 32, 32)}
+_SPACE_OPTIONS: dict[str, SpaceOption] = {"num_classes": 10, "input_shape": (3, 32, 32)}
 SOURCE = {
     "source": "NAS-Bench-101 (Ying et al. 2019), google-research/nasbench",
     "licence": "Apache-2.0",
@@ -47,7 +48,7 @@ class Trainings:
 
     Attributes:
         rows: From the published hash to the cell's row.
-        cells: By row, as the first record of each states it.
+        cells: By row, adjacency and operations as the first record of each states them: see :func:`spec_of`.
         values: ``(rows, metrics, lengths, repeats)``: train, valid and test accuracy in percent, seconds; NaN where
             nothing was recorded.
         params: ``(rows,)``: trainable parameters, as recorded.
@@ -57,11 +58,12 @@ class Trainings:
 
     def __init__(self) -> None:
         self.rows: dict[str, int] = {}
-        self.cells: list[Cell] = []
+        self.cells: list[tuple[str, str]] = []
         self.values = np.full((1024, len(_METRICS), len(EPOCHS), REPEATS), np.nan)
         self.params = np.full(1024, np.nan)
         self.records = 0
         self.sha256 = ""
+        self._keys: list[str] = []
         self._known: dict[tuple[str, str], int] = {}
         self._counts = np.zeros((1024, len(EPOCHS)), np.int8)
 
@@ -117,18 +119,17 @@ class Trainings:
 
     def _row(self, key: str, adjacency: str, operations: str) -> int:
         """Where a cell stands. What the hash is of is checked once for every way of writing it."""
-        row = self._known.get((adjacency, operations))
+        stated = (adjacency, sys.intern(operations))
+        row = self._known.get(stated)
+        found = self._keys[row] if row is not None else cell_of(*spec_of(*stated)).official_hash
+        if found != key:
+            raise ValueError(f"its hash is {clipped(key)}, but that of its cell {found}")
         if row is None:
-            cell = _cell(adjacency, operations)
-            if cell.official_hash != key:
-                raise ValueError(f"its hash is {clipped(key)}, but that of its cell {cell.official_hash}")
-            row = self.rows.setdefault(key, len(self.rows))
+            row = self._known[stated] = self.rows.setdefault(key, len(self.rows))
             if row == len(self.cells):
-                self.cells.append(cell)
+                self.cells.append(stated)
+                self._keys.append(key)
                 self._grow()
-            self._known[adjacency, operations] = row
-        elif self.rows.get(key) != row:
-            raise ValueError(f"its hash is {clipped(key)}, but that of its cell {self.cells[row].official_hash}")
         return row
 
     def _grow(self) -> None:
@@ -160,15 +161,15 @@ def read_trainings(path: Path, progress: Reached | None = None) -> Trainings:
     return found
 
 
-def _cell(adjacency: str, operations: str) -> Cell:
+def spec_of(adjacency: str, operations: str) -> tuple[list[list[int]], list[str]]:
+    """The matrix and the operations of a cell, as the public code's ``ModelSpec`` takes them. Raises ValueError."""
     names = operations.split(",")
     size = math.isqrt(len(adjacency))
     if size * size != len(adjacency) or set(adjacency) - set("01"):
         raise ValueError(f"adjacency {clipped(adjacency)} is no square of zeros and ones")
     if (names[0], names[-1]) != ("input", "output"):
         raise ValueError(f"operations {clipped(operations)} do not go from input to output")
-    matrix = [[int(entry) for entry in adjacency[start : start + size]] for start in range(0, size * size, size)]
-    return cell_of(matrix, names)
+    return [[int(entry) for entry in adjacency[start : start + size]] for start in range(0, size * size, size)], names
 
 
 def _numbers(metrics: str) -> tuple[tuple[float, ...], int]:
