@@ -99,13 +99,13 @@ def join(table: Table, added: Addition, name: str | None = None, *, complete: bo
         raise InvalidValue(f"table {table.name!r} comes with naslab and stays as it is. Fix: --name NEW")
     target = table_path(name or table.name)
     replace = name in (None, table.name)
-    for spec in added.recorded.columns:
-        if spec.name in table.columns:
-            raise InvalidTable(f"table {table.name!r} already has a column {spec.name!r}")
+    for column in added.recorded.columns:
+        if column.name in table.columns:
+            raise InvalidTable(f"table {table.name!r} already has a column {column.name!r}")
     row_of = _partners(table, added.recorded)
     strangers = len(added.recorded.architectures) - len(set(row_of[row_of >= 0].tolist()))
     partners = int((row_of >= 0).sum())
-    joined = {spec.name: _taken(added.recorded.arrays[spec.name], row_of) for spec in added.recorded.columns}
+    joined = {each: _taken(values, row_of) for each, values in added.recorded.arrays.items()}
     kept = np.ones(len(table), np.bool_)
     if complete:
         for values in joined.values():
@@ -115,7 +115,7 @@ def join(table: Table, added: Addition, name: str | None = None, *, complete: bo
             f"no architecture of table {table.name!r} has "
             f"{'every number' if partners else 'a row'} in {', '.join(added.provenance['files'])}"
         )
-    columns = {each: column.values for each, column in table.columns.items()} | joined
+    columns = {each: old.values for each, old in table.columns.items()} | joined
     spec = _described(table, added, target.name, complete)
     stored = {each: values[kept] for each, values in columns.items()}
     written = write_table(target, spec, table.architectures[kept], stored, replace=replace)

@@ -14,7 +14,7 @@ from naslab.errors import InvalidArchitecture, InvalidTable
 from naslab.files import clipped, read_json
 from naslab.registry import search_space
 from naslab.tables.format import Table
-from naslab.tables.header import ColumnSpec, Reading, TableSpec, TableTask
+from naslab.tables.header import ColumnSpec, Reading, SpaceOption, TableSpec, TableTask
 from naslab.tables.importers.tfrecord import Reached
 from naslab.tables.rows import read_bytes
 from naslab.tables.store import table_path
@@ -71,7 +71,7 @@ def import_nasbench_macro(path: Path | str, name: str, progress: Reached | None 
         except (InvalidArchitecture, ValueError) as error:
             raise InvalidTable(f"'{path}', architecture {clipped(string)}: {error}") from None
     reading = Reading(column=_ACCURACY.name, epochs=None)
-    options = {"num_classes": 10, "input_shape": (3, 32, 32)}
+    options: dict[str, SpaceOption] = {"num_classes": 10, "input_shape": (3, 32, 32)}
     table = TableSpec(
         name=name,
         space=space.name,

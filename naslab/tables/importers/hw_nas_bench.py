@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from naslab.errors import InvalidArchitecture, InvalidTable
 from naslab.files import clipped
@@ -55,7 +56,7 @@ def read_hw_nas_bench(table: Table, path: Path | str) -> Addition:
     space = space_of(table)
     columns: list[ColumnSpec] = []
     arrays = {}
-    architectures: np.ndarray | None = None
+    architectures: npt.NDArray[np.int64] | None = None
     for dataset in datasets(table, path):
         results = data.get(DATASETS[dataset])
         if not isinstance(results, dict):
@@ -64,7 +65,7 @@ def read_hw_nas_bench(table: Table, path: Path | str) -> Addition:
             found = [space.from_string(string) for string in _strings(results.get("config"))]
             if len(set(found)) < len(found) or not found:
                 raise ValueError(f"config lists {len(found):,} architectures, {len(set(found)):,} of them different")
-            rows = np.array(found)
+            rows: npt.NDArray[np.int64] = np.array(found)
             if architectures is None:
                 architectures = rows
             elif not np.array_equal(architectures, rows):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -87,9 +88,9 @@ def _scores(entry: Any) -> dict[str, float]:
         if not isinstance(value, dict):
             continue  # an index, the architecture, an accuracy
         score = value.get("score")
-        if type(score) not in (int, float) or not _METRIC.fullmatch(name):
+        if not isinstance(score, int | float) or isinstance(score, bool) or not _METRIC.fullmatch(name):
             raise ValueError(f"the score {clipped(name)} is {clipped(score)}")
-        found[name] = float(score) if np.isfinite(score) else np.nan
+        found[name] = float(score) if math.isfinite(score) else math.nan
     return found
 
 
