@@ -53,7 +53,7 @@ def _suspects(space: SearchSpace, rows: npt.NDArray[np.int64]) -> npt.NDArray[np
     """The rows that may be no architecture; hundreds of thousands are asked at once, where nothing is conditional."""
     if space.conditions:
         return rows
-    sound = ((rows >= 0) & (rows < np.asarray(space.sizes))).all(axis=1)
+    sound: npt.NDArray[np.bool_] = np.asarray(((rows >= 0) & (rows < np.asarray(space.sizes))).all(axis=1))
     for rule in space.indexed_rules:
         sound[sound] = rule.hold(rows[sound])
     return rows[~sound]
