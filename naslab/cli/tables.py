@@ -17,23 +17,39 @@ table_app = typer.Typer(help="Import stored ground truth, or build it anew.", no
 @table_app.command("import")
 def import_table(
     name: Annotated[str, typer.Option(help="Name to store the table under; its tasks are NAME/<dataset>.")],
-    file: Annotated[Path | None, typer.Argument(help="A CSV, JSON or Parquet file (with --schema).")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="A CSV, JSON or Parquet file (with --schema), or an official one (--format).")
+    ] = None,
     schema: Annotated[Path | None, typer.Option(help="TOML file that says what the columns are.")] = None,
-    nats: Annotated[Path | None, typer.Option(help="Instead of FILE: a folder of official NATS-Bench records.")] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Whose official file it is: nasbench101, nasbench1shot1-1 (-2, -3), nats, transnas-micro, "
+            "transnas-macro, nasbench-macro.",
+        ),
+    ] = None,
+    nats: Annotated[Path | None, typer.Option(help="A folder of NATS-Bench records: as DIR --format nats.")] = None,
 ) -> None:
-    """Store a table of your own, or the official records, for naslab to use."""
+    """Store a table of your own, or an official file, for naslab to use."""
     from naslab.cli.console import progress
     from naslab.tables.from_csv import import_csv
-    from naslab.tables.from_nats import import_nats
+    from naslab.tables.importers.catalogue import importer
 
-    if nats is not None and file is None and schema is None:
-        with progress("records") as tick:
-            table = import_nats(nats, name, progress=lambda done, total: tick(done, total, ""))
-    elif nats is None and file is not None and schema is not None:
+    if nats is not None and file is None and form is None:
+        file, form = nats, "nats"
+    elif nats is not None:
+        file = None
+    if file is not None and schema is not None and form is None:
         table = import_csv(file, schema, name)
+    elif file is not None and form is not None and schema is None:
+        read = importer(form)
+        with progress("records" if form == "nats" else "bytes") as tick:
+            table = read(file, name, lambda done, total: tick(done, total, ""))
     else:
         raise InvalidValue(
-            "give either a FILE with --schema SCHEMA.toml (a first one: naslab table schema FILE), or --nats DIR"
+            "give either a FILE with --schema SCHEMA.toml (a first one: naslab table schema FILE), an official FILE "
+            "with --format, or --nats DIR"
         )
     print(f"{len(table):,} architectures stored in {table.path}")
     full = math.prod(table.header.options)
@@ -47,6 +63,48 @@ def import_table(
         print(f"Note: {dataset!r} has no train_seconds: give budgets in evaluations.")
     for dataset in table.tasks:
         print(f"task {table.name}/{dataset}")
+
+
+@table_app.command("join")
+def join_columns(
+    table: Annotated[str, typer.Argument(help="A stored table.")],
+    file: Annotated[
+        Path, typer.Argument(help="A CSV, JSON or Parquet file (--schema), or an official one (--format).")
+    ],
+    schema: Annotated[Path | None, typer.Option(help="As for an import, without tasks.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="Whose official file it is: hw-nas-bench, nas-bench-suite-zero.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="A name for the new table; by default it takes TABLE's place.")
+    ] = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Keep only the architectures for which every joined number is there.")
+    ] = False,
+) -> None:
+    """Join further columns to a table by architecture: costs of devices, stored scores. It becomes a new version."""
+    from naslab.tables import find_table
+    from naslab.tables.importers.catalogue import addition
+    from naslab.tables.joining import join, read_addition
+
+    if (schema is None) == (form is None):
+        raise InvalidValue(
+            "give either --schema SCHEMA.toml, or --format FORMAT of an official file. "
+            "A first schema: naslab table schema FILE"
+        )
+    found = find_table(table)
+    added = read_addition(found, file, schema) if schema is not None else addition(str(form), found, file)
+    done = join(found, added, name, complete=complete)
+    print(f"{done.partners:,} of {done.rows:,} architectures have a partner in {file}")
+    if done.strangers:
+        print(f"Note: {done.strangers:,} of its rows are about architectures that {table!r} lacks; they are left out.")
+    if len(done.table) < done.rows:
+        print(f"Note: {len(done.table):,} architectures have every number; the others were left out.")
+    elif done.partners < done.rows:
+        print("Note: the others have missing values; --complete would leave them out.")
+    print(f"{len(added.recorded.columns):,} columns joined, stored in {done.table.path}")
+    if done.table.name == found.name:
+        print("Note: it is a new version: folders of runs made on the older one are not continued on it.")
 
 
 @table_app.command("schema")

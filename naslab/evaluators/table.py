@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
-from naslab.errors import InvalidValue
-from naslab.evaluators.base import Evaluation, Evaluator, Fidelity
+from naslab.errors import InvalidValue, UnknownMetric
+from naslab.evaluators.base import Evaluation, Evaluator, Fidelity, TaskLike
 from naslab.space import Architecture
 from naslab.tables import Table
 from naslab.tables.format import Floats
@@ -75,6 +76,59 @@ class TableReward(Evaluator):
 
     def _refuse(self, epochs: object) -> NoReturn:
         raise InvalidValue(f"fidelity {epochs!r} is not recorded; allowed: {', '.join(map(str, self._recorded))}")
+
+
+class TableColumn(Evaluator):
+    """Any number that the task's table holds of an architecture, as a score: a stored proxy, a cost of a device.
+
+    Named ``table[column=synflow]``, ``table[column=pixel3_ms]``, ``table[column=accuracy/train]``. The mean over seeds
+    after the longest training; its negative where lower is better. Nothing is charged.
+
+    Args:
+        table: Where the numbers are.
+        dataset: Whose column it is.
+        task: Whose architectures are judged.
+        column: The column's name without the dataset.
+
+    Raises:
+        UnknownMetric: The table lacks the column; names the nearest.
+        InvalidValue: None was given; it is what searches are judged by, or test data; or an architecture of the task
+            has no number: ranked as the worst, it would say nothing of the column.
+    """
+
+    def __init__(self, table: Table, dataset: str, task: TaskLike, *, column: str = "") -> None:
+        known = [each.partition("/")[2] for each in table.columns if each.startswith(f"{dataset}/")]
+        if not column:
+            raise InvalidValue(f"which column? table[column=NAME]. Columns: {', '.join(known)}")
+        if column not in known:
+            raise UnknownMetric(column, known, of=table.name)
+        name = f"{dataset}/{column}"
+        spec = table.columns[name]
+        if spec.role == "truth" or spec.split == "test":
+            raise InvalidValue(f"table[column={column}] is what searches are judged by: no evaluator sees it")
+        values = table.mean(name) if spec.direction == "max" else -table.mean(name)
+        architectures = map(tuple, table.architectures.tolist())
+        self._scores = dict(zip(architectures, values.tolist(), strict=True))
+        space = task.problem.space
+        lacking = sum(math.isnan(score) and space.is_valid(a) for a, score in self._scores.items())
+        if lacking:
+            raise InvalidValue(
+                f"table[column={column}]: {lacking:,} architectures of {task.id!r} have no number. Fix: a table of "
+                "those that have one: naslab table join ... --complete --name NEW"
+            )
+
+    @classmethod
+    def for_task(cls, task: TaskLike, rng: np.random.Generator, **options: Any) -> Evaluator:
+        """Of the task's table and dataset; see the constructor."""
+        reward: Any = task.reward
+        if not isinstance(getattr(reward, "table", None), Table):
+            raise InvalidValue(f"the evaluator table: task {task.id!r} is rewarded by no table")
+        return cls(reward.table, reward.dataset, task, **options)
+
+    def evaluate(
+        self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
+    ) -> Evaluation:
+        return Evaluation(self._scores[architecture], 0.0)
 
 
 class TableTruth(Evaluator):

@@ -266,7 +266,7 @@ class Results:
             for name, version in header["versions"].items():
                 found.setdefault(name, {})[version] = None
         versions = {name: " and ".join(each) for name, each in found.items()}
-        sources = {f"data of {task_id}": ", ".join(t.source.values()) for task_id, t in self.tasks.items() if t.source}
+        sources = {f"data of {task_id}": ", ".join(s.values()) for task_id, s in self.spec["sources"].items() if s}
         return {"naslab": self.spec["naslab"], **versions, **sources}
 
     def _one(self, task_id: str) -> TaskInfo:

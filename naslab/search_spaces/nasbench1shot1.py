@@ -24,13 +24,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import networkx as nx
 
 from naslab.errors import InvalidArchitecture, InvalidValue, UnknownName
 from naslab.ops import Conv, Identity, MaxPool, Operation, PooledLinear, Zero
+from naslab.search_spaces.nasbench101_cell import Cell
 from naslab.search_spaces.stacked import stacked_cells
 from naslab.space import Architecture, Choice, SearchSpace
 
@@ -95,6 +96,20 @@ class NASBench1Shot1(SearchSpace):
         order += [f"{_name(v, parents)}/parents" for v in range(1, len(parents) + 1) if len(_sets(v, parents)) > 1]
         super().__init__(graph, name="nasbench1shot1", order=order, cells=[cell])
 
+    def official_key(self, architecture: Architecture) -> str:
+        """The hash under which NAS-Bench-101 lists the cell that an architecture is there: what the authors look up.
+
+        A block is a vertex; one that nobody reads is no part of the cell.
+        """
+        decisions = self.decisions(architecture)
+        edges, operations = [], []
+        for v in range(1, len(self.parents) + 1):
+            name = _name(v, self.parents)
+            edges += [(u, v) for u in _sets(v, self.parents)[decisions.get(f"{name}/parents", 0)]]
+            if v < len(self.parents):
+                operations.append(list(OPERATIONS)[decisions[f"{name}/operation"]])
+        return _published_hash(Cell(tuple(sorted(edges)), tuple(operations)).pruned)
+
     def to_string(self, architecture: Architecture) -> str:
         decisions = self.decisions(architecture)
         parts = []
@@ -125,6 +140,11 @@ class NASBench1Shot1(SearchSpace):
 
 def _name(node: int, parents: Sequence[int]) -> str:
     return f"block{node}" if node < len(parents) else "output"
+
+
+@lru_cache(2**16)
+def _published_hash(pruned: Cell) -> str:
+    return pruned.official_hash
 
 
 def _sets(node: int, parents: Sequence[int]) -> list[tuple[int, ...]]:

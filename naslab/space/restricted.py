@@ -40,13 +40,23 @@ def listed(space: SearchSpace, architectures: npt.ArrayLike) -> SearchSpace:
     """
     rows = np.asarray(architectures, np.int64).reshape(-1, len(space.sizes))
     rows = rows[np.lexsort(rows.T[::-1])]  # the last choice varies fastest, as in every space
-    for row in rows.tolist():
+    for row in _suspects(space, rows).tolist():
         space.architecture(row)
     whole: Any = type(space)  # mypy takes a class of spaces for something without a hash
     made = object.__new__(_class_of(whole))
     vars(made).update({key: value for key, value in vars(space).items() if key not in _OF_THE_WHOLE})
     made._restrict(space, rows)
     return cast(SearchSpace, made)
+
+
+def _suspects(space: SearchSpace, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The rows that may be no architecture; hundreds of thousands are asked at once, where nothing is conditional."""
+    if space.conditions:
+        return rows
+    sound: npt.NDArray[np.bool_] = np.asarray(((rows >= 0) & (rows < np.asarray(space.sizes))).all(axis=1))
+    for rule in space.indexed_rules:
+        sound[sound] = rule.hold(rows[sound])
+    return rows[~sound]
 
 
 class ListedRule:

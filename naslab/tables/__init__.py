@@ -2,8 +2,9 @@
 
 A table is a folder of plain ``.npy`` arrays and a JSON header (:mod:`naslab.tables.format`). Tables come from packages
 that are installed (:mod:`~naslab.tables.packaged`), from a CSV with a TOML schema (:mod:`~naslab.tables.from_csv`)
-or from official NATS-Bench records (:mod:`~naslab.tables.from_nats`), and are found by name
-(:mod:`~naslab.tables.store`). This wing only reads and writes what was recorded; a task says how a search uses it.
+or from official files of others (:mod:`~naslab.tables.importers`), and are found by name (:mod:`~naslab.tables.store`).
+Further columns are joined to one by architecture (:mod:`~naslab.tables.joining`). This wing only reads and writes what
+was recorded; a task says how a search uses it.
 """
 
 from naslab.tables.format import Table, open_table

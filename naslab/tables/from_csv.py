@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 from naslab.errors import InvalidArchitecture, InvalidTable
 from naslab.files import clipped, read_number
 from naslab.space import SearchSpace
-from naslab.tables.format import Table
-from naslab.tables.header import MOST_OPTIONS, TableSpec
+from naslab.tables.format import Floats, Table
+from naslab.tables.header import MOST_OPTIONS, ColumnSpec, TableSpec
 from naslab.tables.messages import nearest
 from naslab.tables.rows import Lines, read_bytes, read_rows
 from naslab.tables.schema import CsvSchema, read_schema
@@ -36,7 +37,9 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
     stated, data = read_bytes(Path(schema_path)), read_bytes(path)
     header, lines = read_rows(path, data)
     schema = read_schema(schema_path, header)
-    positions = _positions(path, header, schema)
+    _positions(path, header, schema)  # a missing column is named before a space is built
+    if not schema.tasks:
+        raise InvalidTable(f"schema '{schema_path}': key 'tasks' is missing")
     for task in schema.tasks.values():
         # Raises now if the space refuses its options.
         space = table_space(schema.space or name, schema.choices, schema.rules, task.space_options)
@@ -47,22 +50,14 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
                     f"choice {choice.name!r} of space {space.name!r} has {len(choice.options)} options; a table holds "
                     f"at most {MOST_OPTIONS} of each"
                 )
-    architectures = _architectures(path, lines, [positions[key] for key in schema.keys], schema, space)
-    specs = schema.table_columns()
-    arrays = {spec.name: np.full((len(lines), *spec.depth), np.nan) for spec in specs}
-    axes = {spec.name: spec for spec in specs}
-    for column in schema.columns:
-        spec = axes[column.target]
-        epoch = spec.epochs.index(column.epochs) if column.epochs is not None else 0
-        values = _numbers(path, lines, column.column, positions[column.column], never_negative=spec.is_time)
-        arrays[spec.name][:, epoch, spec.seeds.index(column.seed)] = values
+    recorded = read_columns(path, header, lines, schema, space)
     table = TableSpec(
         name=name,
         space=schema.space or name,
         options=tuple(space.sizes),
         choices=schema.choices,
         rules=schema.rules,
-        columns=specs,
+        columns=recorded.columns,
         tasks=schema.table_tasks(),
         curve=schema.curve,
         protocol=schema.protocol,
@@ -74,7 +69,31 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
             },
         },
     )
-    return write_table(target, table, architectures, arrays)
+    return write_table(target, table, recorded.architectures, recorded.arrays)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a file holds: ``(N, C)`` option indices, and each column of a table with its numbers."""
+
+    architectures: NDArray[np.int64]
+    columns: tuple[ColumnSpec, ...]
+    arrays: dict[str, Floats]
+
+
+def read_columns(path: Path, header: list[str], lines: Lines, schema: CsvSchema, space: SearchSpace) -> Recorded:
+    """The rows of a file as its schema describes them. Raises InvalidTable as :func:`import_csv`."""
+    positions = _positions(path, header, schema)
+    architectures = _architectures(path, lines, [positions[key] for key in schema.keys], schema, space)
+    specs = schema.table_columns()
+    arrays = {spec.name: np.full((len(lines), *spec.depth), np.nan) for spec in specs}
+    axes = {spec.name: spec for spec in specs}
+    for column in schema.columns:
+        spec = axes[column.target]
+        epoch = spec.epochs.index(column.epochs) if column.epochs is not None else 0
+        values = _numbers(path, lines, column.column, positions[column.column], never_negative=spec.is_time)
+        arrays[spec.name][:, epoch, spec.seeds.index(column.seed)] = values
+    return Recorded(architectures, specs, arrays)
 
 
 def _positions(path: Path, header: list[str], schema: CsvSchema) -> dict[str, int]:

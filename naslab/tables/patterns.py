@@ -39,7 +39,7 @@ def written_out(raw: Mapping[str, Any], header: Sequence[str]) -> dict[str, Any]
     Raises:
         InvalidTable: A pattern matches no column, or what is made of it uses a placeholder that it does not have.
     """
-    columns, tasks = raw.get("columns"), raw.get("tasks")
+    columns, tasks = raw.get("columns"), raw.get("tasks", {})
     if not isinstance(columns, list) or not isinstance(tasks, dict):
         return dict(raw)  # the schema's own check says what is wrong
     choices = raw.get("choices")

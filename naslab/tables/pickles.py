@@ -46,6 +46,23 @@ def _scalar(dtype: _Dtype, data: bytes) -> float:
     return float(value)
 
 
+class _Array(list[float]):
+    """Stands for a ``numpy.ndarray`` of plain numbers along one axis, as a list."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, dtype, _, data = state
+        if not isinstance(dtype, _Dtype) or not isinstance(data, bytes):
+            raise pickle.UnpicklingError("an array of what is no number")
+        found = np.frombuffer(data, dtype.order + dtype.code)
+        if shape != (len(found),):
+            raise pickle.UnpicklingError(f"an array of shape {clipped(shape)} with {len(found):,} numbers")
+        self[:] = map(float, found.tolist())
+
+
+def _reconstruct(*_: object) -> _Array:
+    return _Array()
+
+
 NUMPY_SCALARS: Allowed = {
     ("numpy", "dtype"): _dtype,
     ("numpy.core.multiarray", "scalar"): _scalar,
@@ -53,6 +70,13 @@ NUMPY_SCALARS: Allowed = {
     ("collections", "OrderedDict"): OrderedDict,
 }
 """What NATS-Bench records name: NumPy scalars (read as floats) and ordered dictionaries."""
+NUMPY_ARRAYS: Allowed = {
+    **NUMPY_SCALARS,
+    ("numpy", "ndarray"): None,  # an argument of what follows
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+}
+"""Also arrays of numbers along one axis, read as lists of floats."""
 
 
 class RestrictedUnpickler(pickle.Unpickler):
@@ -80,22 +104,35 @@ def load_pickle(file: Path, allowed: Allowed, encoding: str = "ASCII", known: st
     Raises InvalidTable, naming the file, where it names anything else (nothing of it has run then), is truncated or
     damaged, claims more memory than its bytes can fill (see :mod:`naslab.tables.pickle_bounds`), or can't be read.
     """
-    # Extension opcodes look into this cache before find_class; while it is empty, they always call that.
-    copyreg.clear_extension_cache()
     try:
         data = file.read_bytes()
         if file.suffix == ".pbz2":
             data = decompress(data, "bz2")
+    except Exception as error:
+        raise refusal(file, error) from None
+    return unpickled(data, file, allowed, encoding, known)
+
+
+def unpickled(data: bytes, file: Path, allowed: Allowed, encoding: str = "ASCII", known: str = "") -> Any:
+    """As :func:`load_pickle`, of bytes that were read from a file. What stands behind the pickle is ignored."""
+    # Extension opcodes look into this cache before find_class; while it is empty, they always call that.
+    copyreg.clear_extension_cache()
+    try:
         if not known or hashlib.sha256(data).hexdigest() != known:
             check_bounds(data)
         return RestrictedUnpickler(io.BytesIO(data), allowed, encoding).load()
-    except InvalidTable as refused:
-        raise InvalidTable(
-            f"'{file}' is refused: it {refused}, which plain data never needs; nothing in it was run. "
-            "Fix: get the file from its official source"
-        ) from None
     except Exception as error:  # a damaged pickle may raise anything
-        if is_passing(error):
-            raise InvalidTable(unreadable(file, error)) from None
-        kind, said = type(error).__name__, " ".join(str(error).split())[:200]
-        raise InvalidTable(f"'{file}' is truncated or damaged ({kind}: {said}). Fix: get the file again") from None
+        raise refusal(file, error) from None
+
+
+def refusal(file: Path, error: Exception) -> InvalidTable:
+    """The one line for whatever reading a pickle raised."""
+    if isinstance(error, InvalidTable):
+        return InvalidTable(
+            f"'{file}' is refused: it {error}, which plain data never needs; nothing in it was run. "
+            "Fix: get the file from its official source"
+        )
+    if is_passing(error):
+        return InvalidTable(unreadable(file, error))
+    kind, said = type(error).__name__, " ".join(str(error).split())[:200]
+    return InvalidTable(f"'{file}' is truncated or damaged ({kind}: {said}). Fix: get the file again")

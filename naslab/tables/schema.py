@@ -35,6 +35,8 @@ combinations are valid where not all are. There is no network then: nothing is c
     scope = ["depth", "dropout"]
     allowed = [[2, 0.0], [3, 0.0], [3, 0.5]]
 
+Columns that are joined to a table (``naslab table join``) are described likewise, without tasks.
+
 ``protocol = "test-only"`` lets test data be the reward where nothing else was recorded; every report names it. A column
 or a task's name may be a pattern, such as ``column = "{dataset}/valid{seed}"`` with ``dataset = "{dataset}"`` and
 ``seed = "{seed}"``: see :mod:`naslab.tables.patterns`.
@@ -109,7 +111,7 @@ class CsvSchema(Strict):
     curve: bool = False
     protocol: Protocol = "honest"
     columns: Annotated[tuple[CsvColumn, ...], Field(min_length=1)]
-    tasks: Annotated[dict[Word, CsvTask], Field(min_length=1)]
+    tasks: dict[Word, CsvTask] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> CsvSchema:

@@ -142,6 +142,15 @@ def test_bad_searches(
         (["table", "import", "--nats", "a", "--schema", "s", "--name", "x"], "InvalidValue: give either"),
         (["table", "import", "a.csv", "--schema", "s.toml", "--name", "x"], "s.toml"),
         (["table", "import", "--nats", "nowhere", "--name", "x"], "nowhere"),
+        (["table", "import", "a", "--nats", "b", "--name", "x"], "InvalidValue: give either"),
+        (["table", "import", "a", "--format", "nasbench11", "--name", "x"], "Did you mean 'nasbench101'?"),
+        (["table", "import", "a", "--format", "hw-nas-bench", "--name", "x"], "See: naslab table join TABLE FILE"),
+        (["table", "import", "a", "--format", "nats", "--schema", "s", "--name", "x"], "InvalidValue: give either"),
+        *((["table", "import", "absent", "--format", form, "--name", "x"], "InvalidTable: 'absent' can't be read: no")
+          for form in ("nasbench101", "nasbench1shot1-1", "transnas-micro", "nasbench-macro")),
+        (["table", "join", "nasbench201", "a.csv"], "InvalidValue: give either --schema SCHEMA.toml, or --format"),
+        (["table", "join", "nasbench21", "a.csv", "--schema", "s"], "UnknownTable: 'nasbench21'. Did you mean"),
+        (["table", "join", "nasbench201", "absent", "--format", "hw-nas-bench"], "'absent' can't be read"),
     ],
 )  # fmt: skip
 def test_bad_commands(

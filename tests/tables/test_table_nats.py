@@ -17,7 +17,7 @@ import pytest
 from naslab.errors import InvalidTable
 from naslab.tables import Table, find_table
 from naslab.tables.from_csv import import_csv
-from naslab.tables.from_nats import import_nats
+from naslab.tables.importers.from_nats import import_nats
 from naslab.tasks import table_task
 
 INDICES = (0, 11, 284)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,18 @@ from naslab.errors import InvalidTable
 from naslab.registry import search_space
 from naslab.tables.format import Floats, Table
 from naslab.tables.header import ColumnSpec, Reading, TableSpec, TableTask
+from naslab.tables.importers.nats_record import Record, read_record
+from naslab.tables.importers.tfrecord import Reached
 from naslab.tables.nasbench201 import SPACE_OPTIONS, describe
-from naslab.tables.nats_record import Record, read_record
 from naslab.tables.pickles import NUMPY_SCALARS, load_pickle
 from naslab.tables.store import table_path
 from naslab.tables.writing import write_table
 
-Progress = Callable[[int, int], None]
 _ENDINGS = (".pickle.pbz2", ".pickle")
 _RECORD = re.compile(r"([0-9]{6})\.pickle(\.pbz2)?")
 
 
-def import_nats(folder: Path | str, name: str, progress: Progress | None = None) -> Table:
+def import_nats(path: Path | str, name: str, progress: Reached | None = None) -> Table:
     """Store a folder of official records as the table ``name``.
 
     The folder holds ``meta.pickle.pbz2`` and ``NNNNNN.pickle.pbz2`` (compressed or not), or is the parent of exactly
@@ -54,7 +54,7 @@ def import_nats(folder: Path | str, name: str, progress: Progress | None = None)
     names anything but plain numbers and containers; nothing is written then.
     """
     target = table_path(name)
-    folder = _record_folder(Path(folder))
+    folder = _record_folder(Path(path))
     meta_file = next(file for file in _meta_files(folder) if file.is_file())
     strings = _architecture_strings(meta_file)
     files = _record_files(folder)
