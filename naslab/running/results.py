@@ -30,6 +30,7 @@ from naslab.running.archives import front_members
 from naslab.running.execution import execution_options
 from naslab.running.judging import Judge
 from naslab.running.runs import constrained_task
+from naslab.running.session import READS
 from naslab.running.steps import step_frame
 from naslab.running.trace import Recorded, differences, read, trace_path
 from naslab.tasks import Budget, Constraint, Task, task
@@ -294,7 +295,7 @@ def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int)
         KeyError: The comparison has no such task, optimizer or seed.
     """
     described = {each["name"]: dict(each) for each in spec["optimizers"]}
-    waits = described[optimizer].pop("one_worker", False)
+    waits, reads = described[optimizer].pop("one_worker", False), described[optimizer].pop(READS, None)
     if not 0 <= seed < spec["seeds"]:
         raise KeyError(seed)
     header = {
@@ -305,6 +306,7 @@ def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int)
         "budget": spec["budget"],
         "paired": spec.get("paired"),
     }
+    header |= {READS: reads} if reads is not None else {}
     header |= {name: spec[name] for name in ("retries", "evaluation_limit") if name in spec}
     if "workers" in spec and not waits:
         header["workers"] = spec["workers"]

@@ -8,7 +8,7 @@ import platform
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from naslab.running.execution import ALONE, Execution, parse_limit
 from naslab.running.gradient_loop import run_gradient
 from naslab.running.loop import check_workers, resume_of, run
 from naslab.running.seeds import seed_sequence
+from naslab.running.session import source_entries
 from naslab.running.software import placement_entries, versions
 from naslab.running.trace import FORMAT, Recorded, Trace, read, trace_path
 from naslab.running.workers import Progress
@@ -125,7 +126,7 @@ def search(
     execution = Execution(simulate_workers, workers, executor, on_failure, retries, limit)
     prepared = constrained_task(task, constraint, Placement(device, precision, deterministic), resume, objectives)
     check_budget(spec, Budget.parse(budget))  # this and the next two refuse errors before anything is written
-    spec.build(prepared.problem, np.random.default_rng(0))
+    spec.build(informed(prepared, spec).problem, np.random.default_rng(0))
     check_execution(prepared, [spec], execution)
     path = None if out is None else trace_path(Path(out), prepared.id, spec.label, seed)
     recorded = run_one(prepared, spec, seed, Budget.parse(budget), path, progress, execution, callbacks)
@@ -242,9 +243,11 @@ def run_one(
         callbacks = (*callbacks, ProgressOf(progress))
     if paired:
         header["paired"] = True
+    problem = informed(task, spec).problem
+    header |= source_entries(problem)
     key = (task.id, seed) if paired else (task.id, spec.label, seed)
     with Trace(header, path, measured=measured) as trace, fixed_order(task.problem.deterministic):
-        optimizer = spec.build(task.problem, np.random.default_rng(seed_sequence(*key, "optimizer")))
+        optimizer = spec.build(problem, np.random.default_rng(seed_sequence(*key, "optimizer")))
         for each in callbacks if trace.recorded.end is None else ():
             each.run_started(task, trace.recorded.header)
         try:
@@ -273,6 +276,24 @@ def execution_of(spec: OptimizerSpec, execution: Execution) -> Execution:
 def placed(task: Task, spec: OptimizerSpec) -> Task:
     """The task as a strategy runs on it: a run without networks is the same run, wherever it was to be."""
     return task if task.trains or spec.factory.runs_networks else task.on(*DEFAULT)
+
+
+def informed(task: Task, spec: OptimizerSpec) -> Task:
+    """The task with what else a strategy may read on it, unread: the sources that it names, else the problem's own.
+
+    One that declares no ``sources`` may read none.
+
+    Raises:
+        NaslabError: A source is unknown, the task itself, over another space, or not recorded.
+    """
+    named = spec.sources
+    if named:
+        any_space = getattr(spec.factory, "any_space", False)
+        return task.reading([_named_task(each, Constraint()) for each in named], any_space=any_space)
+    sources = () if named is None else tuple(each.unread() for each in task.problem.sources)
+    if sources == task.problem.sources:
+        return task
+    return replace(task, problem=replace(task.problem, sources=sources))
 
 
 def constrained_task(

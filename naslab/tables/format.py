@@ -33,6 +33,20 @@ STAMP = "verified.json"
 Floats: TypeAlias = NDArray[np.float64]
 
 
+class Rows(dict[tuple[int, ...], int]):
+    """Row of each architecture (option indices). Raises InvalidArchitecture where the table lacks one."""
+
+    def __init__(self, architectures: NDArray[np.uint8], table: str) -> None:
+        rows: list[list[int]] = architectures.tolist()
+        super().__init__({tuple(options): row for row, options in enumerate(rows)})
+        self.table = table
+
+    def __missing__(self, architecture: tuple[int, ...]) -> int:
+        raise InvalidArchitecture(
+            f"{architecture!r} is not among the {len(self):,} architectures of the table {self.table!r}"
+        )
+
+
 class Column(ColumnSpec):
     """A column with its numbers: ``values`` is ``(N, max(1, epochs), seeds)``, NaN where not recorded."""
 
@@ -104,18 +118,16 @@ class Table:
         return len(rows) - len(np.unique(rows))
 
     @cached_property
-    def _rows(self) -> dict[tuple[int, ...], int]:
-        rows: list[list[int]] = self.architectures.tolist()
-        return {tuple(options): row for row, options in enumerate(rows)}
+    def rows(self) -> Rows:
+        """Row by architecture."""
+        return Rows(self.architectures, self.name)
 
     def row(self, architecture: tuple[int, ...]) -> int:
         """Row of an architecture (option indices). Raises InvalidArchitecture where the table lacks it."""
         try:
-            return self._rows[architecture]
-        except (KeyError, TypeError):
-            raise InvalidArchitecture(
-                f"{architecture!r} is not among the {len(self):,} architectures of the table {self.name!r}"
-            ) from None
+            return self.rows[architecture]
+        except TypeError:  # a list
+            return self.rows.__missing__(architecture)
 
     def values(self, column: str, epochs: int | None = None) -> Floats:
         """``(N, S)``: one number per architecture and recorded seed, NaN where not recorded.

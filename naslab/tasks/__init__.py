@@ -10,6 +10,7 @@ from naslab.tasks.budget import Budget
 from naslab.tasks.objective import Objective
 from naslab.tasks.placement import Placement
 from naslab.tasks.problem import Constraint, Limit, Problem
+from naslab.tasks.sources import Source
 from naslab.tasks.stored import packaged_task, stored_task_ids, table_task, task
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Objective",
     "Placement",
     "Problem",
+    "Source",
     "Task",
     "packaged_task",
     "stored_task_ids",

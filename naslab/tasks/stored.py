@@ -100,6 +100,9 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
         test=rows["test"],
         calibration=table.provenance.get("calibration_seconds"),
         recipe=recipe and Recipe(**recipe),
+        recorded=frozenset(
+            each.sha256 for each in table.header.columns if each.name in (entry.reward.column, entry.truth.column)
+        ),
     )
 
 
