@@ -11,7 +11,8 @@ UTILISATION, MAKESPAN, RESUME = "utilisation", "makespan", "resume"
 READ, READ_SECONDS = "source evaluations", "source seconds"
 READ_SAYS = (
     "Means over n runs: evaluations and seconds on the task itself, which the budget counts; rewards of other tasks "
-    "that the strategy read, and the seconds that these took when they were recorded, which it does not count."
+    "that the strategy read, and the seconds that these took when they were recorded, which it does not count. A dash: "
+    "nobody recorded them."
 )
 
 

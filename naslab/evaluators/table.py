@@ -29,6 +29,7 @@ class TableReward(Evaluator):
     """
 
     def __init__(self, table: Table, column: str, dataset: str, epochs: int | None) -> None:
+        self.timed = dataset not in table.untimed
         self.continues = table.curve and len(table.columns[column].epochs) > 1
         # The rows alone: who holds this evaluator does not hold the table, and the truth that is in it.
         self.default, self._row = epochs, table.rows.__getitem__

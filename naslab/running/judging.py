@@ -169,7 +169,7 @@ def _carried_out(recorded: Recorded, seconds: float) -> dict[str, Any]:
         assert recorded.end is not None
         read = recorded.end[READS].values()
         found[READ] = sum(each["evaluations"] for each in read)
-        found[READ_SECONDS] = math.fsum(each["seconds"] for each in read)
+        found[READ_SECONDS] = math.fsum(math.nan if each["seconds"] is None else each["seconds"] for each in read)
     if RESUME in recorded.header:
         found[RESUME] = recorded.header[RESUME]
     if "workers" in recorded.header and recorded.steps:

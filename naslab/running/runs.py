@@ -127,7 +127,7 @@ def search(
     prepared = constrained_task(task, constraint, Placement(device, precision, deterministic), resume, objectives)
     check_budget(spec, Budget.parse(budget))  # this and the next two refuse errors before anything is written
     spec.build(informed(prepared, spec).problem, np.random.default_rng(0))
-    check_execution(prepared, [spec], execution)
+    check_execution(prepared, [spec], execution, Budget.parse(budget))
     path = None if out is None else trace_path(Path(out), prepared.id, spec.label, seed)
     recorded = run_one(prepared, spec, seed, Budget.parse(budget), path, progress, execution, callbacks)
     if path is not None:
@@ -177,17 +177,22 @@ def check_budget(spec: OptimizerSpec, budget: Budget) -> None:
         raise InvalidValue(f"budget {budget}: {spec.label!r} works in {spec.unit} ({example}) or in seconds (60s)")
 
 
-def check_execution(task: Task, specs: Iterable[OptimizerSpec], execution: Execution) -> None:
+def check_execution(task: Task, specs: Iterable[OptimizerSpec], execution: Execution, budget: Budget) -> None:
     """Refuse, before anything is written, what can't be carried out.
 
     Raises:
-        InvalidValue: Several workers for an evaluator with a state, simulated ones on a measured clock, or trials that
-            can't continue.
+        InvalidValue: Several workers for an evaluator with a state, simulated ones on a measured clock, trials that
+            can't continue, or a budget in seconds where none were recorded.
     """
     asking = [spec for spec in specs if issubclass(spec.factory, AskTell)]
     evaluator = called(f"the reward of {task.id!r} can't be made", task.reward) if asking else None
     for spec in asking:
         assert evaluator is not None
+        if budget.unit == "s" and not evaluator.timed and not execution_of(spec, execution).real:
+            raise InvalidValue(
+                f"budget {budget} on {task.id!r}, whose table has no training seconds: nothing would be charged, and a "
+                "run would never end. Fix: a number of evaluations, such as 100, or import train_seconds"
+            )
         check_workers(task, evaluator, execution_of(spec, execution))
         if getattr(spec.factory, "continues", False):
             resume_of(task, evaluator)

@@ -28,7 +28,7 @@ class Source:
 
     Attributes:
         evaluations: How many rewards were read.
-        seconds: What finding them out took when they were recorded, or would have taken.
+        seconds: What finding them out took when they were recorded; None where nobody recorded that.
     """
 
     def __init__(
@@ -42,7 +42,8 @@ class Source:
     ) -> None:
         self.id, self.space, self.fidelities, self.fidelity = id, space, fidelities, fidelity
         self.data = dict(data or {})
-        self.evaluations, self.seconds = 0, 0.0
+        self.evaluations = 0
+        self.seconds: float | None = 0.0 if evaluator.timed else None
         self._evaluator = evaluator
 
     def read(
@@ -66,7 +67,8 @@ class Source:
         what = f"source {self.id!r} can't be read"
         found: Evaluation = called(what, self._evaluator.evaluate, architecture, fidelity=wanted, rng=rng)
         self.evaluations += 1
-        self.seconds += found.seconds
+        if self.seconds is not None:
+            self.seconds += found.seconds
         return found
 
     def unread(self) -> Source:
