@@ -14,6 +14,7 @@ from naslab.files import clipped, read_number
 from naslab.space import SearchSpace
 from naslab.tables.format import Table
 from naslab.tables.header import MOST_OPTIONS, TableSpec
+from naslab.tables.keys import check_agreement, row_keys
 from naslab.tables.messages import nearest
 from naslab.tables.rows import Lines, read_bytes, read_rows
 from naslab.tables.schema import CsvSchema, read_schema
@@ -28,8 +29,9 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
 
     An empty cell is a missing value. Columns that share dataset, metric and split become one table column with several
     epochs and seeds. Raises InvalidTable in one line, with nothing written, for a missing column, a repeated or invalid
-    architecture, a value that is not a finite number (row numbers count from 1, the header being row 1) or that is a
-    negative number of seconds, an empty file, a file that is no CSV, or another table of this name.
+    architecture, two rows of isomorphic cells that disagree (:mod:`~naslab.tables.keys`), a value that is not a finite
+    number (row numbers count from 1, the header being row 1) or that is a negative number of seconds, an empty file, a
+    file that is no CSV, or another table of this name.
     """
     target = table_path(name)
     path = Path(csv_path)
@@ -56,6 +58,11 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
         epoch = spec.epochs.index(column.epochs) if column.epochs is not None else 0
         values = _numbers(path, lines, column.column, positions[column.column], never_negative=spec.is_time)
         arrays[spec.name][:, epoch, spec.seeds.index(column.seed)] = values
+    keys = row_keys(space, architectures)
+    if keys is not None:
+        own_keys = type(space).lookup_key is not SearchSpace.lookup_key
+        numbers = [row for row, _ in lines]
+        check_agreement(path, numbers, keys, specs, arrays, one_training=own_keys)
     table = TableSpec(
         name=name,
         space=schema.space or name,
@@ -74,7 +81,7 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
             },
         },
     )
-    return write_table(target, table, architectures, arrays)
+    return write_table(target, table, architectures, arrays, keys=keys)
 
 
 def _positions(path: Path, header: list[str], schema: CsvSchema) -> dict[str, int]:

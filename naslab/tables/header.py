@@ -196,17 +196,21 @@ class StoredColumn(ColumnSpec, StoredArray):
 
 
 class Header(TableSpec):
-    """``header.json``. ``sha256`` is over the rest of it, which contains the hash of every file."""
+    """``header.json``. ``sha256`` is over the rest of it, which contains the hash of every file.
+
+    ``keys`` is there for a sample of a space: the digest of each row's key, by which others are looked up.
+    """
 
     format: Literal[1]
     architectures: StoredArray
     columns: tuple[StoredColumn, ...]
     sha256: str
+    keys: StoredArray | None = None
 
     @property
     def files(self) -> tuple[StoredArray, ...]:
         """Every array of the table, the architectures first."""
-        return (self.architectures, *self.columns)
+        return (self.architectures, *self.columns, *([self.keys] if self.keys else []))
 
 
 def content_hash(header: dict[str, Any]) -> str:

@@ -69,7 +69,7 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
     if not here.any():
         raise InvalidTable(f"table {table.name!r}: no architecture has a reward and a truth for {task_name!r}")
     if here.sum() < space.size:
-        space = listed(space, table.architectures[here])
+        space = listed(space, table.architectures[here], None if table.keys is None else table.keys[here])
     values = dict(zip(architectures, truths.tolist(), strict=True))
     measured = {
         column.metric: dict(zip(architectures, table.mean(name).tolist(), strict=True))
