@@ -22,7 +22,7 @@ from naslab.evaluators.stopwatch import WALL
 from naslab.files import read_whole
 from naslab.running import Progress, claimed_folder, placement_entries
 from naslab.space import Architecture, SearchSpace
-from naslab.tasks import Task
+from naslab.tasks import Task, table_notes
 from naslab.tasks import task as task_of
 
 SPEC = "correlation.json"
@@ -226,7 +226,7 @@ def _trainings(task: Task, architectures: Sequence[Any]) -> FloatArray | None:
 def _notes(
     task: Task, wanted: Sequence[Source], judge: Source | None, kept: dict[str, Scores], missing: int, learned: int
 ) -> list[str]:
-    notes = []
+    notes = table_notes(task)
     if task.problem.device != "cpu":
         notes.append(f"Networks ran on {task.problem.device!r}: seconds are {WALL}, not CPU seconds.")
     if task.problem.precision != "float32":

@@ -33,7 +33,7 @@ from naslab.running.runs import constrained_task
 from naslab.running.session import READS
 from naslab.running.steps import step_frame
 from naslab.running.trace import Recorded, differences, read, trace_path
-from naslab.tasks import Budget, Constraint, Task, task
+from naslab.tasks import Budget, Constraint, Task, table_notes, task
 from naslab.tasks.objective import SCORE
 
 if TYPE_CHECKING:
@@ -231,13 +231,14 @@ class Results:
         """
         from naslab.analysis.report import write_report
 
+        of_tables = [note for one in self.tasks.values() for note in table_notes(one)]
         return write_report(
             self.data,
             self.folder / "report",
             title or f"Comparison of {len(self.optimizers)} strategies on {', '.join(self.spec['tasks'])}",
             command or self.command,
             self.environment,
-            [*notes, *([] if self.spec["format"] > 1 else [OLD_FORMAT])],
+            [*notes, *([] if self.spec["format"] > 1 else [OLD_FORMAT]), *dict.fromkeys(of_tables)],
             list(tables),
         )
 

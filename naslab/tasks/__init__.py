@@ -11,7 +11,7 @@ from naslab.tasks.objective import Objective
 from naslab.tasks.placement import Placement
 from naslab.tasks.problem import Constraint, Limit, Problem
 from naslab.tasks.sources import Source
-from naslab.tasks.stored import packaged_task, stored_task_ids, table_task, task
+from naslab.tasks.stored import packaged_task, stored_task_ids, table_notes, table_task, task
 
 __all__ = [
     "Budget",
@@ -24,6 +24,7 @@ __all__ = [
     "Task",
     "packaged_task",
     "stored_task_ids",
+    "table_notes",
     "table_task",
     "task",
 ]

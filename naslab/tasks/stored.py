@@ -106,6 +106,17 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
     )
 
 
+def table_notes(one: Task) -> list[str]:
+    """Sentences that a reader of any result on a task must know about its table; none where it has no table."""
+    table = getattr(one.reward, "table", None)
+    if not isinstance(table, Table) or not table.duplicates:
+        return []
+    return [
+        f"{table.duplicates:,} of the {len(table):,} rows of table {table.name!r} have the very numbers of an earlier row: "
+        "they may share trainings."
+    ]
+
+
 def task(task_id: str, *, device: str = "cpu") -> Task:
     """The task of this id, such as ``"nasbench201/cifar10"``: a registered one, or one of a stored table.
 

@@ -290,3 +290,17 @@ def test_limits_that_nothing_exceeds_are_known() -> None:
         below = dataclasses.replace(problem, constraint=Constraint.parse({metric: value * 0.9999}))
         assert [(limit.metric, largest) for limit, largest in at.idle_limits()] == [(metric, value)]
         assert below.idle_limits() == []
+
+
+def test_shared_trainings_are_said(stored_task: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In 10,200 of pocket-cell's rows an isomorphic cell's training stands."""
+    from naslab.analysis import report
+    from naslab.correlation.study import correlate
+
+    said = "10,200 of the 15,625 rows of table 'pocket-cell-mnist' have the very numbers of an earlier row"
+    found = correlate("pocket-cell/mnist", ["reward"], 20)
+    assert found.notes[0].startswith(said)
+    passed: list[Any] = []
+    monkeypatch.setattr(report, "write_report", lambda *given: passed.append(given))
+    naslab.compare(["pocket-cell/mnist", stored_task], ["random"], budget=3, seeds=1, out=tmp_path).report()
+    assert [note for note in passed[0][5] if "numbers" in note] == [found.notes[0]]
