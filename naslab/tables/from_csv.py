@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from naslab.errors import InvalidArchitecture, InvalidTable
 from naslab.files import clipped, read_number
 from naslab.space import SearchSpace
+from naslab.tables.builders import allow, built_space, named_builder
 from naslab.tables.format import Table
 from naslab.tables.header import MOST_OPTIONS, TableSpec
 from naslab.tables.keys import check_agreement, row_keys
@@ -39,9 +40,13 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
     header, lines = read_rows(path, data)
     schema = read_schema(schema_path, header)
     positions = _positions(path, header, schema)
+    builder = named_builder(schema.space or "", Path(schema_path))
     for task in schema.tasks.values():
         # Raises now if the space refuses its options.
-        space = table_space(schema.space or name, schema.choices, schema.rules, task.space_options)
+        if builder is not None:
+            space = built_space(builder, task.space_options)
+        else:
+            space = table_space(schema.space or name, schema.choices, schema.rules, task.space_options)
         space.require_choices("a table")
         for choice in space.choices:
             if len(choice.options) > MOST_OPTIONS:
@@ -66,6 +71,7 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
     table = TableSpec(
         name=name,
         space=schema.space or name,
+        builder=builder,
         options=tuple(space.sizes),
         choices=schema.choices,
         rules=schema.rules,
@@ -81,7 +87,10 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
             },
         },
     )
-    return write_table(target, table, architectures, arrays, keys=keys)
+    stored = write_table(target, table, architectures, arrays, keys=keys)
+    if builder is not None:
+        allow(builder)
+    return stored
 
 
 def _positions(path: Path, header: list[str], schema: CsvSchema) -> dict[str, int]:

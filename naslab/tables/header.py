@@ -109,6 +109,14 @@ class StatedRule(Strict):
     allowed: Annotated[tuple[tuple[Option, ...], ...], Field(min_length=1)]
 
 
+class Builder(Strict):
+    """A function of a person's own file that builds a table's space: where it is, and the hash of the file."""
+
+    file: str
+    function: str
+    sha256: str
+
+
 class Reading(Strict):
     """A column at one training length; ``epochs`` is None where the metric has none."""
 
@@ -141,7 +149,7 @@ class TableSpec(Strict):
 
     ``curve`` says that a column's epochs are what one training per seed went through, so that a longer evaluation
     continues a shorter one. Otherwise each number of epochs was a training of its own, with its own schedule.
-    ``choices`` and ``rules`` are the space, called ``space``, where it is no registered one.
+    ``choices`` and ``rules`` are the space, called ``space``, where it is no registered one; or ``builder`` builds it.
 
     Raises :class:`~naslab.errors.InvalidTable` (through pydantic's ``ValidationError``) where a task reads a
     column that is not there, or is rewarded with what it must not see.
@@ -157,6 +165,7 @@ class TableSpec(Strict):
     protocol: Protocol = "honest"
     choices: tuple[StatedChoice, ...] = ()
     rules: tuple[StatedRule, ...] = ()
+    builder: Builder | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> TableSpec:

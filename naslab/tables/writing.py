@@ -118,7 +118,8 @@ def _write_files(folder: Path, spec: TableSpec, arrays: Mapping[str, NDArray[Any
 def _stated(spec: TableSpec) -> dict[str, Any]:
     """A table without what was added to the format later and is not used: hashes of older tables stay as they are."""
     fields = TableSpec.model_fields
-    unused = {name for name in ("curve", "protocol", "choices", "rules") if getattr(spec, name) == fields[name].default}
+    later = ("curve", "protocol", "choices", "rules", "builder")
+    unused = {name for name in later if getattr(spec, name) == fields[name].default}
     whole: dict[str, Any] = spec.model_dump(exclude=unused)
     for task in whole["tasks"].values():
         if task["dataset"] is None:

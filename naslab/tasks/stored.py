@@ -60,7 +60,8 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
         raise UnknownTask(f"{table.name}/{dataset}", [f"{table.name}/{name}" for name in table.tasks])
     task_name, entry = dataset, table.tasks[dataset]
     dataset = entry.dataset or dataset
-    space = table_space(table.space, table.header.choices, table.header.rules, entry.space_options)
+    stated = table.header
+    space = table_space(table.space, stated.choices, stated.rules, entry.space_options, stated.builder)
     reward, truth = table.columns[entry.reward.column], table.columns[entry.truth.column]
     architectures = [tuple(options) for options in table.architectures.tolist()]
     truths = table.mean(entry.truth.column, entry.truth.epochs)
@@ -112,8 +113,8 @@ def table_notes(one: Task) -> list[str]:
     if not isinstance(table, Table) or not table.duplicates:
         return []
     return [
-        f"{table.duplicates:,} of the {len(table):,} rows of table {table.name!r} have the very numbers of an earlier row: "
-        "they may share trainings."
+        f"{table.duplicates:,} of the {len(table):,} rows of table {table.name!r} have the very numbers of an earlier "
+        "row: they may share trainings."
     ]
 
 
