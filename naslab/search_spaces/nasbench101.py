@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -216,11 +216,19 @@ class NASBench101(SearchSpace):
         return CostPerArchitecture(self.name, self.resolve, {"params": self._params})
 
     def _params(self, architectures: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        cells = sum(node["combine"] == "concat" for _, node in self.graph.nodes(data=True) if "combine" in node)
-        counted = partial(cell_params, widths=self.widths, cells=cells // len(self.widths))
+        return cell_params(architectures, self.widths, self._cells) + self._skeleton
+
+    @cached_property
+    def _cells(self) -> int:
+        """Cells in a stack."""
+        return sum(combine == "concat" for _, combine in self.graph.nodes(data="combine")) // len(self.widths)
+
+    @cached_property
+    def _skeleton(self) -> int:
+        """Parameters of the stem and the classifier."""
         example = self.from_string(EXAMPLE)
-        skeleton = self.cost_model.value("params", example) - counted(np.array([example]))[0]
-        return counted(architectures) + skeleton
+        whole = self.cost_model.value("params", example)
+        return whole - int(cell_params(np.array([example]), self.widths, self._cells)[0])
 
     def _of(self, cell: Cell) -> Architecture:
         """Raises InvalidArchitecture."""

@@ -7,7 +7,7 @@ of the benchmark there are far fewer matrices than cells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ KERNELS = (9, 1)
 """Weights of the convolutions between two channels, in the order of the operations; the pooling has none."""
 
 
-def cell_params(rows: npt.NDArray[np.int64], widths: Sequence[int], cells: int) -> npt.NDArray[np.int64]:
+def cell_params(rows: npt.NDArray[np.int64], widths: tuple[int, ...], cells: int) -> npt.NDArray[np.int64]:
     """Parameters of all cells of networks, without the stem and the classifier.
 
     Args:
@@ -32,22 +32,24 @@ def cell_params(rows: npt.NDArray[np.int64], widths: Sequence[int], cells: int) 
     Returns:
         ``(N,)``.
     """
-    found = np.unique(rows[:, : len(EDGES)], axis=0, return_inverse=True)
-    matrices, place = found[0], found[1].reshape(-1)
-    fixed = np.zeros(len(matrices), np.int64)
-    convolutions = np.zeros((len(matrices), LAST - 1, len(KERNELS) + 1), np.int64)
-    for i, entries in enumerate(matrices.tolist()):
-        edges = live_edges(tuple(edge for edge, entry in zip(EDGES, entries, strict=True) if entry), LAST)
-        before = widths[0]
-        for width in widths:
-            own = channels(edges, LAST, width)
-            projected = sum(own[v] for u, v in edges if u == 0)
-            # The first cell of a stack reads what the stack before gives; each projection has a normalisation.
-            fixed[i] += projected * (before + (cells - 1) * width + 2 * cells)
-            for v in range(1, LAST):
-                for operation, kernel in enumerate(KERNELS):
-                    convolutions[i, v - 1, operation] += cells * own[v] * (kernel * own[v] + 2)
-            before = width
-    inner = np.arange(LAST - 1)
-    of_vertices: npt.NDArray[np.int64] = convolutions[place[:, None], inner, rows[:, len(EDGES) :]].sum(axis=1)
-    return fixed[place] + of_vertices
+    found = [_of_matrix(tuple(entries), widths, cells) for entries in rows[:, : len(EDGES)].tolist()]
+    fixed, convolutions = np.array([each[0] for each in found]), np.stack([each[1] for each in found])
+    chosen = np.take_along_axis(convolutions, rows[:, len(EDGES) :, None], axis=2)
+    total: npt.NDArray[np.int64] = fixed + chosen.sum(axis=(1, 2))
+    return total
+
+
+@lru_cache(1 << 14)
+def _of_matrix(entries: tuple[int, ...], widths: tuple[int, ...], cells: int) -> tuple[int, npt.NDArray[np.int64]]:
+    """Of a matrix of edges: the parameters of projections, and those of each inner vertex by its operation."""
+    edges = live_edges(tuple(edge for edge, entry in zip(EDGES, entries, strict=True) if entry), LAST)
+    fixed, before = 0, widths[0]
+    convolutions = np.zeros((LAST - 1, len(KERNELS) + 1), np.int64)
+    for width in widths:
+        own = channels(edges, LAST, width)
+        # The first cell of a stack reads what the stack before gives; each projection has a normalisation.
+        fixed += sum(own[v] for u, v in edges if u == 0) * (before + (cells - 1) * width + 2 * cells)
+        for operation, kernel in enumerate(KERNELS):
+            convolutions[:, operation] += [cells * c * (kernel * c + 2) for c in own[1:LAST]]
+        before = width
+    return fixed, convolutions

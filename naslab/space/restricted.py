@@ -135,6 +135,8 @@ class _Listed:
         return self._rule.holds(architecture)
 
     def architecture(self, values: Sequence[Any]) -> Architecture:
+        if type(values) is tuple and self._rule.holds(values) and all(type(option) is int for option in values):
+            return values  # nearly always
         given = self.whole.architecture(values)
         if self._rule.holds(given):
             return given
