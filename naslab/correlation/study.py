@@ -203,8 +203,8 @@ def _judged(
 
 def _truths(task: Task, architectures: Sequence[Architecture]) -> FloatArray:
     values = getattr(task.truth, "values", None)
-    known = isinstance(values, Mapping)
-    return np.array([values[a] if known else task.true_value(a) for a in architectures], float)
+    told = values.__getitem__ if isinstance(values, Mapping) else task.true_value
+    return np.array([told(a) for a in architectures], np.float64)
 
 
 def _params(space: SearchSpace, architectures: Sequence[Architecture]) -> FloatArray:

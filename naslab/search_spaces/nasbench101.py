@@ -221,7 +221,8 @@ class NASBench101(SearchSpace):
     @cached_property
     def _cells(self) -> int:
         """Cells in a stack."""
-        return sum(combine == "concat" for _, combine in self.graph.nodes(data="combine")) // len(self.widths)
+        combined = nx.get_node_attributes(self.graph, "combine").values()
+        return sum(how == "concat" for how in combined) // len(self.widths)
 
     @cached_property
     def _skeleton(self) -> int:

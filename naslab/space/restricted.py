@@ -62,10 +62,10 @@ def _valid(space: SearchSpace, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bo
     """Which rows are architectures of a space; those of which this can't be told at once count as none."""
     if space.conditions:
         return np.zeros(len(rows), np.bool_)
-    inside: npt.NDArray[np.bool_] = ((rows >= 0) & (rows < np.asarray(space.sizes))).all(axis=1)
+    inside = np.all((rows >= 0) & (rows < np.asarray(space.sizes)), axis=1).reshape(-1)
     for rule in space.indexed_rules:
         inside[inside] = rule.hold(rows[inside])
-    return inside
+    return np.asarray(inside, np.bool_)
 
 
 class ListedRule:
