@@ -222,7 +222,7 @@ class NASBench101(SearchSpace):
     def _cells(self) -> int:
         """Cells in a stack."""
         combined = nx.get_node_attributes(self.graph, "combine").values()
-        return sum(how == "concat" for how in combined) // len(self.widths)
+        return len([how for how in combined if how == "concat"]) // len(self.widths)
 
     @cached_property
     def _skeleton(self) -> int:
