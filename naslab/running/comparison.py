@@ -106,11 +106,11 @@ class Comparison:
     def describe(self, tasks: Mapping[str, Task], specs: Mapping[str, OptimizerSpec], seeds: int) -> dict[str, Any]:
         """What ``comparison.json`` says of these; a folder serves only one comparison, on one version of its data."""
         entries = [placement_entries(placed(one, spec).problem) for one in tasks.values() for spec in specs.values()]
-        first = next(iter(tasks.values()))  # the sources that a strategy names are the same on all tasks
+        first = next(iter(tasks.values()), None)  # the sources that a strategy names are the same on all tasks
         optimizers = [
             {
                 **spec.describe(),
-                **(source_entries(informed(first, spec).problem) if spec.sources else {}),
+                **(source_entries(informed(first, spec).problem) if spec.sources and first else {}),
                 **({"one_worker": True} if execution_of(spec, self.execution) != self.execution else {}),
             }
             for spec in specs.values()
