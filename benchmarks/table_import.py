@@ -1,7 +1,13 @@
-"""How long a table takes: importing a million rows, opening it, looking up a row. Run with the number of rows."""
+"""How long a table takes: importing a million rows, opening it, looking up a row. Run with the number of rows.
+
+``table_import.py nasbench101 [EVERY]`` takes the cells of the shared NAS-Bench-101 (every EVERY-th; test accuracies,
+which no comparison may use) instead: importing, opening, the task, random search, and `correlate` over all of them with
+`params`. Seconds are those of one process's CPU: other work on the machine counts little.
+"""
 
 from __future__ import annotations
 
+import gzip
 import os
 import resource
 import subprocess
@@ -11,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 SCHEMA = """
 provenance = "random numbers"
@@ -70,12 +77,71 @@ def measure(folder: Path) -> None:
     print(f"look-up: {1e6 * (time.perf_counter() - begun) / len(wanted):.2f} us")
 
 
+CELLS = """
+space = "nasbench101"
+architecture = "cell"
+provenance = "FreeREA's copy of NAS-Bench-101: mean test accuracy after 108 epochs"
+protocol = "test-only"
+[[columns]]
+column = "test"
+dataset = "cifar10"
+metric = "accuracy"
+split = "test"
+role = "truth"
+unit = "%"
+direction = "max"
+[tasks.cifar10]
+reward = "test"
+truth = "test"
+"""
+EVALUATIONS = 20_000
+
+
+def write_cells(folder: Path, every: int) -> None:
+    """The shared file, as a cell in the space's notation and its accuracy."""
+    with gzip.open(Path(os.environ["NASLAB_SHARED_DATA"]) / "nasbench101.csv.gz", "rt") as file:
+        rows = [line.rstrip().split(",") for line in file.read().splitlines()[1::every]]
+    lines = (f"{edges}|{operations},{100 * float(test):.4f}\n" for _, edges, operations, _, test in rows)
+    (folder / "t.csv").write_text("cell,test\n" + "".join(lines))
+    (folder / "s.toml").write_text(CELLS)
+
+
+def measure_cells(folder: Path) -> None:
+    """In a process of its own."""
+    import naslab
+    from naslab.tables import find_table
+    from naslab.tables.from_csv import import_csv
+
+    def lap(what: str, *done: object, per: int = 0) -> None:
+        nonlocal begun
+        spent = time.process_time() - begun
+        print(f"{what}: {1e6 * spent / per:.1f} us" if per else f"{what}: {spent:.2f} s", flush=True)
+        begun = time.process_time()
+
+    begun = time.process_time()
+    lap("import", table := import_csv(folder / "t.csv", folder / "s.toml", "cells"))
+    print(f"{len(table):,} cells")
+    lap("open", find_table("cells"))
+    task = naslab.task("cells/cifar10")
+    lap("the task")
+    task.reward()
+    lap("its reward")
+    naslab.search(task, "random", budget=EVALUATIONS)
+    lap("an evaluation of random search", per=EVALUATIONS)
+    found = naslab.correlate(task, ["params"], "all")
+    lap("correlate with params")
+    print(f"Spearman {found.scores['params'].rank().corr(pd.Series(found.truth, found.scores.index).rank()):.4f}")
+    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+
+
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        measure(Path(sys.argv[2]))
+    of_cells, arguments = sys.argv[1:2] == ["nasbench101"], [each for each in sys.argv[1:] if each != "nasbench101"]
+    if len(arguments) > 1:
+        (measure_cells if of_cells else measure)(Path(arguments[1]))
     else:
         with tempfile.TemporaryDirectory() as name:
-            count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-            write(Path(name), count)
+            count = int(arguments[0]) if arguments else 1 if of_cells else 1_000_000
+            (write_cells if of_cells else write)(Path(name), count)
             environment = {**os.environ, "NASLAB_CACHE": f"{name}/cache"}
-            subprocess.run([sys.executable, __file__, str(count), name], check=True, env=environment)
+            kind = ["nasbench101"] if of_cells else []
+            subprocess.run([sys.executable, __file__, *kind, str(count), name], check=True, env=environment)

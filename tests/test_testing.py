@@ -17,6 +17,7 @@ SLOW = {
     *("optuna-gp", "zero-cost-warm-up", "predictor-guided", "bananas", "nasbowl", "tnasp", "freeze-thaw"),
     # put together of the same parts as others here
     *(
+        "portfolio-bohb",
         "enas",
         "smooth-darts-adv",
         "smooth-darts-rs",

@@ -1,4 +1,4 @@
-"""How evaluations were carried out: what failed, and how busy workers were."""
+"""How evaluations were carried out: what failed, how busy workers were, and what was read of other tasks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from naslab.analysis.data import ResultsData
 
 FAILURES, REASON = "failures", "commonest reason"
 UTILISATION, MAKESPAN, RESUME = "utilisation", "makespan", "resume"
+READ, READ_SECONDS = "source evaluations", "source seconds"
+READ_SAYS = (
+    "Means over n runs: evaluations and seconds on the task itself, which the budget counts; rewards of other tasks "
+    "that the strategy read, and the seconds that these took when they were recorded, which it does not count. A dash: "
+    "nobody recorded them."
+)
 
 
 def failed_evaluations(data: ResultsData) -> pd.DataFrame:
@@ -38,6 +44,16 @@ def busy_workers(data: ResultsData) -> pd.DataFrame:
     found = frame.dropna(subset=[UTILISATION]).groupby(["task", "optimizer"], sort=False)
     means = found.agg(n=(UTILISATION, "size"), makespan=(MAKESPAN, "mean"), utilisation=(UTILISATION, "mean"))
     return means.reset_index()
+
+
+def read_elsewhere(data: ResultsData) -> pd.DataFrame:
+    """Per task and optimizer what a run read of other tasks, beside what it was charged for; else no rows."""
+    frame = data.frame
+    if READ not in frame:
+        return pd.DataFrame()
+    found = frame.dropna(subset=[READ]).groupby(["task", "optimizer"], sort=False)
+    means = {name: (name, "mean") for name in ("evaluations", "seconds", READ, READ_SECONDS)}
+    return found.agg(n=(READ, "size"), **means).reset_index()
 
 
 def resumed(data: ResultsData) -> list[str]:

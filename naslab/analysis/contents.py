@@ -117,6 +117,7 @@ def runs_section(data: ResultsData) -> Section:
         "Runs with several workers: means over n runs of the seconds from a run's start to its last result, and of "
         "the share of them in which workers evaluated.",
     )
+    section.add("sources", "What was read of other tasks", carried_out.read_elsewhere(data), carried_out.READ_SAYS)
     return section
 
 

@@ -13,7 +13,7 @@ from naslab.cli import completion
 from naslab.cli.examples import show_examples
 from naslab.cli.folders import export, merge, report, show_report
 from naslab.cli.looking import show, status
-from naslab.cli.notes import say_idle_limits, say_idle_placement, say_one_worker
+from naslab.cli.notes import say_idle_limits, say_idle_placement, say_one_worker, say_sources
 from naslab.cli.options import (
     Budget,
     Deterministic,
@@ -124,6 +124,7 @@ def compare(
     say_idle_limits(tasks, maximum)
     say_idle_placement(tasks, named, device, precision, deterministic)
     say_one_worker(named, max(simulate_workers, workers_per_run))
+    say_sources(named)
     with progress("runs") as tick:
         results = run_comparison(
             tasks,

@@ -54,3 +54,15 @@ def say_one_worker(optimizers: Sequence[str], workers: int) -> None:
     alone = [spec.label for spec in map(optimizer_spec, optimizers) if execution_of(spec, several) != several]
     if alone:
         print(f"Note: one worker evaluates for those that wait for every answer: {', '.join(alone)}.")
+
+
+def say_sources(optimizers: Sequence[str]) -> None:
+    """Strategies that read other tasks, which is not in their budget."""
+    from naslab.optimizers import optimizer_spec
+
+    for spec in map(optimizer_spec, optimizers):
+        if spec.sources:
+            print(
+                f"Note: {spec.label} reads rewards of {', '.join(spec.sources)}: the budget does not count them, the "
+                "trace and the report do."
+            )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from naslab.cli import completion
-from naslab.cli.notes import say_idle_limits, say_idle_placement, say_one_worker, written_placement
+from naslab.cli.notes import say_idle_limits, say_idle_placement, say_one_worker, say_sources, written_placement
 from naslab.cli.options import (
     Deterministic,
     Device,
@@ -119,6 +119,7 @@ def search(
     say_idle_limits([task], maximum)
     say_idle_placement([task], [optimizer], device, precision, deterministic)
     say_one_worker([optimizer], max(simulate_workers, workers))
+    say_sources([optimizer])
     spec = optimizer_spec(optimizer)
     budget = budget or default_budget(spec)
     searched: Any = task

@@ -55,6 +55,8 @@ def import_table(
     full = math.prod(table.header.options)
     if len(table) < full:
         print(f"Note: that is not all {full:,} combinations; searches draw from these rows and move between them.")
+    if table.isomorphic:
+        print(f"Note: {table.isomorphic:,} rows are isomorphic to an earlier row, and agree with it.")
     if table.duplicates:
         print(f"Note: {table.duplicates:,} rows have the numbers of an earlier row: they may share trainings.")
     if table.header.protocol == "test-only":

@@ -25,6 +25,7 @@ import numpy as np
 from naslab import registry
 from naslab.errors import FOREIGN, InvalidValue, NaslabError, PluginError, UnknownEvaluator
 from naslab.evaluators import AtFidelity, Evaluation, Evaluator, Fidelity
+from naslab.evaluators.zero_cost.counted import CountedParams
 from naslab.registry import check_types, checked_options, read_options, split_options
 from naslab.space import Architecture
 from naslab.tasks import Task
@@ -112,9 +113,11 @@ def build(source: Source, task: Task, rng: np.random.Generator, metrics: Iterabl
         NaslabError: The evaluator refuses the task or its options.
         PluginError: It breaks down.
     """
-    options = dict(source.options)
+    options, metrics, space = dict(source.options), list(metrics), task.problem.space
     if source.target == ZERO_COST:
-        options["proxies"] = list(metrics)
+        if metrics == ["params"] and not options and not space.ranges:
+            return CountedParams(space)
+        options["proxies"] = metrics
     try:
         made = _factory(source.target)(blind(task), rng, **options)
     except NaslabError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from naslab.errors import InvalidValue
 from naslab.evaluators.stopwatch import WALL
 from naslab.files import read_whole
 from naslab.running import Progress, claimed_folder, placement_entries
-from naslab.tasks import Task
+from naslab.space import Architecture, SearchSpace
+from naslab.tasks import Task, table_notes
 from naslab.tasks import task as task_of
 
 SPEC = "correlation.json"
@@ -168,7 +169,7 @@ def _judged(
     }
     sign = 1.0 if task.direction == "max" else -1.0
     if judge is None:
-        truth = sign * np.array([task.true_value(a) for a in architectures])
+        truth = sign * _truths(task, architectures)
     else:
         truth = np.array(kept[judge.label].column(next(iter(judge.columns)), architectures))
     finite = np.isfinite(truth)
@@ -189,7 +190,7 @@ def _judged(
         population=members.text,
         scores=pd.DataFrame(columns, index=pd.Index([space.to_string(a) for a in architectures]))[judged],
         truth=truth[judged],
-        params=np.array([space.cost(a).params if space.has_network else np.nan for a in chosen], float),
+        params=_params(space, chosen),
         trainings=None if trainings is None else sign * trainings[judged],
         seconds=seconds,
         making={n: kept[s.label].making for s in wanted for n in s.columns},
@@ -198,6 +199,20 @@ def _judged(
         command=command,
         environment={**next(iter(kept.values())).header["versions"], **task.source},
     )
+
+
+def _truths(task: Task, architectures: Sequence[Architecture]) -> FloatArray:
+    values = getattr(task.truth, "values", None)
+    told = values.__getitem__ if isinstance(values, Mapping) else task.true_value
+    return np.array([told(a) for a in architectures], np.float64)
+
+
+def _params(space: SearchSpace, architectures: Sequence[Architecture]) -> FloatArray:
+    if not space.has_network:
+        return np.full(len(architectures), np.nan)
+    if space.ranges:
+        return np.array([space.cost(a).params for a in architectures], float)
+    return np.asarray(space.cost_model.values("params", np.array(architectures)), float)
 
 
 def _trainings(task: Task, architectures: Sequence[Any]) -> FloatArray | None:
@@ -211,7 +226,7 @@ def _trainings(task: Task, architectures: Sequence[Any]) -> FloatArray | None:
 def _notes(
     task: Task, wanted: Sequence[Source], judge: Source | None, kept: dict[str, Scores], missing: int, learned: int
 ) -> list[str]:
-    notes = []
+    notes = table_notes(task)
     if task.problem.device != "cpu":
         notes.append(f"Networks ran on {task.problem.device!r}: seconds are {WALL}, not CPU seconds.")
     if task.problem.precision != "float32":

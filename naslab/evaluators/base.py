@@ -96,6 +96,7 @@ class Evaluator(ABC):
             with the same number of labels learn from the same architectures.
         learned: The architectures that this evaluator learned from: no evaluator is judged on them.
         continues: Whether it can go on with a trial: see :meth:`proceed`.
+        timed: Whether its seconds mean anything; false where nobody recorded any, and all are 0.
     """
 
     clock: ClassVar[Literal["recorded", "measured"]] = "recorded"
@@ -103,6 +104,7 @@ class Evaluator(ABC):
     learns: ClassVar[bool] = False
     learned: Sequence[Architecture] = ()
     continues: bool = False
+    timed: bool = True
 
     @classmethod
     def for_task(cls, task: TaskLike, rng: np.random.Generator, **options: Any) -> Evaluator:

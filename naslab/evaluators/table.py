@@ -33,9 +33,10 @@ class TableReward(Evaluator):
     """
 
     def __init__(self, table: Table, column: str, dataset: str, epochs: int | None) -> None:
-        self.continues = table.curve and len(table.columns[column].epochs) > 1
         self.timed = dataset not in table.untimed
-        self.default, self._row = epochs, table.row
+        self.continues = table.curve and len(table.columns[column].epochs) > 1
+        # The rows alone: who holds this evaluator does not hold the table, and the truth that is in it.
+        self.default, self._row = epochs, table.rows.__getitem__
         fidelities: Sequence[int | None] = table.columns[column].epochs or (None,)
         self._recorded = {e: _scores(table, column, e) for e in fidelities}
         self._seconds = {e: table.charge(dataset, e).tolist() for e in fidelities}

@@ -46,6 +46,22 @@ class OptimizerSpec:
         """What it works in: ``"epochs"`` or ``"evaluations"``."""
         return "epochs" if issubclass(self.factory, GradientSearch) else "evaluations"
 
+    @property
+    def sources(self) -> tuple[str, ...] | None:
+        """Ids of the tasks whose rewards it is to read, ``a+b`` in its option ``sources``; None where it has none.
+
+        Raises:
+            InvalidValue: One of them is empty.
+        """
+        declared = inspect.signature(self.factory).parameters.get("sources")
+        if declared is None or not isinstance(declared.default, str):
+            return None
+        text = str(self.options.get("sources", declared.default))
+        found = tuple(part.strip() for part in text.split("+")) if text else ()
+        if not all(found):
+            raise InvalidValue(f"{self.label!r}: sources={text!r} names an empty task; write sources=TASK+TASK")
+        return found
+
     def build(self, problem: Problem, rng: np.random.Generator) -> AskTell | GradientSearch:
         """A fresh optimizer.
 

@@ -10,7 +10,16 @@ from naslab.running.execution import Execution
 from naslab.running.kept import Kept
 from naslab.running.loop import run, second_worth
 from naslab.running.output import check_folder, claimed_folder
-from naslab.running.runs import SearchResult, constrained_task, default_budget, execution_of, placed, run_one, search
+from naslab.running.runs import (
+    SearchResult,
+    constrained_task,
+    default_budget,
+    execution_of,
+    informed,
+    placed,
+    run_one,
+    search,
+)
 from naslab.running.seeds import TrialGenerator, seed_sequence
 from naslab.running.software import placement_entries, versions
 from naslab.running.trace import Recorded, Step, Trace, differences, read, trace_path
@@ -33,6 +42,7 @@ __all__ = [
     "differences",
     "do_in_processes",
     "execution_of",
+    "informed",
     "placed",
     "placement_entries",
     "read",

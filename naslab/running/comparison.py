@@ -36,9 +36,11 @@ from naslab.running.runs import (
     constrained_task,
     execution_of,
     forget_tasks,
+    informed,
     placed,
     run_one,
 )
+from naslab.running.session import source_entries
 from naslab.running.software import placement_entries, versions
 from naslab.running.status import closing_line
 from naslab.running.trace import FORMAT, differences, trace_path
@@ -96,7 +98,7 @@ class Comparison:
         for spec in specs.values():
             check_budget(spec, self.budget)
             for one in tasks.values():
-                spec.build(one.problem, np.random.default_rng(0))
+                spec.build(informed(one, spec).problem, np.random.default_rng(0))
         for one in tasks.values():
             check_execution(one, specs.values(), self.execution, self.budget)
         return tasks, specs
@@ -104,9 +106,11 @@ class Comparison:
     def describe(self, tasks: Mapping[str, Task], specs: Mapping[str, OptimizerSpec], seeds: int) -> dict[str, Any]:
         """What ``comparison.json`` says of these; a folder serves only one comparison, on one version of its data."""
         entries = [placement_entries(placed(one, spec).problem) for one in tasks.values() for spec in specs.values()]
+        first = next(iter(tasks.values()), None)  # the sources that a strategy names are the same on all tasks
         optimizers = [
             {
                 **spec.describe(),
+                **(source_entries(informed(first, spec).problem) if spec.sources and first else {}),
                 **({"one_worker": True} if execution_of(spec, self.execution) != self.execution else {}),
             }
             for spec in specs.values()

@@ -18,6 +18,7 @@ from naslab.optimizers import GradientSearch, Query, Step
 from naslab.running.callbacks import Callback
 from naslab.running.execution import ALONE, Execution
 from naslab.running.loop import second_worth
+from naslab.running.session import readings
 from naslab.running.trace import Recorded, Trace, differences
 from naslab.running.trace import Step as RecordedStep
 from naslab.running.workers import Progress
@@ -90,7 +91,8 @@ def _run(
             step = search.step()
         except TrainingFailed as error:
             if execution.on_failure == "record":
-                trace.finish({"reason": "failed", "failed": f"error: {error}", "best": None, "evaluations": epoch})
+                failed = {"reason": "failed", "failed": f"error: {error}", "best": None, "evaluations": epoch}
+                trace.finish(failed | readings(search))
                 return
             where = f"; the last good checkpoint, of epoch {epoch}, is {checkpoint}" if epoch and checkpoint else ""
             raise TrainingFailed(f"{error}{where}") from None
@@ -125,7 +127,8 @@ def _run(
         if progress is not None:
             progress(epoch, int(min(epochs, max(search.epochs, epoch))), _line(task, step))
     best = search.best() if epoch else None
-    trace.finish({"reason": reason, "best": None if best is None else list(best), "evaluations": epoch})
+    end = {"reason": reason, "best": None if best is None else list(best), "evaluations": epoch}
+    trace.finish(end | readings(search))
 
 
 def _line(task: Task, step: Step) -> str:

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from naslab.analysis.carried_out import FAILURES, MAKESPAN, REASON, RESUME, UTILISATION
+from naslab.analysis.carried_out import FAILURES, MAKESPAN, READ, READ_SECONDS, REASON, RESUME, UTILISATION
 from naslab.analysis.data import COMPLETE, COSTS, FAILED, NO_FEASIBLE, ExactFront, Landscape
 from naslab.analysis.front_tables import exact_front
 from naslab.analysis.tradeoff import landscape, pareto_front
 from naslab.running.archives import cost_column, exact_points, judged_front
 from naslab.running.kept import Kept
 from naslab.running.runs import has_failed
+from naslab.running.session import READS
 from naslab.running.software import versions
 from naslab.running.trace import Recorded, file_name
 from naslab.space import Architecture
@@ -157,13 +158,18 @@ class Judge:
 
 
 def _carried_out(recorded: Recorded, seconds: float) -> dict[str, Any]:
-    """What failed, if anything did; with several workers how long the run took, and how busy they were."""
+    """What failed, what was read of other tasks, how long several workers took and how busy they were, if at all."""
     failed = [step.evaluation.failed for step in recorded.steps if step.evaluation.failed]
     found: dict[str, Any] = {}
     if failed:
         kinds = Counter(reason.partition(":")[0] for reason in failed)
         found = {FAILURES: len(failed), **{f"{FAILURES}: {kind}": count for kind, count in kinds.items()}}
         found[REASON] = Counter(failed).most_common(1)[0][0]
+    if READS in recorded.header:
+        assert recorded.end is not None
+        read = recorded.end[READS].values()
+        found[READ] = sum(each["evaluations"] for each in read)
+        found[READ_SECONDS] = math.fsum(math.nan if each["seconds"] is None else each["seconds"] for each in read)
     if RESUME in recorded.header:
         found[RESUME] = recorded.header[RESUME]
     if "workers" in recorded.header and recorded.steps:

@@ -27,7 +27,7 @@ from naslab.running.crew import Beside, Crew, Helpers, Here, OnExecutor
 from naslab.running.execution import ALONE, Execution
 from naslab.running.real_workers import run_real
 from naslab.running.seeds import TrialGenerator
-from naslab.running.session import Session
+from naslab.running.session import Session, readings
 from naslab.running.trace import Recorded, Told, Trace
 from naslab.space import Architecture
 from naslab.tasks import Budget, Task
@@ -177,6 +177,7 @@ def _finish(session: Session, crew: Crew, reason: str) -> None:
     end: dict[str, Any] = {
         "reason": reason, "best": None if best is None else list(best), "evaluations": session.told
     }  # fmt: skip
+    end |= readings(optimizer)
     session.trace.finish({**end, "finalists": finalists} if finalists else end)
     session.ended()
 

@@ -30,9 +30,10 @@ from naslab.running.archives import front_members
 from naslab.running.execution import execution_options
 from naslab.running.judging import Judge
 from naslab.running.runs import constrained_task
+from naslab.running.session import READS
 from naslab.running.steps import step_frame
 from naslab.running.trace import Recorded, differences, read, trace_path
-from naslab.tasks import Budget, Constraint, Task, task
+from naslab.tasks import Budget, Constraint, Task, table_notes, task
 from naslab.tasks.objective import SCORE
 
 if TYPE_CHECKING:
@@ -238,13 +239,14 @@ class Results:
         """
         from naslab.analysis.report import write_report
 
+        of_tables = [note for one in self.tasks.values() for note in table_notes(one)]
         return write_report(
             self.data,
             self.folder / "report",
             title or f"Comparison of {len(self.optimizers)} strategies on {', '.join(self.spec['tasks'])}",
             command or self.command,
             self.environment,
-            [*notes, *([] if self.spec["format"] > 1 else [OLD_FORMAT])],
+            [*notes, *([] if self.spec["format"] > 1 else [OLD_FORMAT]), *dict.fromkeys(of_tables)],
             list(tables),
         )
 
@@ -302,7 +304,7 @@ def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int)
         KeyError: The comparison has no such task, optimizer or seed.
     """
     described = {each["name"]: dict(each) for each in spec["optimizers"]}
-    waits = described[optimizer].pop("one_worker", False)
+    waits, reads = described[optimizer].pop("one_worker", False), described[optimizer].pop(READS, None)
     if not 0 <= seed < spec["seeds"]:
         raise KeyError(seed)
     header = {
@@ -313,6 +315,7 @@ def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int)
         "budget": spec["budget"],
         "paired": spec.get("paired"),
     }
+    header |= {READS: reads} if reads is not None else {}
     header |= {name: spec[name] for name in ("retries", "evaluation_limit") if name in spec}
     if "workers" in spec and not waits:
         header["workers"] = spec["workers"]

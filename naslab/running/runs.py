@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from naslab.running.execution import ALONE, Execution, parse_limit
 from naslab.running.gradient_loop import run_gradient
 from naslab.running.loop import check_workers, resume_of, run
 from naslab.running.seeds import seed_sequence
+from naslab.running.session import source_entries
 from naslab.running.software import placement_entries, versions
 from naslab.running.trace import FORMAT, Recorded, Trace, read, trace_path
 from naslab.running.workers import Progress
@@ -141,7 +142,7 @@ def search(
     execution = Execution(simulate_workers, workers, executor, on_failure, retries, limit)
     prepared = constrained_task(task, constraint, Placement(device, precision, deterministic), resume, objectives)
     check_budget(spec, Budget.parse(budget))  # this and the next two refuse errors before anything is written
-    spec.build(prepared.problem, np.random.default_rng(0))
+    spec.build(informed(prepared, spec).problem, np.random.default_rng(0))
     check_execution(prepared, [spec], execution, Budget.parse(budget))
     path = None if out is None else trace_path(Path(out), prepared.id, spec.label, seed)
     recorded = run_one(prepared, spec, seed, Budget.parse(budget), path, progress, execution, callbacks)
@@ -197,17 +198,17 @@ def check_execution(task: Task, specs: Iterable[OptimizerSpec], execution: Execu
 
     Raises:
         InvalidValue: Several workers for an evaluator with a state, simulated ones on a measured clock, trials that
-            can't continue, or a budget in seconds where evaluations have none.
+            can't continue, or a budget in seconds where none were recorded.
     """
     asking = [spec for spec in specs if issubclass(spec.factory, AskTell)]
     evaluator = called(f"the reward of {task.id!r} can't be made", task.reward) if asking else None
-    if budget.unit == "s" and not getattr(evaluator, "timed", True):
-        raise InvalidValue(
-            f"budget {budget}: task {task.id!r} has no clock, because no seconds of training were recorded. Fix: give "
-            "the budget in evaluations (100)"
-        )
     for spec in asking:
         assert evaluator is not None
+        if budget.unit == "s" and not evaluator.timed and not execution_of(spec, execution).real:
+            raise InvalidValue(
+                f"budget {budget} on {task.id!r}, whose table has no training seconds: nothing would be charged, and a "
+                "run would never end. Fix: a number of evaluations, such as 100, or import train_seconds"
+            )
         check_workers(task, evaluator, execution_of(spec, execution))
         if getattr(spec.factory, "continues", False):
             resume_of(task, evaluator)
@@ -263,9 +264,11 @@ def run_one(
         callbacks = (*callbacks, ProgressOf(progress))
     if paired:
         header["paired"] = True
+    problem = informed(task, spec).problem
+    header |= source_entries(problem)
     key = (task.id, seed) if paired else (task.id, spec.label, seed)
     with Trace(header, path, measured=measured) as trace, fixed_order(task.problem.deterministic):
-        optimizer = spec.build(task.problem, np.random.default_rng(seed_sequence(*key, "optimizer")))
+        optimizer = spec.build(problem, np.random.default_rng(seed_sequence(*key, "optimizer")))
         for each in callbacks if trace.recorded.end is None else ():
             each.run_started(task, trace.recorded.header)
         try:
@@ -294,6 +297,24 @@ def execution_of(spec: OptimizerSpec, execution: Execution) -> Execution:
 def placed(task: Task, spec: OptimizerSpec) -> Task:
     """The task as a strategy runs on it: a run without networks is the same run, wherever it was to be."""
     return task if task.trains or spec.factory.runs_networks else task.on(*DEFAULT)
+
+
+def informed(task: Task, spec: OptimizerSpec) -> Task:
+    """The task with what else a strategy may read on it, unread: the sources that it names, else the problem's own.
+
+    One that declares no ``sources`` may read none.
+
+    Raises:
+        NaslabError: A source is unknown, the task itself, over another space, or not recorded.
+    """
+    named = spec.sources
+    if named:
+        any_space = getattr(spec.factory, "any_space", False)
+        return task.reading([_named_task(each, Constraint()) for each in named], any_space=any_space)
+    sources = () if named is None else tuple(each.unread() for each in task.problem.sources)
+    if sources == task.problem.sources:
+        return task
+    return replace(task, problem=replace(task.problem, sources=sources))
 
 
 def constrained_task(

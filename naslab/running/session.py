@@ -8,14 +8,27 @@ from typing import Any
 from naslab.errors import OutputError, PluginError
 from naslab.evaluators import Evaluation, Fidelity
 from naslab.evaluators.stopwatch import Stopwatch
-from naslab.optimizers import AskTell, Query, Wait
+from naslab.optimizers import AskTell, Optimizer, Query, Wait
 from naslab.running.callbacks import Callback
 from naslab.running.trace import Step, Told, Trace
 from naslab.space import Architecture
-from naslab.tasks import Task
+from naslab.tasks import Problem, Task
 
 MOST_FREE, MOST_IN_VAIN = 1_000_000, 10_000
 """Evaluations in a row that cost nothing, and that failed, too: a run with a budget in seconds would never end."""
+READS = "reads"
+"""Of a header: the sources of a run and what identifies their data. Of its last line: how much of each was read."""
+
+
+def source_entries(problem: Problem) -> dict[str, Any]:
+    """The sources of a problem and what identifies their data, for a header; nothing where it has none."""
+    return {READS: {each.id: each.data for each in problem.sources}} if problem.sources else {}
+
+
+def readings(optimizer: Optimizer) -> dict[str, Any]:
+    """What a strategy has read of its sources, for the last line of a trace; nothing where it has none."""
+    found = {each.id: {"evaluations": each.evaluations, "seconds": each.seconds} for each in optimizer.problem.sources}
+    return {READS: found} if found else {}
 
 
 class Session:

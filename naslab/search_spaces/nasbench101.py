@@ -23,19 +23,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
+import numpy.typing as npt
 
 from naslab.errors import InvalidArchitecture, InvalidValue
 from naslab.files import clipped
 from naslab.ops import Conv, Identity, MaxPool, Operation, PooledLinear, Truncate, Zero
 from naslab.search_spaces.nasbench101_cell import OPERATIONS, VERTICES, Cell, cell_of, channels
+from naslab.search_spaces.nasbench101_costs import cell_params
 from naslab.search_spaces.nasbench101_matrices import edges_between, unique_cells, valid_matrices
 from naslab.search_spaces.stacked import stacked_cells
-from naslab.space import Architecture, Automaton, Choice, Derived, SearchSpace, pruned, tabulated
+from naslab.space import (
+    Architecture,
+    Automaton,
+    Choice,
+    CostPerArchitecture,
+    Derived,
+    SearchSpace,
+    pruned,
+    tabulated,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -198,6 +209,27 @@ class NASBench101(SearchSpace):
         """
         found = self.neighbors(architecture)
         return found[int(rng.random() * len(found))]
+
+    @cached_property
+    def cost_model(self) -> CostPerArchitecture:
+        """Costs of one architecture after the other; parameters of many at once."""
+        return CostPerArchitecture(self.name, self.resolve, {"params": self._params})
+
+    def _params(self, architectures: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return cell_params(architectures, self.widths, self._cells) + self._skeleton
+
+    @cached_property
+    def _cells(self) -> int:
+        """Cells in a stack."""
+        combined = nx.get_node_attributes(self.graph, "combine").values()
+        return len([how for how in combined if how == "concat"]) // len(self.widths)
+
+    @cached_property
+    def _skeleton(self) -> int:
+        """Parameters of the stem and the classifier."""
+        example = self.from_string(EXAMPLE)
+        whole = self.cost_model.value("params", example)
+        return whole - int(cell_params(np.array([example]), self.widths, self._cells)[0])
 
     def _of(self, cell: Cell) -> Architecture:
         """Raises InvalidArchitecture."""

@@ -13,7 +13,7 @@ from naslab.space.derived import CostPerArchitecture, Derived, stated_width
 from naslab.space.features import Features
 from naslab.space.plain import PlainSpace
 from naslab.space.recipe import SGD, Adam, AdamW, Cosine, Recipe
-from naslab.space.restricted import listed
+from naslab.space.restricted import key_digest, listed, lookup_digest
 from naslab.space.rules import (
     REFUSED,
     Automaton,
@@ -62,6 +62,8 @@ __all__ = [
     "combinations",
     "exactly",
     "listed",
+    "key_digest",
+    "lookup_digest",
     "may_concatenate",
     "pruned",
     "reaching_output",

@@ -64,14 +64,21 @@ class CostPerArchitecture:
     Args:
         name: Of the space.
         resolve: Gives the graph of an architecture.
+        at_once: Metrics of which the space knows a closed form for many architectures: option indices
+            ``(N, choices)`` to ``(N,)``.
     """
 
-    def __init__(self, name: str, resolve: Callable[[Architecture], nx.DiGraph[Any]]) -> None:
-        self.name, self.resolve = name, resolve
+    def __init__(
+        self,
+        name: str,
+        resolve: Callable[[Architecture], nx.DiGraph[Any]],
+        at_once: Mapping[str, Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]]] | None = None,
+    ) -> None:
+        self.name, self.resolve, self.at_once = name, resolve, at_once or {}
         self._axes = Axes({})  # remembers operations, so that the second architecture is quicker
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.name, self.resolve)  # what is remembered is soon known again
+        return type(self), (self.name, self.resolve, self.at_once)  # what is remembered is soon known again
 
     def model(self, architecture: Architecture) -> CostModel:
         """Shapes and costs of one architecture, as constants."""
@@ -89,8 +96,10 @@ class CostPerArchitecture:
 
     def values(self, metric: str, architectures: npt.ArrayLike) -> npt.NDArray[Any]:
         """One cost of many architectures: ``(N, choices)`` option indices to ``(N,)``."""
-        rows = np.asarray(architectures).tolist()
-        return np.array([self.value(metric, tuple(row)) for row in rows], np.int64)
+        rows = np.asarray(architectures)
+        if metric in self.at_once:
+            return self.at_once[metric](rows)
+        return np.array([self.value(metric, tuple(row)) for row in rows.tolist()], np.int64)
 
     @property
     def factors(self) -> NoReturn:

@@ -6,6 +6,7 @@ rows, and a move leads to another row. Everything else (costs, keys, notation) i
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
 from typing import Any, Literal, cast
@@ -22,7 +23,17 @@ _OF_THE_WHOLE = ("size", "_moves", "_elimination", "_networks", "_normal_rules",
 """What a space has computed of all its architectures, which is not true of some of them."""
 
 
-def listed(space: SearchSpace, architectures: npt.ArrayLike) -> SearchSpace:
+def lookup_digest(space: SearchSpace, architecture: Architecture) -> bytes:
+    """The first 16 bytes of the SHA-256 of :meth:`~naslab.space.SearchSpace.lookup_key`: what tables store of it."""
+    return key_digest(space.lookup_key(architecture))
+
+
+def key_digest(key: str) -> bytes:
+    """The first 16 bytes of a key's SHA-256."""
+    return hashlib.sha256(key.encode()).digest()[:16]
+
+
+def listed(space: SearchSpace, architectures: npt.ArrayLike, digests: npt.ArrayLike | None = None) -> SearchSpace:
     """The same space with these architectures alone.
 
     - :meth:`~SearchSpace.sample` is uniform over them.
@@ -34,29 +45,32 @@ def listed(space: SearchSpace, architectures: npt.ArrayLike) -> SearchSpace:
     Args:
         space: The whole space, of choices alone.
         architectures: ``(N, choices)`` option indices, all different.
+        digests: ``(N, 16)`` bytes, the :func:`lookup_digest` of each where it was computed before. Not used where the
+            space has other keys by now.
 
     Raises:
         InvalidArchitecture: One of them is none of the space.
     """
     rows = np.asarray(architectures, np.int64).reshape(-1, len(space.sizes))
-    rows = rows[np.lexsort(rows.T[::-1])]  # the last choice varies fastest, as in every space
-    for row in _suspects(space, rows).tolist():
+    order = np.lexsort(rows.T[::-1])  # the last choice varies fastest, as in every space
+    rows = rows[order]
+    for row in rows[~_valid(space, rows)].tolist():
         space.architecture(row)
     whole: Any = type(space)  # mypy takes a class of spaces for something without a hash
     made = object.__new__(_class_of(whole))
     vars(made).update({key: value for key, value in vars(space).items() if key not in _OF_THE_WHOLE})
-    made._restrict(space, rows)
+    made._restrict(space, rows, None if digests is None else np.asarray(digests, np.uint8)[order])
     return cast(SearchSpace, made)
 
 
-def _suspects(space: SearchSpace, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The rows that may be no architecture; hundreds of thousands are asked at once, where nothing is conditional."""
+def _valid(space: SearchSpace, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which rows are architectures of a space; those of which this can't be told at once count as none."""
     if space.conditions:
-        return rows
-    sound: npt.NDArray[np.bool_] = np.asarray(((rows >= 0) & (rows < np.asarray(space.sizes))).all(axis=1))
+        return np.zeros(len(rows), np.bool_)
+    inside = np.all((rows >= 0) & (rows < np.asarray(space.sizes)), axis=1).reshape(-1)
     for rule in space.indexed_rules:
-        sound[sound] = rule.hold(rows[sound])
-    return rows[~sound]
+        inside[inside] = rule.hold(rows[inside])
+    return np.asarray(inside, np.bool_)
 
 
 class ListedRule:
@@ -68,9 +82,10 @@ class ListedRule:
 
     def __init__(self, rows: npt.NDArray[np.int64], sizes: Sequence[int]) -> None:
         self.rows, self.sizes = rows, sizes
+        self.listing = [tuple(row) for row in rows.tolist()]
         self.scope = tuple(range(len(sizes)))
         self.words = f"{len(rows):,} listed architectures"
-        self._known = {tuple(row) for row in rows.tolist()}
+        self._known = set(self.listing)
 
     def holds(self, architecture: Sequence[Any]) -> bool:
         """Whether an architecture is listed."""
@@ -106,17 +121,16 @@ class _Listed:
     name: str
     sizes: tuple[int, ...]
 
-    def _restrict(self, space: SearchSpace, rows: npt.NDArray[np.int64]) -> None:
-        self.whole, self.rows = space, rows
-        self._listing = [tuple(row) for row in rows.tolist()]
+    def _restrict(self, space: SearchSpace, rows: npt.NDArray[np.int64], digests: npt.NDArray[np.uint8] | None) -> None:
+        self.whole, self.rows, self._digests = space, rows, digests
         rule = ListedRule(rows, space.sizes)
-        self._rule = rule
+        self._rule, self._listing = rule, rule.listing
         self.rules, self._rules, self.indexed_rules = (*space.rules, rule), [rule], [rule]
-        self._keys: dict[Architecture, str] = {}
+        self._keys: dict[Architecture, bytes] = {}
         self._near: dict[Architecture, list[Architecture]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return listed, (self.whole, self.rows)
+        return listed, (self.whole, self.rows, self._digests)
 
     @property
     def size(self) -> int:
@@ -126,10 +140,12 @@ class _Listed:
         return self._rule.holds(architecture)
 
     def architecture(self, values: Sequence[Any]) -> Architecture:
+        if type(values) is tuple and self._rule.holds(values) and all(type(option) is int for option in values):
+            return values  # nearly always
         given = self.whole.architecture(values)
         if self._rule.holds(given):
             return given
-        found = self._by_key.get(self._key(given))
+        found = self._equal(given)
         if found is None:
             raise InvalidArchitecture(
                 f"{given} is not among the {len(self.rows):,} architectures of {self.name!r} that are listed, nor is "
@@ -161,7 +177,7 @@ class _Listed:
     def _moved(self, architecture: Architecture) -> list[Architecture]:
         """The rows one move away, each once."""
         moves = self.whole.neighbors(architecture)
-        found = (a if self._rule.holds(a) else self._by_key.get(self._key(a)) for a in moves)
+        found = (a if self._rule.holds(a) else self._equal(a) for a in moves)
         return [a for a in dict.fromkeys(found) if a is not None and a != architecture]
 
     def _nearest(self, architecture: Architecture) -> list[Architecture]:
@@ -171,15 +187,25 @@ class _Listed:
         least = differences.min()
         return [self._listing[i] for i in np.flatnonzero(differences == least).tolist()] if len(self.rows) > 1 else []
 
-    def _key(self, architecture: Architecture) -> str:
+    def _equal(self, architecture: Architecture) -> Architecture | None:
+        """The first row that has the key of an architecture; without a network that is its own."""
+        if not self.whole.has_network:
+            return None
         if architecture not in self._keys:
-            self._keys[architecture] = self.whole.lookup_key(architecture)
-        return self._keys[architecture]
+            self._keys[architecture] = lookup_digest(self.whole, architecture)
+        return self._by_key.get(self._keys[architecture])
 
     @cached_property
-    def _by_key(self) -> dict[str, Architecture]:
+    def _by_key(self) -> dict[bytes, Architecture]:
         """The first row of every key."""
-        return {self._key(a): a for a in reversed(self._listing)}
+        listing, known = self._listing, self._digests
+        ends = (0, len(listing) - 1)
+        if known is not None and all(known[i].tobytes() == lookup_digest(self.whole, listing[i]) for i in ends):
+            whole = known.tobytes()
+            found = [whole[i : i + 16] for i in range(0, len(whole), 16)]
+        else:
+            found = [lookup_digest(self.whole, a) for a in listing]
+        return dict(zip(reversed(found), reversed(listing), strict=True))
 
 
 @cache

@@ -2,8 +2,8 @@
 
 ``header.json`` names the space, the columns (dataset, metric, split, role, unit, direction, epochs, seeds),
 the tasks and the provenance, and carries the SHA-256 of every file. ``architectures.npy`` is ``(N, C)`` uint8
-option indices; each column is ``(N, max(1, epochs), seeds)`` float64, NaN where nothing was recorded. No file
-is ever loaded through pickle.
+option indices (and ``keys.npy`` the digests of their keys, where the table is a sample); each column is
+``(N, max(1, epochs), seeds)`` float64, NaN where nothing was recorded. No file is ever loaded through pickle.
 """
 
 from __future__ import annotations
@@ -33,6 +33,20 @@ STAMP = "verified.json"
 Floats: TypeAlias = NDArray[np.float64]
 
 
+class Rows(dict[tuple[int, ...], int]):
+    """Row of each architecture (option indices). Raises InvalidArchitecture where the table lacks one."""
+
+    def __init__(self, architectures: NDArray[np.uint8], table: str) -> None:
+        rows: list[list[int]] = architectures.tolist()
+        super().__init__({tuple(options): row for row, options in enumerate(rows)})
+        self.table = table
+
+    def __missing__(self, architecture: tuple[int, ...]) -> int:
+        raise InvalidArchitecture(
+            f"{architecture!r} is not among the {len(self):,} architectures of the table {self.table!r}"
+        )
+
+
 class Column(ColumnSpec):
     """A column with its numbers: ``values`` is ``(N, max(1, epochs), seeds)``, NaN where not recorded."""
 
@@ -42,7 +56,8 @@ class Column(ColumnSpec):
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """An open table. Rows are architectures; arrays are memory-mapped and read-only.
+    """An open table. Rows are architectures; arrays are memory-mapped and read-only. Of a sample of a space it has the
+    digests of the rows' keys, ``(N, 16)``: see :func:`naslab.space.lookup_digest`.
 
     Pickled (for a worker process) as its path and hash, not as its numbers.
     """
@@ -51,6 +66,7 @@ class Table:
     header: Header
     architectures: NDArray[np.uint8]
     columns: Mapping[str, Column]
+    keys: NDArray[np.uint8] | None = None
 
     @property
     def name(self) -> str:
@@ -115,18 +131,21 @@ class Table:
         return len(rows) - len(np.unique(rows))
 
     @cached_property
-    def _rows(self) -> dict[tuple[int, ...], int]:
-        rows: list[list[int]] = self.architectures.tolist()
-        return {tuple(options): row for row, options in enumerate(rows)}
+    def isomorphic(self) -> int:
+        """How many rows of a sample have the key of an earlier row; 0 where no keys are stored."""
+        return 0 if self.keys is None else len(self) - len(np.unique(self.keys, axis=0))
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Row by architecture."""
+        return Rows(self.architectures, self.name)
 
     def row(self, architecture: tuple[int, ...]) -> int:
         """Row of an architecture (option indices). Raises InvalidArchitecture where the table lacks it."""
         try:
-            return self._rows[architecture]
-        except (KeyError, TypeError):
-            raise InvalidArchitecture(
-                f"{architecture!r} is not among the {len(self):,} architectures of the table {self.name!r}"
-            ) from None
+            return self.rows[architecture]
+        except TypeError:  # a list
+            return self.rows.__missing__(architecture)
 
     def values(self, column: str, epochs: int | None = None) -> Floats:
         """``(N, S)``: one number per architecture and recorded seed, NaN where not recorded.
@@ -204,9 +223,12 @@ def open_table(path: Path | str, verify: bool = True) -> Table:
             raise unsound(path / stored.file, f"has the wrong shape or type: {values.shape} {values.dtype}")
         fields = {name: getattr(stored, name) for name in ColumnSpec.model_fields}
         columns[stored.name] = Column(**fields, values=values)
+    keys = None if header.keys is None else _load(path, header.keys)
+    if keys is not None and (keys.shape != (len(architectures), 16) or keys.dtype != np.uint8):
+        raise unsound(path / HEADER, "has keys that do not fit its architectures")
     if not known:
         _write_stamp(path, stamp)
-    return Table(path, header, architectures, columns)
+    return Table(path, header, architectures, columns, keys)
 
 
 def unsound(file: Path, what: str) -> InvalidTable:

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from naslab.errors import InvalidArchitecture, InvalidTable
 from naslab.files import clipped, read_number
 from naslab.space import SearchSpace
+from naslab.tables.builders import allow, built_space, named_builder
 from naslab.tables.format import Floats, Table
 from naslab.tables.header import MOST_OPTIONS, ColumnSpec, TableSpec
+from naslab.tables.keys import check_agreement, row_keys
 from naslab.tables.messages import nearest
 from naslab.tables.rows import Lines, read_bytes, read_rows
 from naslab.tables.schema import CsvSchema, read_schema
@@ -29,8 +31,9 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
 
     An empty cell is a missing value. Columns that share dataset, metric and split become one table column with several
     epochs and seeds. Raises InvalidTable in one line, with nothing written, for a missing column, a repeated or invalid
-    architecture, a value that is not a finite number (row numbers count from 1, the header being row 1) or that is a
-    negative number of seconds, an empty file, a file that is no CSV, or another table of this name.
+    architecture, two rows of isomorphic cells that disagree (:mod:`~naslab.tables.keys`), a value that is not a finite
+    number (row numbers count from 1, the header being row 1) or that is a negative number of seconds, an empty file, a
+    file that is no CSV, or another table of this name.
     """
     target = table_path(name)
     path = Path(csv_path)
@@ -40,9 +43,13 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
     _positions(path, header, schema)  # a missing column is named before a space is built
     if not schema.tasks:
         raise InvalidTable(f"schema '{schema_path}': key 'tasks' is missing")
+    builder = named_builder(schema.space or "", Path(schema_path))
     for task in schema.tasks.values():
         # Raises now if the space refuses its options.
-        space = table_space(schema.space or name, schema.choices, schema.rules, task.space_options)
+        if builder is not None:
+            space = built_space(builder, task.space_options)
+        else:
+            space = table_space(schema.space or name, schema.choices, schema.rules, task.space_options)
         space.require_choices("a table")
         for choice in space.choices:
             if len(choice.options) > MOST_OPTIONS:
@@ -51,9 +58,15 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
                     f"at most {MOST_OPTIONS} of each"
                 )
     recorded = read_columns(path, header, lines, schema, space)
+    keys = row_keys(space, recorded.architectures)
+    if keys is not None:
+        own_keys = type(space).lookup_key is not SearchSpace.lookup_key
+        numbers = [row for row, _ in lines]
+        check_agreement(path, numbers, keys, recorded.columns, recorded.arrays, one_training=own_keys)
     table = TableSpec(
         name=name,
         space=schema.space or name,
+        builder=builder,
         options=tuple(space.sizes),
         choices=schema.choices,
         rules=schema.rules,
@@ -69,7 +82,10 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
             },
         },
     )
-    return write_table(target, table, recorded.architectures, recorded.arrays)
+    stored = write_table(target, table, recorded.architectures, recorded.arrays, keys=keys)
+    if builder is not None:
+        allow(builder)
+    return stored
 
 
 @dataclass(frozen=True)

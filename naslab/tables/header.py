@@ -109,6 +109,14 @@ class StatedRule(Strict):
     allowed: Annotated[tuple[tuple[Option, ...], ...], Field(min_length=1)]
 
 
+class Builder(Strict):
+    """A function of a person's own file that builds a table's space: where it is, and the hash of the file."""
+
+    file: str
+    function: str
+    sha256: str
+
+
 class Reading(Strict):
     """A column at one training length; ``epochs`` is None where the metric has none."""
 
@@ -143,7 +151,7 @@ class TableSpec(Strict):
 
     ``curve`` says that a column's epochs are what one training per seed went through, so that a longer evaluation
     continues a shorter one. Otherwise each number of epochs was a training of its own, with its own schedule.
-    ``choices`` and ``rules`` are the space, called ``space``, where it is no registered one.
+    ``choices`` and ``rules`` are the space, called ``space``, where it is no registered one; or ``builder`` builds it.
 
     Raises :class:`~naslab.errors.InvalidTable` (through pydantic's ``ValidationError``) where a task reads a
     column that is not there, or is rewarded with what it must not see.
@@ -159,6 +167,7 @@ class TableSpec(Strict):
     protocol: Protocol = "honest"
     choices: tuple[StatedChoice, ...] = ()
     rules: tuple[StatedRule, ...] = ()
+    builder: Builder | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> TableSpec:
@@ -198,17 +207,21 @@ class StoredColumn(ColumnSpec, StoredArray):
 
 
 class Header(TableSpec):
-    """``header.json``. ``sha256`` is over the rest of it, which contains the hash of every file."""
+    """``header.json``. ``sha256`` is over the rest of it, which contains the hash of every file.
+
+    ``keys`` is there for a sample of a space: the digest of each row's key, by which others are looked up.
+    """
 
     format: Literal[1]
     architectures: StoredArray
     columns: tuple[StoredColumn, ...]
     sha256: str
+    keys: StoredArray | None = None
 
     @property
     def files(self) -> tuple[StoredArray, ...]:
         """Every array of the table, the architectures first."""
-        return (self.architectures, *self.columns)
+        return (self.architectures, *self.columns, *([self.keys] if self.keys else []))
 
 
 def content_hash(header: dict[str, Any]) -> str:

@@ -36,6 +36,8 @@ combinations are valid where not all are. There is no network then: nothing is c
     allowed = [[2, 0.0], [3, 0.0], [3, 0.5]]
 
 Columns that are joined to a table (``naslab table join``) are described likewise, without tasks.
+Or a function of your own file builds it, with the options of ``space_options``: ``space = "./mine.py:builder"``,
+relative to the schema; see :mod:`naslab.tables.builders`.
 
 ``protocol = "test-only"`` lets test data be the reward where nothing else was recorded; every report names it. A column
 or a task's name may be a pattern, such as ``column = "{dataset}/valid{seed}"`` with ``dataset = "{dataset}"`` and

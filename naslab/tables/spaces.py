@@ -1,4 +1,4 @@
-"""The space of a table: a registered one, or choices that its schema states."""
+"""The space of a table: a registered one, choices that its schema states, or what a person's own file builds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from typing import Any
 from naslab.errors import InvalidTable
 from naslab.registry import search_space
 from naslab.space import Choice, PlainSpace, Rule, SearchSpace
-from naslab.tables.header import StatedChoice, StatedRule
+from naslab.tables.builders import allowed_space
+from naslab.tables.header import Builder, StatedChoice, StatedRule
 from naslab.tables.messages import nearest
 
 
 def table_space(
-    name: str, choices: Sequence[StatedChoice], stated: Sequence[StatedRule], options: Mapping[str, Any]
+    name: str,
+    choices: Sequence[StatedChoice],
+    stated: Sequence[StatedRule],
+    options: Mapping[str, Any],
+    builder: Builder | None = None,
 ) -> SearchSpace:
     """The space of one of a table's tasks.
 
@@ -21,12 +26,15 @@ def table_space(
         name: A registered one, or what the stated choices are called.
         choices: Where it is no registered one, what was varied.
         stated: Which combinations of them are valid.
-        options: What a registered space is built with.
+        options: What a registered space, or the builder, is built with.
+        builder: Where a person's own file builds it: see :mod:`naslab.tables.builders`.
 
     Raises:
         InvalidTable: Stated choices are given options, or a rule names what is no choice or no option.
-        NaslabError: The registered space is not there, or refuses its options.
+        NaslabError: The registered space is not there, or refuses its options; likewise the builder.
     """
+    if builder is not None:
+        return allowed_space(builder, options)
     if not choices:
         return search_space(name, **options)
     if options:

@@ -20,6 +20,8 @@ from naslab.tables.drafts import OLD, draft_folder
 from naslab.tables.format import HEADER, Table, file_sha256, open_table
 from naslab.tables.header import Header, TableSpec, content_hash
 
+KEYS = "keys.npy"
+
 
 def write_table(
     path: Path | str,
@@ -27,18 +29,20 @@ def write_table(
     architectures: ArrayLike,
     columns: Mapping[str, ArrayLike],
     *,
+    keys: NDArray[np.uint8] | None = None,
     replace: bool = False,
 ) -> Table:
     """Store a table in the folder ``path`` and open it.
 
     ``architectures`` is ``(N, C)`` option indices, all different; ``columns`` maps each column's name to its
-    ``(N, max(1, epochs), seeds)`` numbers, NaN where not recorded. The version of naslab is added to the provenance. An
+    ``(N, max(1, epochs), seeds)`` numbers, NaN where not recorded; ``keys`` are those of
+    :func:`~naslab.tables.keys.row_keys`. The version of naslab is added to the provenance. An
     existing table of the same content is kept; one of other content raises InvalidTable unless ``replace``. Raises
     OutputError where the folder can't be written; nothing is left behind then. What a process left behind that was
     killed while it wrote this table is removed.
     """
     path = Path(path)
-    arrays = _checked(spec, architectures, columns)
+    arrays = _checked(spec, architectures, columns) | ({} if keys is None else {KEYS: keys})
     try:
         with draft_folder(path) as draft:
             header = _write_files(draft, spec, arrays)
@@ -96,6 +100,8 @@ def _write_files(folder: Path, spec: TableSpec, arrays: Mapping[str, NDArray[Any
         }
     raw: dict[str, Any] = {"format": 1, **_stated(spec)}
     raw["architectures"] = stored["architectures.npy"]
+    if KEYS in stored:
+        raw["keys"] = stored[KEYS]
     raw["columns"] = [{**column.model_dump(), **stored[_file_name(column.name)]} for column in spec.columns]
     raw["provenance"] = {**spec.provenance, "naslab": version("naslab")}
     raw = json.loads(json.dumps(raw))  # as it will be read: tuples are lists
@@ -112,7 +118,8 @@ def _write_files(folder: Path, spec: TableSpec, arrays: Mapping[str, NDArray[Any
 def _stated(spec: TableSpec) -> dict[str, Any]:
     """A table without what was added to the format later and is not used: hashes of older tables stay as they are."""
     fields = TableSpec.model_fields
-    unused = {name for name in ("curve", "protocol", "choices", "rules") if getattr(spec, name) == fields[name].default}
+    later = ("curve", "protocol", "choices", "rules", "builder")
+    unused = {name for name in later if getattr(spec, name) == fields[name].default}
     whole: dict[str, Any] = spec.model_dump(exclude=unused)
     for task in whole["tasks"].values():
         for name in ("dataset", "guess"):

@@ -21,7 +21,7 @@ from naslab.evaluators.training_objective import METRICS, TrainingObjective
 from naslab.optimizers import OptimizerSpec, optimizer_spec
 from naslab.optimizers.policy.policy_search import PolicySearch
 from naslab.registry import entries, search_space
-from naslab.running import default_budget, seed_sequence, versions
+from naslab.running import default_budget, informed, seed_sequence, versions
 from naslab.running.runs import check_budget
 from naslab.space import Architecture, Recipe, SearchSpace
 from naslab.tabular.defaults import SHARE, STEPS, balanced_weights, default_widths, shared_recipe, training_recipe
@@ -191,7 +191,8 @@ def plan_search(
         training_objective=objective,
     ).constrained(constraint)
     task = shared(task, sharing)
-    spec.build(task.problem, np.random.default_rng(0))  # refuses bad hyperparameters before anything is written
+    # Refuses bad hyperparameters before anything is written.
+    spec.build(informed(task, spec).problem, np.random.default_rng(0))
     spent = given or (
         Budget.parse(default_budget(spec))
         if spec.unit == "epochs"

@@ -10,7 +10,8 @@ from naslab.tasks.budget import Budget
 from naslab.tasks.objective import Objective
 from naslab.tasks.placement import Placement
 from naslab.tasks.problem import Constraint, Limit, Problem
-from naslab.tasks.stored import packaged_task, stored_task_ids, table_task, task
+from naslab.tasks.sources import Source
+from naslab.tasks.stored import packaged_task, stored_task_ids, table_notes, table_task, task
 
 __all__ = [
     "Budget",
@@ -19,9 +20,11 @@ __all__ = [
     "Objective",
     "Placement",
     "Problem",
+    "Source",
     "Task",
     "packaged_task",
     "stored_task_ids",
+    "table_notes",
     "table_task",
     "task",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,6 +19,7 @@ from naslab.registry import called
 from naslab.space import Architecture, Recipe
 from naslab.tasks.placement import Placement
 from naslab.tasks.problem import Constraint, Problem
+from naslab.tasks.sources import Source, fits
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Task:
         training_objective: The loss and the metric of networks that are trained on this task.
         resume: What an evaluation of a trial at a higher fidelity does: ``"continue"`` from what was reached, and pay
             for the rest, or begin from ``"scratch"``. None: the first where the reward's evaluator can.
+        recorded: SHA-256 of the recorded numbers of its reward and its truth: tasks that share one are one task under
+            two names.
     """
 
     id: str
@@ -57,6 +60,7 @@ class Task:
     recipe: Recipe | None = None
     training_objective: TrainingObjective = ACCURACY
     resume: str | None = None
+    recorded: frozenset[str] = frozenset()
 
     def constrained(self, constraint: Constraint) -> Task:
         """The same task under a constraint.
@@ -125,6 +129,41 @@ class Task:
         if how not in ("continue", "scratch"):
             raise InvalidValue(f"resume {how!r}. Allowed: 'continue', 'scratch'")
         return dataclasses.replace(self, resume=how)
+
+    def reading(self, others: Sequence[Task], *, any_space: bool = False) -> Task:
+        """The same task, beside which strategies may read the rewards of others, but not their truths.
+
+        Args:
+            others: Tasks whose rewards are recorded.
+            any_space: Whether they may have spaces whose architectures are not those of this task.
+
+        Raises:
+            InvalidValue: One of them is this task, under whatever name, is given twice, is not recorded, or has another
+                space.
+        """
+        sources: dict[str, Source] = {}
+        for other in others:
+            if other.id.partition("@")[0] == self.id.partition("@")[0] or other.recorded & self.recorded:
+                raise InvalidValue(
+                    f"source {other.id!r} is what is searched ({self.id!r}), or the same recorded numbers: a strategy "
+                    "may read other tasks alone"
+                )
+            if other.id in sources:
+                raise InvalidValue(f"source {other.id!r} is named twice; name each once")
+            if not any_space and not fits(other.problem.space, self.problem.space):
+                raise InvalidValue(
+                    f"source {other.id!r} is over another space ({other.problem.space.name!r}, not "
+                    f"{self.problem.space.name!r}): its architectures mean nothing on {self.id!r}"
+                )
+            evaluator = called(f"source {other.id!r} can't be read", other.reward)
+            if evaluator.clock == "measured" or evaluator.stateful:
+                raise InvalidValue(
+                    f"source {other.id!r} can't be read: its rewards are not recorded, but trained when they are asked "
+                    "for. Fix: a task of a table"
+                )
+            stated, own = other.source, other.problem
+            sources[other.id] = Source(other.id, own.space, evaluator, own.fidelities, own.fidelity, stated)
+        return dataclasses.replace(self, problem=dataclasses.replace(self.problem, sources=tuple(sources.values())))
 
     @property
     def trains(self) -> bool:

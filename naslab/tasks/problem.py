@@ -20,6 +20,7 @@ from naslab.files import read_number
 from naslab.space import METRICS, Architecture, CostPerArchitecture, Factor, SearchSpace, rounding
 from naslab.tasks.objective import SCORE, Objective, parse_objectives
 from naslab.tasks.placement import Placement
+from naslab.tasks.sources import Source
 
 RESERVED = frozenset(
     {
@@ -102,6 +103,7 @@ class Problem:
         device: Where networks run that a strategy or an evaluator makes: see :meth:`naslab.tasks.Task.on`.
         precision: Of the forward passes by which they are trained.
         deterministic: Whether a run takes only algorithms of PyTorch's that add in a fixed order.
+        sources: Other tasks whose rewards a strategy may read that declares ``sources``.
     """
 
     space: SearchSpace
@@ -117,6 +119,7 @@ class Problem:
     device: str = "cpu"
     precision: str = "float32"
     deterministic: bool = False
+    sources: tuple[Source, ...] = ()
 
     def __post_init__(self) -> None:
         for name, metric in self.metrics.items():

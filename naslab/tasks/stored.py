@@ -60,7 +60,8 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
         raise UnknownTask(f"{table.name}/{dataset}", [f"{table.name}/{name}" for name in table.tasks])
     task_name, entry = dataset, table.tasks[dataset]
     dataset = entry.dataset or dataset
-    space = table_space(table.space, table.header.choices, table.header.rules, entry.space_options)
+    stated = table.header
+    space = table_space(table.space, stated.choices, stated.rules, entry.space_options, stated.builder)
     reward, truth = table.columns[entry.reward.column], table.columns[entry.truth.column]
     architectures = [tuple(options) for options in table.architectures.tolist()]
     truths = table.mean(entry.truth.column, entry.truth.epochs)
@@ -69,7 +70,7 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
     if not here.any():
         raise InvalidTable(f"table {table.name!r}: no architecture has a reward and a truth for {task_name!r}")
     if here.sum() < space.size:
-        space = listed(space, table.architectures[here])
+        space = listed(space, table.architectures[here], None if table.keys is None else table.keys[here])
     values = dict(zip(architectures, truths.tolist(), strict=True))
     measured = {
         column.metric: dict(zip(architectures, table.mean(name).tolist(), strict=True))
@@ -100,7 +101,21 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
         test=rows["test"],
         calibration=table.provenance.get("calibration_seconds"),
         recipe=recipe and Recipe(**recipe),
+        recorded=frozenset(
+            each.sha256 for each in table.header.columns if each.name in (entry.reward.column, entry.truth.column)
+        ),
     )
+
+
+def table_notes(one: Task) -> list[str]:
+    """Sentences that a reader of any result on a task must know about its table; none where it has no table."""
+    table = getattr(one.reward, "table", None)
+    if not isinstance(table, Table) or not table.duplicates:
+        return []
+    return [
+        f"{table.duplicates:,} of the {len(table):,} rows of table {table.name!r} have the very numbers of an earlier "
+        "row: they may share trainings."
+    ]
 
 
 def task(task_id: str, *, device: str = "cpu") -> Task:

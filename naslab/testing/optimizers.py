@@ -16,9 +16,9 @@ import numpy as np
 from naslab.errors import InvalidValue
 from naslab.optimizers import AskTell, Optimizer, optimizer_spec
 from naslab.running import search, trace_path
-from naslab.tasks import Budget, Problem, Task
+from naslab.tasks import Budget, Problem, Source, Task
 from naslab.testing.common import context, expect, global_randomness_untouched
-from naslab.testing.toys import SEED, toy_tasks, toy_trainings, toy_trials
+from naslab.testing.toys import SEED, ToyReward, toy_tasks, toy_trainings, toy_trials
 
 EVALUATIONS, EPOCHS = 40, 3
 WORKERS = 4
@@ -31,6 +31,8 @@ def check_optimizer(optimizer: str | type[Optimizer]) -> None:
     trace for the same seed (in a fresh process with another hash seed, too), resume to the same trace, return a
     feasible architecture, and leave the problem and the global random states alone. A space with ranges and a recipe it
     may also refuse, in one line, when it is built.
+
+    One that declares ``sources`` has two on every toy task, one of which is often no number: give it here without.
 
     One that is ``concurrent`` must do the same with four workers, and one that ``continues`` trials with trials that go
     on; some of these evaluations fail. Every toy task offers 1, 3 and 9 epochs to the latter.
@@ -84,7 +86,8 @@ def _checked_trace(optimizer: str | type[Optimizer], task: Task, folder: Path) -
 
 def _check_trials(optimizer: str | type[Optimizer], folder: Path) -> None:
     """Check a strategy that states that it need not wait, or goes on with trials, on evaluations that may fail."""
-    spec, task = optimizer_spec(optimizer), toy_trials()
+    spec = optimizer_spec(optimizer)
+    task = _with_sources(toy_trials()) if spec.sources is not None else toy_trials()
     if not issubclass(spec.factory, AskTell) or not (spec.factory.concurrent or spec.factory.continues):
         return
     for workers in (1, WORKERS) if spec.factory.concurrent else (1,):
@@ -114,10 +117,20 @@ def _trace(optimizer: str | type[Optimizer], task: Task, folder: Path) -> bytes:
 
 def _tasks(label: str) -> dict[str, Task]:
     spec = optimizer_spec(label)
-    if spec.unit == "epochs":
-        return toy_trainings()
-    rungs = issubclass(spec.factory, AskTell) and spec.factory.continues
-    return {name: _with_fidelities(task) if rungs else task for name, task in toy_tasks().items()}
+    tasks = toy_trainings() if spec.unit == "epochs" else toy_tasks()
+    if spec.unit != "epochs" and issubclass(spec.factory, AskTell) and spec.factory.continues:
+        tasks = {name: _with_fidelities(task) for name, task in tasks.items()}
+    return tasks if spec.sources is None else {name: _with_sources(task) for name, task in tasks.items()}
+
+
+def _with_sources(task: Task) -> Task:
+    """The task with two others to read from, one of which is often no number."""
+    own = task.problem
+    sources = [
+        Source(f"{task.id}-{name}", own.space, ToyReward(broken=broken), own.fidelities, own.fidelity)
+        for name, broken in (("before", False), ("elsewhere", True))
+    ]
+    return dataclasses.replace(task, problem=dataclasses.replace(own, sources=tuple(sources)))
 
 
 def _with_fidelities(task: Task) -> Task:

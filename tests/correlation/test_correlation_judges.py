@@ -8,6 +8,8 @@ import pytest
 import naslab
 from naslab.correlation.judges import build, is_stateful, sources
 from naslab.errors import InvalidValue, PluginError, UnknownEvaluator, UnknownHyperparameter
+from naslab.evaluators.zero_cost.counted import CountedParams
+from naslab.evaluators.zero_cost.evaluator import ZeroCost
 
 POCKET = "pocket-mlp/segments"
 
@@ -46,8 +48,19 @@ def test_a_proxy_is_made_for_the_rows_of_the_task(task):
     metrics = evaluator.evaluate((3, 3, 3, 3), rng=np.random.default_rng(0)).metrics
     assert metrics["gaussian_inputs"] == 0
     assert -3 * 3 < metrics["early-loss"] < 0
-    gaussian = made("params", naslab.task("nasbench201/cifar10"))
+    gaussian = made("depth", naslab.task("nasbench201/cifar10"))
     assert gaussian.inputs == "gaussian"
+
+
+def test_parameters_alone_are_counted_without_networks(task):
+    """They are those of the networks, which other proxies build."""
+    cells, rng = [(0, 1, 2, 3), (7, 0, 0, 5)], np.random.default_rng(0)
+    counted, built = made("params", task), made("zero-cost", task, ["params", "depth"])
+    assert type(counted) is CountedParams
+    assert type(made("params[cut=true]", task)) is ZeroCost
+    networks = [built.evaluate(cell, rng=rng).metrics["params"] for cell in cells]
+    assert [each.metrics["params"] for each in counted.evaluate_many(cells, rng=rng)] == networks
+    assert [counted.evaluate(cell, rng=rng).score for cell in cells] == networks
 
 
 def test_the_reward_is_asked_at_a_fidelity(task):

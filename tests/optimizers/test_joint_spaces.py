@@ -12,14 +12,17 @@ from naslab.errors import InvalidValue
 from naslab.optimizers import optimizer_spec
 from naslab.registry import entries
 from naslab.running import trace_path
-from naslab.testing import toy_tasks
+from naslab.tasks import Source
+from naslab.testing import ToyReward, toy_tasks
 
 SEARCH_EVERYTHING = {
     "asha", "bohb", "dehb", "freeze-thaw", "hyperband", "local-search", "mo-regularized-evolution", "optuna-gp",
-    "optuna-nsgaii", "optuna-tpe", "pasha", "prior-evolution", "prior-random", "random", "regularized-evolution",
-    "successive-halving",
+    "optuna-nsgaii", "optuna-tpe", "pasha", "portfolio-bohb", "portfolio-evolution", "prior-evolution", "prior-random",
+    "random", "regularized-evolution", "successive-halving",
 }  # fmt: skip
 PLAIN = toy_tasks()["joint"]
+SOURCE = Source("toy/elsewhere", PLAIN.problem.space, ToyReward())
+PLAIN = replace(PLAIN, problem=replace(PLAIN.problem, sources=(SOURCE,)))
 RUNGS = replace(PLAIN, problem=replace(PLAIN.problem, fidelities=(1, 3, 9), fidelity=9))
 
 

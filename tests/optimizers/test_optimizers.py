@@ -56,7 +56,8 @@ def test_the_list_is_complete() -> None:
         "freeze-thaw",
     )  # likewise
     priors = ("prior-random", "prior-evolution")  # likewise
-    assert {name.partition("[")[0] for name in (*FAST, "optuna-gp", "naswot", *guided, *rungs, *priors)} == {
+    transfer = ("portfolio-evolution", "portfolio-bohb")  # likewise
+    assert {name.partition("[")[0] for name in (*FAST, "optuna-gp", "naswot", *guided, *rungs, *priors, *transfer)} == {
         name
         for name, e in entries("optimizers").items()
         if e.provider.startswith("naslab ") and optimizer_spec(name).unit == "evaluations"

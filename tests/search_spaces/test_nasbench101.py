@@ -290,3 +290,11 @@ def test_a_picture_shows_what_is_left_after_pruning(space, string, texts):
     assert [text.get_text() for text in ax.texts] == ["input", *texts, "output\n128"]
     assert len(ax.patches) == len(space.cell(a).pruned.edges)
     assert ax.get_title("left") == f"nasbench101: {space.cost(a).params / 1e6:.1f} M parameters"
+
+
+@pytest.mark.parametrize("options", [{}, {"channels": 6, "cells_per_stack": 2, "num_classes": 7}])
+def test_parameters_of_many_cells_at_once_are_those_of_each(options):
+    other, rng = naslab.search_space("nasbench101", **options), np.random.default_rng(3)
+    cells = [other.sample(rng) for _ in range(12)]
+    many = other.cost_model.values("params", np.array(cells))
+    assert many.tolist() == [other.cost(cell).params for cell in cells]

@@ -12,7 +12,7 @@ import pytest
 import naslab
 from naslab import search_space
 from naslab.cli.entry import run_command
-from naslab.errors import InvalidTable, NaslabError
+from naslab.errors import InvalidTable, InvalidValue, NaslabError
 from naslab.tables.first_schema import draft_schema
 from naslab.tables.from_csv import import_csv
 
@@ -119,6 +119,11 @@ def test_it_is_searched_correlated_limited_and_reported(
     assert "watch_ms" in (out / "report" / "report.html").read_text()
     result = naslab.search("seen/leaves", "local-search", budget=40, max={"phone_ms": 4}, seed=0)
     assert float(known[result.name]["leaves/phone_ms"] or 9) <= 4
+    with pytest.raises(InvalidValue, match="budget 100s on 'seen/leaves', whose table has no training seconds"):
+        naslab.search("seen/leaves", "random", budget="100s", out=tmp_path / "timed")
+    with pytest.raises(InvalidValue, match="Fix: a number of evaluations"):
+        naslab.compare(["seen/leaves"], ["random"], budget="100s", out=tmp_path / "timed")
+    assert not (tmp_path / "timed").exists()
     judged = naslab.correlate("seen/leaves", ["reward"], out=tmp_path / "judged")
     assert (len(judged.scores), judged.population) == (ROWS, f"all {ROWS} architectures")
 

@@ -21,7 +21,8 @@ from naslab.evaluators import Evaluator
 from naslab.evaluators.predictors.base import Predictor
 from naslab.evaluators.zero_cost.evaluator import ZeroCost
 from naslab.tables import Table
-from naslab.tasks import Budget, Constraint, Problem, Task
+from naslab.tasks import Budget, Constraint, Problem, Source, Task
+from naslab.testing import ToyReward
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def secret_rewards(one: Task) -> set[float]:
 def leaks_in(thing: Any, numbers: set[float]) -> list[Any]:
     found = []
     for part in reachable(thing):
-        own = isinstance(part, ZeroCost | Predictor)  # made from the problem alone: it knows no truth
+        own = isinstance(part, ZeroCost | Predictor | ToyReward)  # made from the problem alone: it knows no truth
         if (isinstance(part, Table | Task | Evaluator | Path) and not own) or (
             isinstance(part, float) and part in numbers
         ):
@@ -256,12 +257,23 @@ def test_a_new_optimizer_holds_no_truth(stored_task: str) -> None:
 
     tasks = {"evaluations": naslab.task(stored_task), "epochs": naslab.task("pocket-mlp/segments")}  # these need rows
     for name in entries("optimizers"):
-        one = tasks[optimizer_spec(name).unit]
-        optimizer = optimizer_spec(name).build(one.problem, np.random.default_rng(0))
+        spec = optimizer_spec(name)
+        one = tasks[spec.unit]
+        before = Source("before", one.problem.space, ToyReward())
+        problem = dataclasses.replace(one.problem, sources=() if spec.sources is None else (before,))
+        optimizer = spec.build(problem, np.random.default_rng(0))
         known = {x for x in secrets(one) if x != round(x, 2)}  # 5.0 is a default, too
         assert known
         assert leaks_in(optimizer, known) == [], name
         assert not any(isinstance(part, Task) for part in reachable(optimizer)), name
+
+
+def test_a_source_holds_no_table() -> None:
+    """The table of a source may hold the target's truth, too."""
+    problem = naslab.task("nasbench201/cifar10").reading([naslab.task("nasbench201/cifar100")]).problem
+    parts = reachable(problem)
+    assert any(isinstance(part, Source) for part in parts)
+    assert not any(isinstance(part, Table | Task | Path) for part in parts)
 
 
 def test_limits_that_nothing_exceeds_are_known() -> None:
@@ -278,3 +290,17 @@ def test_limits_that_nothing_exceeds_are_known() -> None:
         below = dataclasses.replace(problem, constraint=Constraint.parse({metric: value * 0.9999}))
         assert [(limit.metric, largest) for limit, largest in at.idle_limits()] == [(metric, value)]
         assert below.idle_limits() == []
+
+
+def test_shared_trainings_are_said(stored_task: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In 10,200 of pocket-cell's rows an isomorphic cell's training stands."""
+    from naslab.analysis import report
+    from naslab.correlation.study import correlate
+
+    said = "10,200 of the 15,625 rows of table 'pocket-cell-mnist' have the very numbers of an earlier row"
+    found = correlate("pocket-cell/mnist", ["reward"], 20)
+    assert found.notes[0].startswith(said)
+    passed: list[Any] = []
+    monkeypatch.setattr(report, "write_report", lambda *given: passed.append(given))
+    naslab.compare(["pocket-cell/mnist", stored_task], ["random"], budget=3, seeds=1, out=tmp_path).report()
+    assert [note for note in passed[0][5] if "numbers" in note] == [found.notes[0]]

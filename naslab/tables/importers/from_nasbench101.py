@@ -11,7 +11,7 @@ from naslab.errors import InvalidTable
 from naslab.registry import search_space
 from naslab.search_spaces.nasbench1shot1 import NASBench1Shot1
 from naslab.search_spaces.nasbench101 import NASBench101
-from naslab.space import SearchSpace
+from naslab.space import SearchSpace, key_digest
 from naslab.tables.format import Table
 from naslab.tables.header import TableSpec
 from naslab.tables.importers.nasbench101_records import Trainings, read_trainings, spec_of
@@ -39,7 +39,8 @@ def import_nasbench101(path: Path | str, name: str, progress: Reached | None = N
     architectures = np.empty((len(found.cells), len(space.sizes)), np.uint8)
     for row, stated in enumerate(found.cells):
         architectures[row] = space.from_spec(*spec_of(*stated))
-    return _written(target, name, space, {}, architectures, np.arange(len(architectures)), found, path)
+    keys = np.frombuffer(b"".join(map(key_digest, found.rows)), np.uint8).reshape(-1, 16)  # the hashes, row by row
+    return _written(target, name, space, {}, architectures, np.arange(len(architectures)), found, path, keys)
 
 
 def import_nasbench1shot1(path: Path | str, name: str, progress: Reached | None = None, *, sub_space: int) -> Table:
@@ -74,6 +75,7 @@ def _written(
     rows: np.ndarray,
     found: Trainings,
     path: Path,
+    keys: np.ndarray | None = None,
 ) -> Table:
     columns = found.columns(rows)
     table = TableSpec(
@@ -84,4 +86,5 @@ def _written(
         tasks={"cifar10": found.task(options)},
         provenance=found.provenance(path),
     )
-    return write_table(target, table, architectures, {spec.name: values for spec, values in columns.items()})
+    arrays = {spec.name: values for spec, values in columns.items()}
+    return write_table(target, table, architectures, arrays, keys=keys)
