@@ -69,7 +69,8 @@ class Template:
                 values[i] = values[i].function(options)
         made: nx.DiGraph[Any] = nx.DiGraph()
         made.add_nodes_from(
-            (node, {**attributes, **{key: values[slot] for key, slot in opened}}) for node, attributes, opened in self._nodes
+            (node, {**attributes, **{key: values[slot] for key, slot in opened}})
+            for node, attributes, opened in self._nodes
         )
         made.add_edges_from(
             (source, node, attributes if slot is None else {**attributes, "op": values[slot]})

@@ -203,7 +203,9 @@ def test_the_end_point_error_is_the_mean_distance_over_all_positions(positions):
     """Loss and metric of one network and of two, targets of two numbers at each position of sequences and images."""
     rng = np.random.default_rng(0)
     y, one, two = (rng.standard_normal((3, 2, *positions)).astype(np.float32) for _ in range(3))
-    each = [np.mean([math.hypot(*pair) for pair in np.moveaxis(given - y, 1, -1).reshape(-1, 2)]) for given in (one, two)]
+    each = [
+        np.mean([math.hypot(*pair) for pair in np.moveaxis(given - y, 1, -1).reshape(-1, 2)]) for given in (one, two)
+    ]
     assert FLOW.score(one, y) == pytest.approx(-0.5 * each[0], rel=1e-6)
     outputs = torch.from_numpy(np.stack([one, two], 1)).requires_grad_()
     losses = losses_of(FLOW)(outputs, torch.from_numpy(y))

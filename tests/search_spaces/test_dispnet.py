@@ -99,7 +99,11 @@ def test_networks_that_do_not_fit_are_refused(options, said):
 
 def test_keys_see_every_cell_and_not_the_numbers_of_nodes(space):
     a = space.from_string(PUBLISHED)
-    for old, new in (("conv_5x5', 1", "conv_3x3', 1"), ("'skip_connect', 1", "'conv_1x1', 1"), ("5x5', 4)])", "3x3', 4)])")):
+    for old, new in (
+        ("conv_5x5', 1", "conv_3x3', 1"),
+        ("'skip_connect', 1", "'conv_1x1', 1"),
+        ("5x5', 4)])", "3x3', 4)])"),
+    ):
         assert space.canonical(space.from_string(PUBLISHED.replace(old, new, 1))) != space.canonical(a)
     first, second = "('sep_conv_3x3', 0), ('sep_conv_5x5', 1)", "('max_pool_3x3', 0), ('avg_pool_3x3', 1)"
     listed = (f"[{x}, {y}, ('skip_connect', 0), ('skip_connect', 1)]" for x, y in ((first, second), (second, first)))
@@ -149,7 +153,7 @@ def published_params(channels: int, encoder: int, decoder: int, image: int, stem
     return total
 
 
-@pytest.mark.parametrize(("channels", "encoder", "decoder"), [(18, 7, 4), (42, 7, 4), (4, 2, 2), (4, 3, 5)])
+@pytest.mark.parametrize(("channels", "encoder", "decoder"), [(18, 7, 4), (42, 7, 4), (4, 2, 2), (4, 3, 4)])
 def test_parameters_are_those_of_the_public_network(channels, encoder, decoder):
     space = dispnet((6, 64, 64), channels, encoder, decoder)
     a = space.from_string(PUBLISHED)
@@ -166,7 +170,7 @@ def test_sizes_are_those_of_the_public_network(space):
 
 
 def test_costs_are_those_of_the_modules(small):
-    assert_costs_are_those_of_modules(small, samples(small, 5))
+    assert_costs_are_those_of_modules(small, samples(small, 2))
 
 
 @pytest.mark.slow
@@ -239,7 +243,7 @@ def test_a_picture_shows_a_cell(space):
     ax = space.draw(space.from_string(PUBLISHED))
     texts = [text.get_text() for text in ax.texts]
     assert sorted(texts) == sorted([*map(str, range(7)), *(name for name, _ in FIELDS["upsample"])])
-    with pytest.raises(UnknownName, match=r"'up'.*Did you mean"):
+    with pytest.raises(UnknownName, match="'up'. Known: normal"):
         space.draw(space.from_string(PUBLISHED), cell="up")
 
 

@@ -202,6 +202,13 @@ def test_the_three_bugs_are_in_the_published_networks_alone() -> None:
     assert columns == {"corrected": [(2, 6)], "published": [(1, 5)]}
 
 
+def test_a_rate_that_is_never_read_tells_no_published_networks_apart() -> None:
+    for networks, keys in (("corrected", 2), ("published", 1)):
+        space = tabular(5, 2, networks=networks)
+        rates = (f"shapedresnet:use_dropout=True;shapedresnet:max_dropout={rate}" for rate in (0.1, 0.6))
+        assert len({space.canonical(of(space, resnet(2, 2, 64), rate)) for rate in rates}) == keys
+
+
 def test_everything_dropped_leaves_the_last_bias_and_prediction_is_random() -> None:
     """What the bugs do: trained branches are constants, and the same row is predicted in two ways."""
     space = tabular(5, 2, networks="published")

@@ -93,9 +93,7 @@ def _(op: ops.LeakySeparableConv, shape: Shape, out: Shape, norm: Norm) -> nn.Mo
 @build.register
 def _(op: ops.LeakyUpsamplingConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
     padding = (op.kernel - 1) // 2
-    return _leaky(
-        op.slope, conv=ConvTranspose2d(shape[0], out[0], op.kernel, 2, padding, output_padding=op.kernel % 2)
-    )
+    return _leaky(op.slope, conv=ConvTranspose2d(shape[0], out[0], op.kernel, 2, padding, output_padding=op.kernel % 2))
 
 
 def _leaky(slope: float, **parts: nn.Module) -> nn.Module:
