@@ -153,8 +153,8 @@ def networks(name: str, repetitions: int) -> str:
     compiled = least(lambda: naslab.compile_network(space, largest, generator=torch.Generator()), repetitions + 1)
     numbers = least(lambda: torch.empty(params).uniform_(generator=torch.Generator()), repetitions)
     return (
-        f"{name:16} costs {costs:7.3f}  graph {graphs:7.3f}  largest ({params / 1e6:.1f} M parameters) {compiled:7.1f}, "
-        f"random numbers alone {numbers:6.1f} ms"
+        f"{name:16} costs {costs:7.3f}  graph {graphs:7.3f}  largest ({params / 1e6:.1f} M parameters) "
+        f"{compiled:7.1f}, random numbers alone {numbers:6.1f} ms"
     )
 
 

@@ -1,4 +1,4 @@
-"""Random-dot stereograms (Julesz 1960): pairs of images whose disparity is known at every pixel. Made, not collected."""
+"""Random-dot stereograms (Julesz 1960): pairs of images with known disparity at every pixel. Made, not collected."""
 
 from __future__ import annotations
 

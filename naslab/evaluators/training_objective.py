@@ -33,8 +33,8 @@ class TrainingObjective:
     logarithms), for regression one number, and for dense prediction what has the shape of a target: numbers for each
     position (disparity is one, optical flow two). Its loss is its metric.
 
-    Scores are higher-is-better: errors (log-loss in nats, rmse, mae, end-point-error) are **negated**. Shares (accuracies, area under
-    the ROC curve, r2) are in percent.
+    Scores are higher-is-better: errors (log-loss in nats, rmse, mae, end-point-error) are **negated**. Shares
+    (accuracies, area under the ROC curve, r2) are in percent.
 
     Attributes:
         kind: ``"classification"``, ``"regression"`` or ``"dense"``.

@@ -163,8 +163,8 @@ class DispNet(SearchSpace):
         super().__init__(graph, name="dispnet", order=order, rules=rules, cells=cells)
 
     def to_string(self, architecture: Architecture) -> str:
-        """``Genotype(normal=[('skip_connect', 0), ...], reduce=..., upsample=...)``, as published: pairs of operation and
-        input for each node in turn, here in the order of the inputs.
+        """``Genotype(normal=[('skip_connect', 0), ...], reduce=..., upsample=...)``, as published: pairs of operation
+        and input for each node in turn, here in the order of the inputs.
         """
         decisions = self.decisions(architecture)
         fields = []

@@ -223,8 +223,8 @@ def test_dense_targets_of_another_shape_are_refused():
     with pytest.raises(InvalidValue, match="targets of shape"):
         losses_of(FLOW)(torch.zeros(3, 1, 2, 4, 4), torch.from_numpy(y))
     images = Rows(np.zeros((16, 2, 4, 4), np.float32), np.zeros((16, 1, 4, 4), np.float32))
+    recipe = dataclasses.replace(RECIPE, augmentation="shift")
     with pytest.raises(InvalidValue, match="but not their targets"):
-        recipe = dataclasses.replace(RECIPE, augmentation="shift")
         fit(torch.nn.Conv2d(2, 1, 1), images, recipe, seeded(0), objective=FLOW)
 
 
