@@ -32,7 +32,7 @@ class TestError(Evaluator):
         return found._replace(score=self.trained.objective.sign * found.score)
 
 
-def disparity(task_id: str) -> Task:
+def disparity(task_id: str, recipe: Recipe = RECIPE) -> Task:
     """The cells of :func:`~naslab.search_spaces.dispnet.dispnet` in a small network, trained on
     :func:`~naslab.datasets.stereo.random_dots`.
 
@@ -40,21 +40,22 @@ def disparity(task_id: str) -> Task:
 
     Args:
         task_id: The id that it gets.
+        recipe: How networks are trained, both for the search and for the truth.
     """
     data = random_dots()
     space = dispnet(data.train.x.shape[1:], channels=4, encoder_cells=2, decoder_cells=3)
-    epochs = tuple(range(1, RECIPE.epochs + 1))
+    epochs = tuple(range(1, recipe.epochs + 1))
     problem = Problem(space, fidelities=epochs, fidelity=epochs[-1], train=data.train, validation=data.validation)
     return Task(
         task_id,
         problem,
-        TrainedReward(TrainingEvaluator, problem, RECIPE, OBJECTIVE),
-        TestError(TrainingEvaluator(space, data.train, data.test, RECIPE, OBJECTIVE)),
+        TrainedReward(TrainingEvaluator, problem, recipe, OBJECTIVE),
+        TestError(TrainingEvaluator(space, data.train, data.test, recipe, OBJECTIVE)),
         metric="test end-point error",
         unit="pixels",
         direction="min",
-        source={"dataset_sha256": data.sha256, "reward": repr(RECIPE)},
+        source={"dataset_sha256": data.sha256, "reward": repr(recipe)},
         test=data.test,
-        recipe=RECIPE,
+        recipe=recipe,
         training_objective=OBJECTIVE,
     )

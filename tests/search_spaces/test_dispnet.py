@@ -17,7 +17,6 @@ from naslab.errors import InvalidArchitecture, InvalidValue, UnknownName
 from naslab.search_spaces.dispnet import KINDS, OPERATIONS, PUBLISHED, dispnet
 from naslab.space import Recipe
 from naslab.tasks.dense import disparity
-from naslab.tasks.rewards import live
 from naslab.testing import check_search_space
 
 FIELDS = {word.arg: ast.literal_eval(word.value) for word in ast.parse(PUBLISHED, mode="eval").body.keywords}
@@ -251,7 +250,7 @@ def test_a_picture_shows_a_cell(space):
 
 
 def test_a_search_trains_networks_on_stereograms_and_is_judged_by_test_errors(tmp_path):
-    task = live(disparity("dispnet/random-dots"), Recipe(epochs=1, batch=64, learning_rate=1e-2, optimizer="adam"))
+    task = disparity("dispnet/random-dots", Recipe(epochs=1, batch=128, learning_rate=1e-2, optimizer="adam"))
     assert (task.unit, task.direction) == ("pixels", "min")
     limited = task.constrained(naslab.Constraint.parse({"params": 20_000}))
     result = naslab.search(limited, "regularized-evolution", budget=2, seed=0)

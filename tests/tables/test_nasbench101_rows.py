@@ -48,6 +48,7 @@ def recorded(shared_data: Path, tmp_path: Path) -> dict[str, float]:
     return {space.official_key(space.from_string(cell)): accuracy for cell, accuracy in cells.items()}
 
 
+@pytest.mark.slow
 def test_strategies_are_compared_on_rows_that_have_test_scores_alone(
     recorded: dict[str, float], tmp_path: Path
 ) -> None:
