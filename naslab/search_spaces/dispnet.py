@@ -259,7 +259,7 @@ def _options(kind: str, stride: int) -> tuple[Operation, ...]:
     )  # with its leaky ReLU after either half
     convolutions = (LeakyConv(3, stride), LeakyConv(1, stride))
     skip = Identity() if stride == 1 else LeakyConv(3, stride)
-    dilated = () if kind == "reduce" else (LeakySeparableConv(kernel, dilation=2) for kernel in (3, 5))
+    dilated = [] if kind == "reduce" else [LeakySeparableConv(kernel, dilation=2) for kernel in (3, 5)]
     return (Zero(), MaxPool(stride=stride), AvgPool(stride=stride), skip, *separable, *convolutions, *dilated)
 
 

@@ -9,7 +9,7 @@ from naslab.evaluators import Evaluation, Evaluator, Fidelity
 from naslab.evaluators.training import TrainingEvaluator
 from naslab.evaluators.training_objective import TrainingObjective
 from naslab.search_spaces.dispnet import dispnet
-from naslab.space import Adam, Recipe
+from naslab.space import Adam, Architecture, Recipe
 from naslab.tasks import Problem, Task
 from naslab.tasks.rewards import TrainedReward
 
@@ -26,7 +26,7 @@ class TestError(Evaluator):
         self.trained = trained
 
     def evaluate(
-        self, architecture: tuple[int, ...], *, fidelity: Fidelity | None = None, rng: np.random.Generator
+        self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
     ) -> Evaluation:
         found = self.trained.evaluate(architecture, fidelity=fidelity, rng=rng)
         return found._replace(score=self.trained.objective.sign * found.score)
