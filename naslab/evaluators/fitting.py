@@ -249,7 +249,7 @@ def losses_of(objective: TrainingObjective, device: torch.device | str = "cpu") 
 
 def _end_point_error(outputs: Tensor, y: Tensor) -> Tensor:
     check_dense((*outputs.shape[:1], *outputs.shape[2:]), y.shape)
-    distances = torch.linalg.vector_norm(outputs - y[:, None].to(outputs.dtype), dim=2)
+    distances: Tensor = torch.linalg.vector_norm(outputs - y[:, None].to(outputs.dtype), dim=2)
     return distances.flatten(2).mean(dim=(0, 2))
 
 
