@@ -1,6 +1,10 @@
-"""How long search spaces take to build: shapes and cost tables of many choices, and rules that count.
+"""How long search spaces take to build (shapes and cost tables of many choices, rules that count), and their networks.
 
-python benchmarks/spaces.py [--repetitions 5]
+python benchmarks/spaces.py [--repetitions 5] [SPACE...]
+
+With the names of spaces: CPU milliseconds of one thread, the least of the repetitions, for the costs of an architecture
+and its graph (mean of 100), and for compiling the largest network; beside it, what drawing as many random numbers takes
+PyTorch alone. A wall clock on a shared machine measures the others, too.
 """
 
 import argparse
@@ -13,6 +17,7 @@ from functools import partial
 from typing import Any
 
 import networkx as nx
+import numpy as np
 
 import naslab
 from naslab import Choice, SearchSpace
@@ -126,10 +131,43 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
 }
 
 
+def least(work: Callable[[], object], repetitions: int) -> float:
+    """CPU milliseconds of this thread."""
+    taken = []
+    for _ in range(repetitions):
+        started = time.thread_time()
+        work()
+        taken.append(time.thread_time() - started)
+    return 1e3 * min(taken)
+
+
+def networks(name: str, repetitions: int) -> str:
+    """What costs, graphs and the largest of 100 random networks take."""
+    import torch
+
+    space, rng = naslab.search_space(name), np.random.default_rng(0)
+    drawn = [space.sample(rng) for _ in range(100)]
+    costs = least(lambda: [space.cost(a) for a in drawn], repetitions) / len(drawn)
+    graphs = least(lambda: [space.resolve(a) for a in drawn], repetitions) / len(drawn)
+    params, largest = max((space.cost(a).params, a) for a in drawn)
+    compiled = least(lambda: naslab.compile_network(space, largest, generator=torch.Generator()), repetitions + 1)
+    numbers = least(lambda: torch.empty(params).uniform_(generator=torch.Generator()), repetitions)
+    return (
+        f"{name:16} costs {costs:7.3f}  graph {graphs:7.3f}  largest ({params / 1e6:.1f} M parameters) "
+        f"{compiled:7.1f}, random numbers alone {numbers:6.1f} ms"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=5)
-    repetitions = parser.parse_args().repetitions
+    parser.add_argument("names", nargs="*", metavar="SPACE")
+    arguments = parser.parse_args()
+    repetitions = arguments.repetitions
+    for name in arguments.names:
+        print(networks(name, repetitions), flush=True)
+    if arguments.names:
+        return
     for name, build in SPACES.items():
         taken = []
         for _ in range(repetitions):

@@ -11,6 +11,7 @@ gives the parameters their values from an explicit one. naslab's own builders ar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import singledispatch
@@ -121,23 +122,26 @@ def initialised(module: nn.Module, generator: torch.Generator) -> nn.Module:
             constructor gave them were lost on the meta device.
     """
     own: list[Callable[[torch.Generator], None]] = []
-    for part in module.modules():
-        _allocate(part, generator.device)
-        if isinstance(part, nn.modules.conv._ConvNd | nn.Linear):
-            bound = part.weight[0].numel() ** -0.5  # what kaiming_uniform_(a=sqrt(5)), PyTorch's default, comes to
-            nn.init.uniform_(part.weight, -bound, bound, generator=generator)
-            if part.bias is not None:
-                nn.init.uniform_(part.bias, -bound, bound, generator=generator)
-        elif isinstance(part, nn.modules.batchnorm._NormBase):
-            nn.modules.batchnorm._NormBase.reset_parameters(part)
-        elif hasattr(part, "initialise"):
-            own.append(part.initialise)  # type: ignore[arg-type]
-        elif any(tensor is not None for tensor in part._buffers.values()):
-            raise InvalidSpace(
-                f"{type(part).__name__} has buffers: give it a method initialise(generator) that sets them"
-            )
-        elif any(tensor is not None for tensor in part._parameters.values()):
-            own.append(_reset(part))
+    with torch.no_grad():  # once: PyTorch's own functions enter it for every tensor
+        for part in module.modules():
+            _allocate(part, generator.device)
+            if isinstance(part, nn.modules.conv._ConvNd | nn.Linear):
+                bound = math.prod(part.weight.shape[1:]) ** -0.5  # what PyTorch's kaiming_uniform_(a=sqrt(5)) comes to
+                part.weight.uniform_(-bound, bound, generator=generator)
+                if part.bias is not None:
+                    part.bias.uniform_(-bound, bound, generator=generator)
+            elif isinstance(part, nn.modules.batchnorm._NormBase):
+                for name, tensor in (*part._parameters.items(), *part._buffers.items()):
+                    if tensor is not None:
+                        tensor.fill_(name in ("weight", "running_var"))
+            elif hasattr(part, "initialise"):
+                own.append(part.initialise)  # type: ignore[arg-type]
+            elif any(tensor is not None for tensor in part._buffers.values()):
+                raise InvalidSpace(
+                    f"{type(part).__name__} has buffers: give it a method initialise(generator) that sets them"
+                )
+            elif any(tensor is not None for tensor in part._parameters.values()):
+                own.append(_reset(part))
     for initialise in reversed(own):
         initialise(generator)
     return module
@@ -163,13 +167,16 @@ def _reset(part: nn.Module) -> Callable[[torch.Generator], None]:
     return initialise
 
 
+_CONTAINERS = (dict, set)
+
+
 def twin(module: nn.Module) -> nn.Module:
     """A copy of one of naslab's own modules as its constructor left it: what deepcopy does, at a tenth of its cost.
 
     Tensors are still those of the original; :func:`initialised` replaces them.
     """
     copy = type(module).__new__(type(module))
-    copy.__dict__.update({k: v.copy() if isinstance(v, dict | set) else v for k, v in module.__dict__.items()})
+    copy.__dict__.update({k: v.copy() if isinstance(v, _CONTAINERS) else v for k, v in module.__dict__.items()})
     copy._modules = {name: None if part is None else twin(part) for name, part in module._modules.items()}
     return copy
 

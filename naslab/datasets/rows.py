@@ -15,7 +15,8 @@ class Labelled(Protocol):
     """Examples with their labels.
 
     ``x`` is ``(N, features)`` or ``(N, channels, height, width)``, float32; ``y`` is ``(N,)``: int64, classes from 0,
-    or float32 numbers of a regression.
+    or float32 numbers of a regression. Dense targets are float32 and have the shape of a network's output,
+    ``(N, numbers, height, width)``.
     """
 
     @property
@@ -45,7 +46,7 @@ class Dataset:
         train: What weights are fitted to.
         validation: What a search is rewarded by.
         test: What a search's outcome is judged by.
-        classes: Number of classes.
+        classes: Number of classes; of numbers per pixel where targets are dense.
         sha256: Of the raw numbers, the labels and the splits, before standardisation.
     """
 

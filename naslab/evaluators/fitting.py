@@ -20,7 +20,7 @@ from naslab.evaluators.arithmetic import forward
 from naslab.evaluators.kept_training import KeptTraining
 from naslab.evaluators.mixup import mixed
 from naslab.evaluators.stopwatch import Stopwatch
-from naslab.evaluators.training_objective import ACCURACY, TrainingObjective
+from naslab.evaluators.training_objective import ACCURACY, TrainingObjective, check_dense
 from naslab.space import Adam, AdamW, Recipe
 
 _ROWS_AT_ONCE = 64  # when scoring; with more, the activations of 16 networks no longer fit the processor's cache
@@ -82,8 +82,8 @@ def fit(
     Parts that are fitted to rows (:func:`fit_parts`) are fitted to the training rows first.
 
     Args:
-        model: From ``(B, ...)`` to ``(B, classes)``, or to ``(B, P, classes)`` for P members. Members are trained by
-            the sum of their losses: each as if it were alone.
+        model: From ``(B, ...)`` to ``(B, classes)``, or to ``(B, P, classes)`` for P members; to the shape of a target
+            where targets are dense. Members are trained by the sum of their losses: each as if it were alone.
         train: Rows to train on.
         recipe: How to train.
         generator: Order of the rows, augmentation and mixup; every member sees the same batches.
@@ -107,6 +107,8 @@ def fit(
     per_epoch = recipe.batches(len(train))
     if recipe.augmentation == "shift" and train.x.ndim != 4:
         raise InvalidValue("augmentation='shift' moves images; the training rows are none")
+    if recipe.augmentation == "shift" and objective.kind == "dense":
+        raise InvalidValue("augmentation='shift' moves images, but not their targets")
     steps = per_epoch * recipe.epochs
     parameters = list(model.parameters())
     dtype, device = parameters[0].dtype, parameters[0].device
@@ -140,7 +142,7 @@ def fit(
             mixture = mixed(len(batch), recipe.mixup, generator, device) if recipe.mixup else None
             if mixture:
                 images = mixture.of(images, images[mixture.order])
-            logits = _members(forward(model, images, precision=precision, device=device))
+            logits = _members(forward(model, images, precision=precision, device=device), _axes(labels))
             loss = loss_of(logits, labels)
             if mixture:
                 loss = mixture.of(loss, loss_of(logits, labels[mixture.order]))
@@ -207,16 +209,22 @@ def count_right(model: nn.Module, x: Tensor, y: Tensor) -> npt.NDArray[np.int64]
     return _array(torch.stack(counts).sum(dim=0))
 
 
-def outputs_of(model: nn.Module, x: Tensor) -> Tensor:
-    """The outputs of each of the P networks in evaluation mode, ``(N, P, classes)``."""
+def outputs_of(model: nn.Module, x: Tensor, axes: int = 2) -> Tensor:
+    """The outputs of each of the P networks in evaluation mode, ``(N, P, classes)``.
+
+    Args:
+        model: One network, or a population.
+        x: ``(N, ...)``.
+        axes: Of the outputs of one network: more than two where they are dense.
+    """
     model.eval()
     with torch.inference_mode():
-        return torch.cat([_members(model(rows)) for rows in torch.split(x, _ROWS_AT_ONCE)])
+        return torch.cat([_members(model(rows), axes) for rows in torch.split(x, _ROWS_AT_ONCE)])
 
 
 def scores(model: nn.Module, x: Tensor, y: Tensor, objective: TrainingObjective) -> npt.NDArray[np.float64]:
     """The score of each of the P networks in evaluation mode, ``(P,)``."""
-    outputs = _array(outputs_of(model, x))
+    outputs = _array(outputs_of(model, x, _axes(y)))
     labels = _array(y)
     return np.array([objective.score(outputs[:, member], labels) for member in range(outputs.shape[1])])
 
@@ -224,15 +232,25 @@ def scores(model: nn.Module, x: Tensor, y: Tensor, objective: TrainingObjective)
 def losses_of(objective: TrainingObjective, device: torch.device | str = "cpu") -> Callable[[Tensor, Tensor], Tensor]:
     """The mean loss of each member, ``(P,)``, as a function of outputs ``(B, P, classes)`` and labels ``(B,)``.
 
+    Dense outputs are ``(B, P, numbers, *positions)``, and labels have that shape without the members.
+
     With class weights it is the mean of the weighted losses of the rows. It is not divided by the batch's weights: that
     would enlarge steps for the frequent class in batches without the rare one.
     """
+    if objective.kind == "dense":
+        return _end_point_error
     if objective.kind == "regression":
         return lambda outputs, y: (outputs[..., 0] - y[:, None].to(outputs.dtype)).square().mean(dim=0)
     if not objective.class_weights:
         return lambda outputs, y: -_picked(outputs, y).mean(dim=(0, 2))
     weights = torch.tensor(objective.class_weights, device=device)
     return lambda outputs, y: -(_picked(outputs, y) * weights.to(outputs.dtype)[y].view(-1, 1, 1)).mean(dim=(0, 2))
+
+
+def _end_point_error(outputs: Tensor, y: Tensor) -> Tensor:
+    check_dense((*outputs.shape[:1], *outputs.shape[2:]), y.shape)
+    distances: Tensor = torch.linalg.vector_norm(outputs - y[:, None].to(outputs.dtype), dim=2)
+    return distances.flatten(2).mean(dim=(0, 2))
 
 
 def _picked(logits: Tensor, labels: Tensor) -> Tensor:
@@ -247,8 +265,13 @@ def right_of(logits: Tensor, labels: Tensor) -> Tensor:
     return ((predicted == labels[:, None]) & top.isfinite()).sum(dim=0)
 
 
-def _members(logits: Tensor) -> Tensor:
-    return logits if logits.dim() == 3 else logits[:, None]
+def _members(logits: Tensor, axes: int = 2) -> Tensor:
+    return logits if logits.dim() > axes else logits[:, None]
+
+
+def _axes(y: Tensor) -> int:
+    """How many axes one network's outputs have for such targets."""
+    return max(2, y.dim())
 
 
 def _augmented(x: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:

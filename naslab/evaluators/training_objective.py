@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -12,34 +13,37 @@ from scipy import special, stats
 
 from naslab.errors import InvalidValue, UnknownMetric
 
-Kind: TypeAlias = Literal["classification", "regression"]
+Kind: TypeAlias = Literal["classification", "regression", "dense"]
 
 METRICS: dict[Kind, tuple[str, ...]] = {
     "classification": ("accuracy", "balanced-accuracy", "roc-auc", "log-loss"),
     "regression": ("r2", "rmse", "mae"),
+    "dense": ("end-point-error",),
 }
 """The first of each is the default."""
-_ERRORS = ("log-loss", "rmse", "mae")
+_ERRORS = ("log-loss", "rmse", "mae", "end-point-error")
 _LEAST_PROBABILITY = 1e-15
 
 
 @dataclass(frozen=True)
 class TrainingObjective:
-    """Classification by cross-entropy, or regression by the mean squared error, and a metric.
+    """Classification by cross-entropy, regression by the mean squared error, or dense prediction; and a metric.
 
     Networks give one number per class (logits; anything that a softmax turns into probabilities, such as their
-    logarithms) or, for regression, one number.
+    logarithms), for regression one number, and for dense prediction what has the shape of a target: numbers for each
+    position (disparity is one, optical flow two). Its loss is its metric.
 
-    Scores are higher-is-better: errors (log-loss in nats, rmse, mae) are **negated**. Shares (accuracies, area under
-    the ROC curve, r2) are in percent.
+    Scores are higher-is-better: errors (log-loss in nats, rmse, mae, end-point-error) are **negated**. Shares
+    (accuracies, area under the ROC curve, r2) are in percent.
 
     Attributes:
-        kind: ``"classification"`` or ``"regression"``.
+        kind: ``"classification"``, ``"regression"`` or ``"dense"``.
         metric: ``"accuracy"``; ``"balanced-accuracy"`` (share of right rows, averaged over the classes that occur);
             ``"roc-auc"`` (two classes; ties count one half); ``"log-loss"``; ``"r2"`` (explained share of the variance
-            of the rows that are scored); ``"rmse"``; ``"mae"``.
+            of the rows that are scored); ``"rmse"``; ``"mae"``; ``"end-point-error"`` (Euclidean distance of a
+            position's numbers from the true ones, averaged over all positions).
         class_weights: What a row of each class weighs in the loss; 1 where empty. They change no metric.
-        scale: One unit of a regression's outputs in the target's own unit, which rmse and mae are in.
+        scale: One unit of the outputs in the target's own unit, which rmse, mae and end-point-error are in.
     """
 
     kind: Kind = "classification"
@@ -52,8 +56,8 @@ class TrainingObjective:
             raise InvalidValue(f"kind={self.kind!r}. Allowed: {', '.join(METRICS)}")
         if self.metric not in METRICS[self.kind]:
             raise UnknownMetric(self.metric, METRICS[self.kind], of=self.kind)
-        if self.class_weights and self.kind == "regression":
-            raise InvalidValue("class weights of a regression: it has no classes")
+        if self.class_weights and self.kind != "classification":
+            raise InvalidValue(f"class weights, kind={self.kind!r}: it has no classes")
         if not all(0 < number < math.inf for number in (*self.class_weights, self.scale)):
             raise InvalidValue("class weights and scale must be above 0 and finite")
 
@@ -71,12 +75,15 @@ class TrainingObjective:
         """The score of one network.
 
         Args:
-            outputs: ``(N, classes)``, or ``(N, 1)`` for regression.
-            y: ``(N,)``: classes, or numbers in the unit of the outputs.
+            outputs: ``(N, classes)``, ``(N, 1)`` for regression, ``(N, numbers, *positions)`` for dense prediction.
+            y: ``(N,)``: classes, or numbers in the unit of the outputs; the shape of the outputs where they are dense.
 
         Returns:
             Higher is better. For accuracy a row with a NaN, or whose largest output is infinite, is wrong; other
             metrics are NaN where any output is not finite. So are roc-auc of one class and r2 of equal targets.
+
+        Raises:
+            InvalidValue: Dense outputs of another shape than the targets.
         """
         return self.of_rows(*self.rows(outputs, y))
 
@@ -85,6 +92,10 @@ class TrainingObjective:
         selections of the rows are scored. Arguments as of :meth:`score`.
         """
         with np.errstate(invalid="ignore"):
+            if self.kind == "dense":
+                check_dense(outputs.shape, y.shape)
+                distances = np.linalg.norm((outputs.astype(np.float64) - y) * self.scale, axis=1)
+                return (distances.reshape(len(y), -1).mean(axis=1),)
             finite = np.isfinite(outputs).all(axis=1)
             if self.metric == "accuracy":
                 return ((outputs.argmax(axis=1) == y) & np.isfinite(outputs.max(axis=1)),)
@@ -110,10 +121,20 @@ class TrainingObjective:
         if self.metric == "rmse":
             return -math.sqrt(float(first.mean()))
         if truth is None:
-            return float(first.mean()) * {"accuracy": 100.0, "mae": -1.0}.get(self.metric, 1.0)
+            return float(first.mean()) * {"accuracy": 100.0, "mae": -1.0, "end-point-error": -1.0}.get(self.metric, 1.0)
         if self.metric == "balanced-accuracy":
             return 100.0 * float(np.mean([first[truth == each].mean() for each in np.unique(truth)]))
         return _area(first, truth == 1, truth == 0)
+
+
+def check_dense(outputs: Sequence[int], y: Sequence[int]) -> None:
+    """Refuse targets that would be compared with something else than what they are targets of.
+
+    Raises:
+        InvalidValue: The shapes differ.
+    """
+    if tuple(outputs) != tuple(y):
+        raise InvalidValue(f"dense prediction: outputs of shape {tuple(outputs)}, targets of shape {tuple(y)}")
 
 
 def _area(scores: npt.NDArray[np.float64], ones: npt.NDArray[np.bool_], zeros: npt.NDArray[np.bool_]) -> float:

@@ -89,7 +89,7 @@ class Windowed(Operation):
     """Slides a window over the image, padded so that stride 1 keeps height and width."""
 
     kernel: Value = 3
-    stride: int = 1
+    stride: Value = 1
 
     def output_shape(self, shape: Shape, width: int | None) -> Shape:
         return (*super().output_shape(shape, width)[:1], *(-(-side // self.stride) for side in shape[1:]))

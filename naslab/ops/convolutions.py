@@ -183,3 +183,82 @@ class Conv1d(Windowed):
 
     def slices(self, shape: Shape, out: Shape) -> Slices:
         return {**kernel_slices("", "leading", "input", sides=1), "bias": ("leading",)}
+
+
+@dataclass(frozen=True)
+class LeakyConv(Windowed):
+    """Convolution with bias, and leaky ReLU: a layer without normalisation, as in DispNet (Mayer et al. 2016).
+
+    Args:
+        slope: What negative numbers are multiplied by; with 1 there is no activation.
+    """
+
+    masks_width = True
+    sets_width = True
+    slope: float = 0.1
+
+    def params(self, shape: Shape, out: Shape) -> Count:
+        return (self.kernel**2 * shape[0] + 1) * out[0]
+
+    def macs(self, shape: Shape, out: Shape) -> Count:
+        return self.kernel**2 * shape[0] * prod(out)
+
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        return {**kernel_slices("conv", "leading", "input"), "conv.bias": ("leading",)}
+
+
+@dataclass(frozen=True)
+class LeakySeparableConv(Windowed):
+    """Depthwise convolution, 1x1 convolution with bias, and leaky ReLU, without normalisation.
+
+    Args:
+        dilation: Of the depthwise convolution.
+        slope: What negative numbers are multiplied by; with 1 there is no activation.
+    """
+
+    masks_width = True
+    sets_width = True
+    dilation: int = 1
+    slope: float = 0.1
+
+    def params(self, shape: Shape, out: Shape) -> Count:
+        return self.kernel**2 * shape[0] + (shape[0] + 1) * out[0]
+
+    def macs(self, shape: Shape, out: Shape) -> Count:
+        return (self.kernel**2 * shape[0] + shape[0] * out[0]) * prod(out[1:])
+
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        return {
+            **kernel_slices("depthwise", "input", "leading"),
+            **kernel_slices("conv", "leading", "input"),
+            "conv.bias": ("leading",),
+        }
+
+
+@dataclass(frozen=True)
+class LeakyUpsamplingConv(Operation):
+    """Transposed convolution with bias to twice the height and width, and leaky ReLU (DispNet's up-convolution).
+
+    Products with the zeros between pixels do not count as MACs.
+
+    Args:
+        kernel: At least 2.
+        slope: What negative numbers are multiplied by; with 1 there is no activation.
+    """
+
+    masks_width = True
+    sets_width = True
+    kernel: Value = 4
+    slope: float = 0.1
+
+    def output_shape(self, shape: Shape, width: int | None) -> Shape:
+        return (*super().output_shape(shape, width)[:1], *(2 * side for side in shape[1:]))
+
+    def params(self, shape: Shape, out: Shape) -> Count:
+        return (self.kernel**2 * shape[0] + 1) * out[0]
+
+    def macs(self, shape: Shape, out: Shape) -> Count:
+        return self.kernel**2 * prod(shape) * out[0]
+
+    def slices(self, shape: Shape, out: Shape) -> Slices:
+        return {**kernel_slices("conv", "input", "leading"), "conv.bias": ("leading",)}

@@ -53,6 +53,9 @@ class ScaledDropout(Operation):
     def __post_init__(self) -> None:
         if isinstance(self.most, int | float) and not 0 <= self.most * self.share <= 1:
             raise InvalidSpace(f"{self!r}: a rate of {self.most * self.share}; allowed: 0 to 1")
+        if self.everything and isinstance(self.most, int | float):  # what makes no difference tells no networks apart
+            for name, value in (("most", 1.0), ("share", 1.0), ("least", 0.0)):
+                object.__setattr__(self, name, value)
 
     @property
     def rate(self) -> float:

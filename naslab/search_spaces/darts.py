@@ -20,7 +20,7 @@ from typing import Any
 
 import networkx as nx
 
-from naslab.errors import InvalidArchitecture, InvalidValue, UnknownName
+from naslab.errors import InvalidArchitecture, InvalidValue
 from naslab.files import clipped
 from naslab.ops import (
     AvgPool,
@@ -35,6 +35,7 @@ from naslab.ops import (
     Zero,
 )
 from naslab.search_spaces.counts import check_count
+from naslab.search_spaces.genotypes import Pair, are_pairs, fields_of, put
 from naslab.space import Architecture, Choice, Rule, SearchSpace
 
 KINDS = ("normal", "reduce")
@@ -147,16 +148,9 @@ class DARTS(SearchSpace):
         """
         genotype = _parsed(string)
         decisions = {choice.name: 0 for choice in self.choices}
-        for kind in KINDS:
-            for i, (name, u) in enumerate(genotype[kind]):
-                v = NODES[i // 2]
-                if name not in OPERATIONS[1:]:
-                    raise InvalidArchitecture(f"{kind} cell, node {v}: operation {UnknownName(name, OPERATIONS[1:])}")
-                if not 0 <= u < v:
-                    raise InvalidArchitecture(f"{kind} cell, node {v}: input {u}; allowed: 0 to {v - 1}")
-                if decisions[_edge(kind, u, v)]:
-                    raise InvalidArchitecture(f"{kind} cell, node {v}: input {u} twice; its two inputs differ")
-                decisions[_edge(kind, u, v)] = OPERATIONS.index(name)
+        for kind, (i, v) in itertools.product(KINDS, enumerate(NODES)):
+            edges = {u: _edge(kind, u, v) for u in range(v)}
+            put(decisions, f"{kind} cell, node {v}", edges, genotype[kind][2 * i : 2 * i + 2], OPERATIONS)
         return self.architecture(list(decisions.values()))
 
     def discretise(self, weights: Mapping[str, Sequence[float]]) -> Architecture:
@@ -214,32 +208,23 @@ def _two_inputs(inputs: int) -> frozenset[tuple[int, ...]]:
     return frozenset(allowed)
 
 
-def _parsed(string: str) -> dict[str, list[tuple[str, int]]]:
+def _parsed(string: str) -> dict[str, list[Pair]]:
     """The two lists of a genotype: parsed, never evaluated."""
     fault = f"{clipped(string)} is not a genotype such as {PUBLISHED['DARTS_V2']}"
     if "Genotype(" not in string:
         return _compact(string, fault)
-    pasted = string[string.index("Genotype(") : string.rfind(")") + 1]
-    try:
-        call = ast.parse(pasted.replace("range(2, 6)", "[2, 3, 4, 5]"), mode="eval").body
-        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Genotype"):
-            raise InvalidArchitecture(fault)
-        pairs = [(keyword.arg, ast.literal_eval(keyword.value)) for keyword in call.keywords]
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):  # InvalidArchitecture is a ValueError
-        raise InvalidArchitecture(fault) from None
-    fields = dict(pairs)
-    if call.args or len(pairs) != 4 or fields.keys() != {*KINDS, *(f"{kind}_concat" for kind in KINDS)}:
+    fields = fields_of(string, fault)
+    if fields.keys() != {*KINDS, *(f"{kind}_concat" for kind in KINDS)}:
         raise InvalidArchitecture(fault)
     for kind in KINDS:
         if fields[f"{kind}_concat"] != list(NODES):
             raise InvalidArchitecture(f"{string!r}: {kind}_concat is not [2, 3, 4, 5]; other outputs are not in DARTS")
-        chosen = fields[kind]
-        if not isinstance(chosen, list) or len(chosen) != 2 * len(NODES) or not all(map(_is_pair, chosen)):
+        if not are_pairs(fields[kind], 2 * len(NODES)):
             raise InvalidArchitecture(f"{string!r}: {kind} is not a list of eight pairs such as ('sep_conv_3x3', 0)")
     return {kind: fields[kind] for kind in KINDS}
 
 
-def _compact(string: str, fault: str) -> dict[str, list[tuple[str, int]]]:
+def _compact(string: str, fault: str) -> dict[str, list[Pair]]:
     """The same from two lists of pairs of an input and the number of an operation."""
     try:
         cells = ast.literal_eval(string.strip())
@@ -249,7 +234,3 @@ def _compact(string: str, fault: str) -> dict[str, list[tuple[str, int]]]:
     if [len(cell) for cell in pairs] != [2 * len(NODES)] * len(KINDS):
         raise InvalidArchitecture(fault)
     return {kind: [(name, u) for u, name in cell] for kind, cell in zip(KINDS, pairs, strict=True)}
-
-
-def _is_pair(value: object) -> bool:
-    return isinstance(value, tuple) and list(map(type, value)) == [str, int]

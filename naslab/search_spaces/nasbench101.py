@@ -255,6 +255,12 @@ class Channels:
 
 
 @cache
+def _share(vertex: int, widths: tuple[int, ...]) -> Derived:
+    """One object for all nodes of the same width, so that it is worked out once."""
+    return Derived(Channels(vertex, widths))
+
+
+@cache
 def _valid() -> Automaton:
     words = "connected, and at most nine edges between input and output"
     return tabulated([f"{u}->{v}" for u, v in EDGES], valid_matrices(), words)
@@ -271,7 +277,7 @@ def _add_cell(graph: nx.DiGraph[Any], name: str, last: str, widths: Sequence[int
         graph.add_edge(source, node, op=Choice(f"{u}->{v}", (Zero(), op)))
 
     for v in INNER:
-        graph.add_nodes_from((f"{name}/sum{v}", f"{name}/{v}"), width=Derived(Channels(v, tuple(widths))))
+        graph.add_nodes_from((f"{name}/sum{v}", f"{name}/{v}"), width=_share(v, tuple(widths)))
         for u in range(v):
             connect(u, v, Truncate() if u else projection)
         graph.add_edge(f"{name}/sum{v}", f"{name}/{v}", op=Choice(f"operation{v}", operations))

@@ -20,7 +20,7 @@ from naslab.ops import Shape
 from naslab.space.choice import Architecture
 from naslab.space.combination import combined, given
 from naslab.space.features import Axes, Features, reduced
-from naslab.space.tabulation import METRICS, Costs, counted, edge_tables
+from naslab.space.tabulation import METRICS, Costs, add, counted, edge_tables
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,7 @@ def build_cost_model(
     totals: dict[str, dict[tuple[str, ...], npt.NDArray[np.int64]]] = {metric: {} for metric in METRICS}
     shapes: dict[Any, Features] = {}
     delivered: dict[tuple[Any, Any], Features] = {}
+    constant: Costs = {}
     for node in order:
         if not inputs[node]:
             if "shape" not in graph.nodes[node]:
@@ -159,11 +160,15 @@ def build_cost_model(
         for source in inputs[node]:
             features, costs = edge_tables(graph, source, node, shapes[source], axes)
             arriving.append(features)
-            _add_up(totals, costs)
+            if axes.sizes:
+                _add_up(totals, costs)
+            else:  # an architecture's own graph: all metrics at once
+                add(constant, costs)
         shapes[node] = combined(node, graph.nodes[node], inputs[node], arriving, axes)
         for source, features in zip(inputs[node], arriving, strict=True):
             sides = (features.sides[0], *shapes[node].sides[1:]) if features.anywhere else features.sides
             delivered[source, node] = Features(sides)
+    _add_up(totals, constant)
     factors = {
         metric: tuple(
             Factor(tuple(axes.position[name] for name in names), table)

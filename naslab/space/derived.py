@@ -7,7 +7,7 @@ inferred from the graph of one architecture at a time, by the same code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from naslab.errors import InvalidSpace
-from naslab.space.choice import Architecture, Decision, resolve
+from naslab.space.choice import Architecture, resolve
 from naslab.space.cost import Cost, CostModel, resolved_cost_model
 from naslab.space.features import Axes
 
@@ -36,11 +36,6 @@ class Derived:
     """
 
     function: Callable[[Mapping[str, Any]], int]
-
-
-def taken(listed: Iterable[Decision], decisions: Mapping[str, Any]) -> dict[str, Any]:
-    """The option that each choice takes and the number of each range, by name."""
-    return {each.name: resolve(each, decisions) for each in listed}
 
 
 def stated_width(width: Any, decisions: Mapping[str, Any]) -> Any:

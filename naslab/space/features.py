@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -84,7 +85,7 @@ class Features:
         """Names of all choices that the shape depends on."""
         return self.resolution.union(self.scope)
 
-    @property
+    @cached_property
     def largest(self) -> Shape:
         """The shape with every side at its largest."""
         return tuple(side.largest for side in self.sides)

@@ -26,16 +26,17 @@ from naslab.errors import InvalidArchitecture, InvalidSpace, InvalidValue, Unkno
 from naslab.ops import Shape
 from naslab.space import dataflow, notation, showing
 from naslab.space.canonical import certificate
-from naslab.space.choice import Architecture, Choice, Decision, Range, choices_in, ranges_in, replaced, resolve, scope
+from naslab.space.choice import Architecture, Choice, Decision, Range, choices_in, ranges_in, replaced, resolve
 from naslab.space.cost import Cost, CostModel, build_cost_model, cost_of_edges
 from naslab.space.dataflow import live_edges
 from naslab.space.decisions import DecisionSpace
-from naslab.space.derived import CostPerArchitecture, Derived, has_derived_widths, taken
+from naslab.space.derived import CostPerArchitecture, has_derived_widths
 from naslab.space.encoding import CellEncoder, OperationGraph, one_hot
 from naslab.space.found import cell_decisions, found_decisions
 from naslab.space.ordering import ordered
 from naslab.space.recipe import Recipe
 from naslab.space.rules import Automaton, Rule
+from naslab.space.template import Template
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -303,24 +304,17 @@ class SearchSpace(DecisionSpace):
     # ---- inside --------------------------------------------------------------------------------------------------
 
     def _resolved(self, graph: nx.DiGraph[Any], decisions: dict[str, Any]) -> nx.DiGraph[Any]:
-        order, inputs = (self.order, self.inputs) if graph is self.graph else ordered(graph)
-        resolved: nx.DiGraph[Any] = nx.DiGraph()
-        options = taken(self.decisions_in_order, decisions) if has_derived_widths(graph) else {}
-        for node in order:
-            attributes = {key: resolve(value, decisions) for key, value in graph.nodes[node].items()}
-            if isinstance(attributes.get("width"), Derived):
-                attributes["width"] = attributes["width"].function(options)
-            attributes |= {"sized": True} if scope(graph.nodes[node].get("shape")) else {}
-            resolved.add_node(node, **{**attributes, "inputs": tuple(inputs[node])})
-        for node in order:
-            for source in inputs[node]:
-                attributes = graph.edges[source, node]
-                resolved.add_edge(source, node, **{**attributes, "op": resolve(attributes["op"], decisions)})
-        return resolved
+        if graph not in self._templates:
+            self._templates[graph] = Template(graph, self.decisions_in_order)
+        return self._templates[graph].resolved(decisions)
 
     def _flow(self, graph: nx.DiGraph[Any], decisions: dict[str, Any]) -> dataflow.DataFlow:
         resolved = self._resolved(graph, decisions)
         return dataflow.data_flow(resolved, list(resolved), nx.get_node_attributes(resolved, "inputs"))
+
+    @cached_property
+    def _templates(self) -> dict[nx.DiGraph[Any], Template]:
+        return {}  # of the network and its cells, when first resolved
 
     @cached_property
     def _options(self) -> dict[str, int]:

@@ -174,7 +174,7 @@ def _branched(name: str, outs: Sequence[Features], place: _Place) -> Features:
 
 def _leaf(op: Any, width: Any, features: Features, place: _Place) -> tuple[Features, Costs]:
     """The tables of an operation, which may hold choices. Repeated ones that depend on none are looked up."""
-    choices = [*choices_in(op), *choices_in(width)]
+    choices = [*choices_in(op), *choices_in(width)] if place.axes.sizes else []
     names = in_order({*(choice.name for choice in choices), *features.everything}, place.axes)
     if names:
         return _tables(op, width, features, place, names, choices)

@@ -37,6 +37,8 @@ CASES = [
     (ops.DepthwiseConv(stride=2), IMAGE, None),
     (ops.GroupedConv(kernel=KERNEL), IMAGE, Choice("width", (6, 4))),
     (ops.GroupedConv(groups=4, stride=2), IMAGE, None),
+    *[(op(kernel=KERNEL), IMAGE, WIDTH) for op in (ops.LeakyConv, ops.LeakySeparableConv)],
+    (ops.LeakyUpsamplingConv(kernel=Choice("kernel", (4, 2))), IMAGE, WIDTH),
     (ops.Conv1d(kernel=KERNEL), SEQUENCE, WIDTH),
     (ops.Conv1d(stride=2), SEQUENCE, None),
     (ops.Upsample(), SEQUENCE, None),

@@ -195,6 +195,52 @@ def test_shared_weights_learn_a_regression(metric):
     assert full > first.score
 
 
+FLOW = TrainingObjective("dense", "end-point-error", scale=0.5)
+
+
+@pytest.mark.parametrize("positions", [(5,), (4, 6)])
+def test_the_end_point_error_is_the_mean_distance_over_all_positions(positions):
+    """Loss and metric of one network and of two, targets of two numbers at each position of sequences and images."""
+    rng = np.random.default_rng(0)
+    y, one, two = (rng.standard_normal((3, 2, *positions)).astype(np.float32) for _ in range(3))
+    each = [
+        np.mean([math.hypot(*pair) for pair in np.moveaxis(given - y, 1, -1).reshape(-1, 2)]) for given in (one, two)
+    ]
+    assert FLOW.score(one, y) == pytest.approx(-0.5 * each[0], rel=1e-6)
+    outputs = torch.from_numpy(np.stack([one, two], 1)).requires_grad_()
+    losses = losses_of(FLOW)(outputs, torch.from_numpy(y))
+    assert losses.tolist() == pytest.approx(each, rel=1e-6)
+    losses.sum().backward()
+    assert outputs.grad.isfinite().all()
+    assert math.isnan(FLOW.score(np.full_like(y, np.nan), y))
+
+
+def test_dense_targets_of_another_shape_are_refused():
+    y = np.zeros((3, 1, 4, 4), np.float32)
+    for shape in ((3, 2, 4, 4), (3, 1, 4, 1), (3, 4, 4)):
+        with pytest.raises(InvalidValue, match=r"outputs of shape .*, targets of shape \(3, 1, 4, 4\)"):
+            FLOW.score(np.zeros(shape, np.float32), y)
+    with pytest.raises(InvalidValue, match="targets of shape"):
+        losses_of(FLOW)(torch.zeros(3, 1, 2, 4, 4), torch.from_numpy(y))
+    images = Rows(np.zeros((16, 2, 4, 4), np.float32), np.zeros((16, 1, 4, 4), np.float32))
+    recipe = dataclasses.replace(RECIPE, augmentation="shift")
+    with pytest.raises(InvalidValue, match="but not their targets"):
+        fit(torch.nn.Conv2d(2, 1, 1), images, recipe, seeded(0), objective=FLOW)
+
+
+def test_a_training_lowers_the_end_point_error_of_dense_targets():
+    """A 1x1 convolution to the mean of two channels, which it can represent; scored after every epoch."""
+    x = np.random.default_rng(0).standard_normal((64, 2, 4, 4)).astype(np.float32)
+    rows = Rows(x, x.mean(axis=1, keepdims=True))
+    recipe = dataclasses.replace(RECIPE, epochs=12)
+    model = torch.nn.Conv2d(2, 1, 1)
+    found = fit(model, rows, recipe, seeded(0), {"rows": rows}, objective=FLOW)
+    scores = found.scored["rows"][:, 0]
+    assert scores[-1] > 0.2 * scores[0]
+    with torch.inference_mode():
+        assert scores[-1] == pytest.approx(FLOW.score(model(torch.from_numpy(x)).numpy(), rows.y), rel=1e-6)
+
+
 def test_shared_weights_use_class_weights():
     rows, weights = drawn_rows(64, seed=1), (0.2, 1.0, 5.0)
     judge = OneShot(SPACE, rows, rows, RECIPE, TrainingObjective(metric="log-loss", class_weights=weights))
@@ -212,7 +258,7 @@ def test_shared_weights_use_class_weights():
     [
         ({"metric": "acuracy"}, UnknownMetric, "'acuracy' of 'classification'. Did you mean 'accuracy'?"),
         ({"kind": "regression", "metric": "accuracy"}, UnknownMetric, "Known: mae, r2, rmse"),
-        ({"kind": "ranking"}, InvalidValue, "Allowed: classification, regression"),
+        ({"kind": "ranking"}, InvalidValue, "Allowed: classification, regression, dense"),
         ({"class_weights": (1.0, 0.0)}, InvalidValue, "must be above 0"),
         ({"kind": "regression", "metric": "r2", "class_weights": (1.0,)}, InvalidValue, "it has no classes"),
     ],

@@ -185,10 +185,13 @@ def test_the_three_bugs_are_in_the_published_networks_alone() -> None:
         "shapedresnet:use_dropout=True;shapedresnet:max_dropout=0.6",
         "shapedresnet:use_shake_drop=True;shapedresnet:max_shake_drop_probability=0.8",
     )
-    told = {}
+    told, keys = {}, {}
     for networks in ("corrected", "published"):
         space = tabular(5, 2, networks=networks)
         told[networks] = noise(space, of(space, *noisy))
+        rates = (noisy[1].replace("0.6", rate) for rate in ("0.1", "0.6"))
+        keys[networks] = len({space.canonical(of(space, noisy[0], rate)) for rate in rates})
+    assert keys == {"corrected": 2, "published": 1}  # a rate that is never read
     kept = pytest.approx([1 - 0.8 * share for share in (0.25, 0.5, 0.75, 1.0)])
     assert told["corrected"] == (pytest.approx([0.6] * 4 + [0.0] * 4), kept, {False})  # two branches a block
     assert told["published"] == ([1.0] * 8, kept, {True})

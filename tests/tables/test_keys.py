@@ -12,7 +12,9 @@ import naslab
 from naslab.cli.entry import run_command
 from naslab.errors import InvalidTable
 from naslab.space import SearchSpace, listed, lookup_digest
+from naslab.tables import find_table
 from naslab.tables.from_csv import import_csv
+from naslab.tables.keys import SEPARATE
 
 SCHEMA = """
 space = "{space}"

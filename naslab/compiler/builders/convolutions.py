@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from naslab import ops
-from naslab.compiler.primitives import Conv1d, ConvTranspose2d, Norm, build, conv, sequence
+from naslab.compiler.primitives import Conv1d, Conv2d, ConvTranspose2d, Norm, build, conv, sequence
 from naslab.errors import InvalidSpace
 from naslab.ops import Shape
 
@@ -76,3 +76,25 @@ def _(op: ops.GroupedConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
 @build.register
 def _(op: ops.Conv1d, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
     return Conv1d(shape[0], out[0], op.kernel, op.stride, op.kernel // 2)
+
+
+@build.register
+def _(op: ops.LeakyConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    return _leaky(op.slope, conv=Conv2d(shape[0], out[0], op.kernel, op.stride, op.kernel // 2))
+
+
+@build.register
+def _(op: ops.LeakySeparableConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    inner = (shape[0], *out[1:])
+    depthwise = conv(shape, inner, op.kernel, op.stride, dilation=op.dilation, groups=shape[0])
+    return _leaky(op.slope, depthwise=depthwise, conv=Conv2d(shape[0], out[0], 1))
+
+
+@build.register
+def _(op: ops.LeakyUpsamplingConv, shape: Shape, out: Shape, norm: Norm) -> nn.Module:
+    padding = (op.kernel - 1) // 2
+    return _leaky(op.slope, conv=ConvTranspose2d(shape[0], out[0], op.kernel, 2, padding, output_padding=op.kernel % 2))
+
+
+def _leaky(slope: float, **parts: nn.Module) -> nn.Module:
+    return sequence(**parts, **({} if slope == 1 else {"activation": nn.LeakyReLU(slope)}))
