@@ -60,7 +60,7 @@ def workplace(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_python_examples_run(page, workplace, capsys):
-    names: dict[str, object] = {"__name__": "__main__"}
+    names: dict[str, object] = {}
     for block in blocks(page, "python"):
         if not block.startswith(PLUG_IN):
             exec(compile(block.replace("budget=3000", "budget=20"), page.name, "exec"), names)
