@@ -22,7 +22,9 @@ html_title = f"naslab {release}"
 myst_heading_anchors = 3  # links to headings, as a forge makes them
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
-autodoc_type_aliases = {name: name for name in ("Architecture", "Fidelity", "Floats", "Logits", "Shape", "npt.ArrayLike")}
+autodoc_type_aliases = {
+    name: name for name in ("Architecture", "Fidelity", "Floats", "Logits", "Shape", "npt.ArrayLike")
+}
 autosummary_context = {"public": ", ".join(naslab.__all__)}  # described once, under their public names
 napoleon_use_ivar = True  # attributes of named tuples are described once
 
@@ -36,12 +38,12 @@ def public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, shown: n
     return None
 
 
-def plain(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
-    """Napoleon takes the words before a colon in an attribute's first line for its type; ours are sentences."""
-    if what in ("attribute", "data"):
-        lines.insert(0, "")
+def sentence(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """Napoleon takes what stands before a colon in an attribute's first line for its type; ours are sentences."""
+    if what in ("attribute", "data", "property") and lines:
+        lines[:1] = lines[0].split(" ", 1)  # the same paragraph; a word alone is no type
 
 
 def setup(app: Sphinx) -> None:
     app.connect("missing-reference", public_name)
-    app.connect("autodoc-process-docstring", plain, priority=400)  # before napoleon's
+    app.connect("autodoc-process-docstring", sentence, priority=400)  # before napoleon's
