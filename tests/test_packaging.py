@@ -9,12 +9,18 @@ from pathlib import Path
 
 import pytest
 
+import naslab
+
 ROOT = Path(__file__).parent.parent
 OUTSIDE = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "MYPYPATH")}
 
 
 def shipped(folder, patterns):
     return {str(path.relative_to(ROOT)) for pattern in patterns for path in (ROOT / folder).glob(pattern)}
+
+
+def test_the_citation_is_of_this_version():
+    assert f"\nversion: {naslab.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 @pytest.mark.slow
