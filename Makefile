@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test slow lint bench mutants clean
+.PHONY: demo test slow lint docs dist bench mutants clean
 
 demo: $(READY)
 	$(BIN)/naslab compare pocket-cell/mnist pocket-mlp/mnist pocket-mlp/segments \
@@ -22,6 +22,23 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY)
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
+
+# A source archive, a wheel made of it, and a new environment without the repository that does what docs/index.md says.
+CLEAN := $(CURDIR)/build/clean
+dist: $(READY)
+	rm -rf dist $(CLEAN)
+	$(BIN)/python -c "from setuptools.build_meta import build_sdist; build_sdist('dist')"
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist dist/*.tar.gz
+	$(PYTHON) -m venv $(CLEAN)
+	$(CLEAN)/bin/pip install --quiet --constraint constraints.txt dist/*.whl
+	mkdir $(CLEAN)/elsewhere
+	sed -n '/^```sh$$/,/^```$$/{/^```/!p}' docs/index.md > $(CLEAN)/page.sh
+	sed -n '/^```python$$/,/^```$$/{/^```/!p}' docs/index.md > $(CLEAN)/page.py
+	cd $(CLEAN)/elsewhere && export PATH=$(CLEAN)/bin:$$PATH NASLAB_CACHE=$(CLEAN)/cache PYTHONPATH= && \
+	  sh -e ../page.sh && python ../page.py
 
 bench: $(READY)
 	$(BIN)/python benchmarks/import_time.py
@@ -44,4 +61,4 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist docs/_build docs/site/api *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -15,11 +15,12 @@ from naslab.testing import check_optimizer
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("comparing", "growing", "nasbench101", "networks", "objectives", "tables", "tabular-networks")
+NAMES = (*NAMES, "coming-from-naslib", "coming-from-optuna", "coming-from-syne-tune", "index", "limits", "reproducing")
 NAMES = (*NAMES, "transformer", "your-own-operation", "your-own-optimizer", "your-own-table", "workers")
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 CHECKED = [
-    ROOT / "docs" / f"{name}.md" for name in ("nasbench101", "your-own-operation")
+    ROOT / "docs" / f"{name}.md" for name in ("limits", "nasbench101", "reproducing", "your-own-operation")
 ]  # whose comments say what is printed
 PLUG_IN = "# hill.py"
 QUICK = ("random", "local-search")
