@@ -40,13 +40,21 @@ class Picture:
     fold: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class Words:
+    """Sentences, each a point of a list."""
+
+    sentences: list[str]
+    fold: str = ""
+
+
 @dataclass(eq=False)
 class Section:
     """A part of the page under one heading."""
 
     title: str
     says: list[str] = field(default_factory=list)
-    items: list[Table | Picture] = field(default_factory=list)
+    items: list[Table | Picture | Words] = field(default_factory=list)
     fold: str = ""
 
     def add(
@@ -55,6 +63,10 @@ class Section:
         """Add a table; one without rows has nothing to say and is left out."""
         if len(frame):
             self.items.append(Table(name, title, frame, caption, bold, self.fold))
+
+    def tell(self, sentences: list[str]) -> None:
+        """Add sentences in the order of tables and figures; those of :attr:`says` stand before all."""
+        self.items.append(Words(sentences, self.fold))
 
     def draw(self, name: str, title: str, ax: Axes, caption: str, says: str = "") -> None:
         """Add a figure."""

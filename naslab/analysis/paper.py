@@ -10,7 +10,7 @@ import pandas as pd
 from naslab.analysis.data import ResultsData
 from naslab.analysis.designs import design
 from naslab.analysis.formats import SPREAD, number
-from naslab.analysis.tables import AVERAGE_RANK, NONE_SHOWN, RUNS_MISSING, TOO_FEW, final_quality, mean_scores, ranks
+from naslab.analysis.tables import AVERAGE_RANK, NONE_SHOWN, RUNS_MISSING, TOO_FEW, mean_scores
 
 MOST_NAMED = 4
 
@@ -28,18 +28,16 @@ class Paper:
     """What the numbers are and what bold type means."""
 
 
-def paper(data: ResultsData, tests: pd.DataFrame, rng: np.random.Generator) -> Paper:
-    """The table, from the runs and `tables.significance`.
+def paper(data: ResultsData, quality: pd.DataFrame, tests: pd.DataFrame, ranked: pd.DataFrame) -> Paper:
+    """The table, from the runs, `tables.final_quality`, `tables.significance` and `tables.ranks`.
 
     Cells are mean and sample standard deviation. Where any run ended without an architecture they are the interquartile
     mean with its interval instead, in the whole table, because a mean can't count such a run. Bold: the best
     interquartile mean on a task and those that the test of the pair does not tell from it, after Holm's correction over
     all pairs and tasks; nothing where runs are missing or too few to test.
     """
-    seed = int(rng.integers(2**32))
-    quality = final_quality(data, np.random.default_rng(seed)).set_index(["task", "optimizer"])
+    quality = quality.set_index(["task", "optimizer"])
     failed = bool(quality[["no feasible", "failed"]].to_numpy().any())
-    ranked = ranks(data, np.random.default_rng(seed))
     order = list(ranked["optimizer"]) or data.optimizers
     columns: dict[str, list[object] | pd.Series] = {"optimizer": order}
     for task, info in data.tasks.items():

@@ -29,8 +29,10 @@ def plot_anytime(frame: pd.DataFrame, info: TaskInfo, *, styles: Styles | None =
         shown = []
         for name, curve in frame.groupby("optimizer", sort=False):
             look = styles[str(name)]
-            clock = curve["clock"].to_numpy(float)
-            centre, low, high = (curve[column].to_numpy(float) for column in ("median", "q25", "q75"))
+            steps = curve[["median", "q25", "q75"]].to_numpy(float)
+            moves = np.append((np.diff(steps, axis=0) != 0).any(axis=1), True)
+            kept = np.append(True, moves[:-1]) | (np.arange(len(steps)) == len(steps) - 1)  # where a line has a corner
+            clock, (centre, low, high) = curve["clock"].to_numpy(float)[kept], steps[kept].T
             ax.fill_between(
                 clock,
                 low,
@@ -51,8 +53,8 @@ def plot_anytime(frame: pd.DataFrame, info: TaskInfo, *, styles: Styles | None =
             )
             if np.isfinite(centre[-1]):
                 ends[str(name)] = (clock[-1], centre[-1])
-            late = len(clock) // 2  # the early climb would leave no room for the differences that matter
-            shown.append(np.concatenate([centre[late:], low[late:], high[late:]]))
+            # The early climb would leave no room for the differences that matter.
+            shown.append(steps[len(steps) // 2 :].ravel())
         _truth_limits(ax, info, np.concatenate(shown))
         _optimum_line(ax, info)
         defined = frame.loc[frame["median"].notna(), "clock"]
@@ -229,12 +231,14 @@ def _box(values: FloatArray) -> FloatArray:
     return np.concatenate([[min(inside.min(), quartiles[0])], quartiles, [max(inside.max(), quartiles[2])]])
 
 
-def labelled_axes(names: list[str]) -> Axes:
-    """Axes with room for names at the ends of lines."""
+def labelled_axes(names: list[str], width: float = COLUMN_WIDTH, height: float = 1.55) -> Axes:
+    """Axes with room for names at the ends of lines; the figure's width and their height in inches, at the least."""
     right = block_width(names)
-    height = max(1.55, block_height(names))
+    height = max(height, block_height(names))
     # Long names widen the figure rather than squeeze the curves under half of a column.
-    return new_axes(max(COLUMN_WIDTH, 0.55 + 1.7 + right), 0.65 + height, left=0.55, right=right)
+    ax = new_axes(max(width, 0.55 + 1.7 + right), 0.65 + height, left=0.55, right=right)
+    ax.xaxis.set_label_coords(0.5, -0.22 / height)  # given, it is not looked for: ticks are laid out once less
+    return ax
 
 
 def _truth_limits(ax: Axes, info: TaskInfo, values: FloatArray) -> None:

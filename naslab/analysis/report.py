@@ -13,11 +13,11 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from naslab.analysis.contents import Picture, Section, Table
+from naslab.analysis.contents import Picture, Section, Table, Words
 from naslab.analysis.data import ResultsData
 from naslab.analysis.formats import bold_cells, is_numeric, to_csv, to_latex, to_markdown, to_text
 from naslab.analysis.sections.comparison import content
-from naslab.analysis.style import palette, render
+from naslab.analysis.style import palette, render, style
 from naslab.analysis.svg import Sheet, axes_of, inline
 from naslab.errors import InvalidValue, OutputError
 from naslab.files import reason, remove_abandoned, written_whole
@@ -47,11 +47,12 @@ def write_report(
     `figures_command` what writes them. Each file is replaced whole or not at all, the page last. Returns the path of
     the page. Errors: OutputError where the folder can't be written.
     """
-    made = content(data, SEED, extra_tables, command, environment)
-    return write_page(
-        made.sections, folder, title, command, environment, notes, data.optimizers,
-        finding=made.finding, figures=figures, figures_command=figures_command,
-    )  # fmt: skip
+    with style():
+        made = content(data, SEED, extra_tables, command, environment)
+        return write_page(
+            made.sections, folder, title, command, environment, notes, data.optimizers,
+            finding=made.finding, figures=figures, figures_command=figures_command,
+        )  # fmt: skip
 
 
 def write_page(
@@ -107,15 +108,17 @@ def _section(
 ) -> dict[str, Any]:
     """The section for the template: each table by itself, consecutive figures together in a grid."""
     blocks: list[dict[str, Any]] = []
-    for (fold, is_table), items in groupby(section.items, lambda item: (item.fold, isinstance(item, Table))):
-        shown = [
-            _table(item, names.give("table", item.name), optimizers, folder)
-            if isinstance(item, Table)
-            else _picture(item, names.give("figure", item.name), folder, sheet, figures)
-            for item in items
-        ]
-        count = "" if is_table or len(shown) == 1 else f" ({len(shown)} figures)"
-        block = {"tables": shown if is_table else [], "pictures": [] if is_table else shown}
+    for (fold, _), items in groupby(section.items, lambda item: (item.fold, type(item))):
+        block: dict[str, Any] = {"tables": [], "pictures": [], "words": []}
+        for item in items:
+            if isinstance(item, Words):
+                block["words"] += item.sentences
+            elif isinstance(item, Table):
+                block["tables"].append(_table(item, names.give("table", item.name), optimizers, folder))
+            else:
+                name = names.give("figure", item.name)
+                block["pictures"].append(_picture(item, name, folder, sheet, figures))
+        count = f" ({len(block['pictures'])} figures)" if len(block["pictures"]) > 1 else ""
         blocks.append({"fold": fold and f"{fold}{count}", **block})
     anchor = names.give("section", section.title)
     return {"id": anchor, "title": section.title, "says": section.says, "blocks": blocks}
@@ -177,7 +180,7 @@ def _picture(picture: Picture, name: str, folder: Path, sheet: Sheet, figures: S
             _write(path, render(picture.figure, kind))
         else:
             path.unlink(missing_ok=True)
-    shown = inline(svg.decode(), name, picture.says or picture.title, sheet, axes_of(picture.figure))
+    shown = inline(svg.decode(), sheet.prefix(), picture.says or picture.title, sheet, axes_of(picture.figure))
     return {
         "name": name,
         "title": picture.title,

@@ -74,6 +74,7 @@ class Style:
         return f"series-{self.number}-{part}"
 
 
+_within: list[bool] = []
 Styles: TypeAlias = Mapping[str, Style]
 
 
@@ -99,10 +100,17 @@ def swatches() -> dict[str, str]:
 @contextmanager
 def style() -> Iterator[None]:
     """Within it, figures are drawn and saved in naslab's style, whatever the user's ``matplotlibrc`` says."""
+    if _within:  # setting three hundred settings takes as long as drawing an axis
+        yield
+        return
     with mpl.rc_context():
         mpl.rcdefaults()  # text.usetex needs LaTeX; other settings would give other figures on every machine
         mpl.rcParams.update(_SETTINGS)
-        yield
+        _within.append(True)
+        try:
+            yield
+        finally:
+            _within.pop()
 
 
 def new_axes(

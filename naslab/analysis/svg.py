@@ -8,7 +8,7 @@ from html import escape
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter
+from matplotlib.ticker import FixedFormatter, FuncFormatter
 
 from naslab.analysis.style import INK, swatches
 
@@ -16,6 +16,7 @@ _ID = re.compile(r'\bid="([^"]*)"')
 _USED = re.compile(r'(?:href="#|url\(#)([^")]*)')
 _SERIES = re.compile(r'<g id="series-(\d+)-([a-zA-Z]+)[^"]*"')
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
+_MARKS = re.compile(r'<g( clip-path="[^"]*")?>((?:<use [^>]*?/>){2,})</g>')
 _STEP = re.compile(r"([A-Za-z])([^A-Za-z]*)")
 
 
@@ -27,6 +28,12 @@ class Sheet:
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
+        self._figures = 0
+
+    def prefix(self) -> str:
+        """For the ids of the next figure."""
+        self._figures += 1
+        return f"g{self._figures}"
 
     def name(self, style: str) -> str:
         """The class of a declaration such as ``fill: none; stroke: #0072b2``."""
@@ -53,7 +60,7 @@ def axes_of(figure: Figure) -> str:
         ("y", ax.yaxis, ax.get_ylim(), ((1 - box.y0) * height, (1 - box.y1) * height)),
     ):
         log = axis.get_scale() == "log"
-        if log or (axis.get_visible() and not isinstance(axis.get_major_formatter(), FixedFormatter)):
+        if log or (axis.get_visible() and not isinstance(axis.get_major_formatter(), FixedFormatter | FuncFormatter)):
             found[name] = {
                 "log": log, "from": float(limits[0]), "to": float(limits[1]), "start": round(float(ends[0]), 2),
                 "end": round(float(ends[1]), 2), "name": axis.get_label_text().replace(r"\$", "$"),
@@ -93,9 +100,18 @@ def inline(svg: str, prefix: str, description: str, sheet: Sheet, axes: str = ""
         body = body.replace(f'"#{name}"', f'"#{own}"').replace(f"url(#{name})", f"url(#{own})")
     body = re.sub(r">\s+<", "><", re.sub(r"\s+(?=/?>)", "", body))
     body = re.sub(r"<g>((?:<text[^>]*>[^<]*</text>|<path[^>]*/>)?)</g>", r"\1", body)
+    body = _MARKS.sub(_one_class, body)
     data = f' data-axes="{escape(axes)}"' if axes else ""
     label = f'<svg role="img" aria-label="{escape(description)}"{data}'
     return body.replace("<svg", label, 1).strip()
+
+
+def _one_class(found: re.Match[str]) -> str:
+    """Marks that look alike say so once."""
+    classes = set(re.findall(r' class="([^"]*)"', found[2]))
+    if len(classes) != 1:
+        return found[0]
+    return f'<g{found[1] or ""} class="{classes.pop()}">' + re.sub(r' class="[^"]*"', "", found[2]) + "</g>"
 
 
 def _page_colours(style: str) -> str:

@@ -11,17 +11,27 @@ from naslab.analysis.labels import label_ends
 from naslab.analysis.plots import clock_axis, labelled_axes
 from naslab.analysis.style import Styles, literal, palette, style
 
+WIDE = 5.4  # inches
+
 
 def plot_ecdf(
-    frame: pd.DataFrame, title: str, clock: str, *, styles: Styles | None = None, ax: Axes | None = None
+    frame: pd.DataFrame,
+    title: str,
+    clock: str,
+    *,
+    wide: bool = False,
+    styles: Styles | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Share of (run, target) pairs that are reached over the clock (`frame`: `targets.ecdf`; `clock`: its axis)."""
     styles = styles or palette(frame["optimizer"])
     with style():
-        ax = ax or labelled_axes(list(frame["optimizer"].unique()))
+        ax = ax or labelled_axes(list(frame["optimizer"].unique()), *((WIDE, 2.2) if wide else ()))
         start, end, ends = float(frame["clock"].min()), float(frame["clock"].max()), {}
         for name, steps in frame.groupby("optimizer", sort=False):
             look = styles[str(name)]
+            corner = steps["share"].diff().ne(0) | (steps["clock"] == end)
+            steps = steps[corner]
             times, share = steps["clock"].to_numpy(float), steps["share"].to_numpy(float)
             ax.step(times, share, where="post", color=look.colour, linestyle=look.line, gid=look.gid("line"))
             ends[str(name)] = (float(times[-1]), float(share[-1]))

@@ -42,11 +42,12 @@ def content(
     """
     tests = tables.significance(data, np.random.default_rng(seed))
     pairs = tables.improvement(data, np.random.default_rng(seed))
-    made = [final(data, tests, seed)]
+    ranked = tables.ranks(data, np.random.default_rng(seed))
+    made = [final(data, tests, ranked, seed)]
     if extra_tables:
         made.append(Section("Further tables"))
         for number, (title, frame, caption) in enumerate(extra_tables, start=1):
             made[-1].items.append(Table(f"further-{number}-{title}", title, frame, caption))
-    made += [over_time(data, seed), significance(data, tests, pairs, seed), costs(data), *front_sections(data)]
+    made += [over_time(data, seed), significance(data, tests, pairs, ranked), costs(data), *front_sections(data)]
     made += [practice_section(data, command, environment or {}), runs_section(data)]
-    return Content(finding(data, pairs, tables.ranks(data, np.random.default_rng(seed))), made)
+    return Content(finding(data, pairs, ranked), made)

@@ -15,13 +15,12 @@ from naslab.analysis.sections.words import EACH, INTERVAL, capital, runs_of, see
 from naslab.analysis.style import palette
 
 
-def final(data: ResultsData, tests: pd.DataFrame, seed: int) -> Section:
-    """The section, from `tables.significance`."""
+def final(data: ResultsData, tests: pd.DataFrame, ranked: pd.DataFrame, seed: int) -> Section:
+    """The section, from `tables.significance` and `tables.ranks`."""
     section = Section("Final quality")
     quality = tables.final_quality(data, np.random.default_rng(seed))
-    table = paper(data, tests, np.random.default_rng(seed))
+    table = paper(data, quality, tests, ranked)
     section.add("paper", "Strategies on tasks", table.frame, table.says, bold=table.bold)
-    section.says += tables.conclusions(data, tests)
     if len(data.seeds) < (fewest := design(data).fewest):
         section.says.append(
             f"Too few runs: {len(data.seeds)} per optimizer and task. Nothing is tested below {fewest}, and intervals "
@@ -29,6 +28,8 @@ def final(data: ResultsData, tests: pd.DataFrame, seed: int) -> Section:
         )
     if empty := int((data.runs["status"] != COMPLETE).sum()):
         section.says.append(f"{empty:,} of {len(data.runs):,} runs have no result; they are named under Runs.")
+    with section.folded(f"{EACH}: what the tests say"):
+        section.tell(tables.conclusions(data, tests))
     with section.folded("All numbers"):
         section.add(
             "final-quality",

@@ -84,7 +84,7 @@ def _ecdf(section: Section, data: ResultsData, areas: pd.DataFrame) -> None:
         section.draw(
             "ecdf",
             f"Targets reached over time, {over}",
-            target_plots.plot_ecdf(frame, over, label, styles=palette(data.optimizers)),
+            target_plots.plot_ecdf(frame, over, label, wide=True, styles=palette(data.optimizers)),
             f"Empirical distribution of running times: share of all runs and targets of {over} that are reached"
             f"{', tasks weighing the same' if several else ''}. {runs_of(data)}",
             _ends(frame, f"Share of targets reached at the end, {over}"),

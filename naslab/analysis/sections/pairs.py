@@ -16,8 +16,8 @@ from naslab.analysis.style import palette
 MOST_PAIRS = 10
 
 
-def significance(data: ResultsData, tests: pd.DataFrame, pairs: pd.DataFrame, seed: int) -> Section:
-    """The section, from `tables.significance` and `tables.improvement`."""
+def significance(data: ResultsData, tests: pd.DataFrame, pairs: pd.DataFrame, ranks: pd.DataFrame) -> Section:
+    """The section, from `tables.significance`, `tables.improvement` and `tables.ranks`."""
     section = Section("Significance")
     if len(data.optimizers) == 1:
         section.says.append("No test: there is one optimizer and nothing to compare it with.")
@@ -71,7 +71,6 @@ def significance(data: ResultsData, tests: pd.DataFrame, pairs: pd.DataFrame, se
     section.says += _same_cells(data)
     if left_out := [str(task) for task, row in tables.mean_scores(data).iterrows() if row.isna().any()]:
         section.says.append(f"Runs are missing on {', '.join(left_out)}: can't be ranked, left out of the ranks.")
-    ranks = tables.ranks(data, np.random.default_rng(seed))
     if len(data.tasks) > 1 and len(ranks):
         few = f" Too few runs (fewer than {FEWEST}) for an interval." if len(data.seeds) < FEWEST else ""
         section.add(
