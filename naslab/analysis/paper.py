@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pandas as pd
 from naslab.analysis.data import ResultsData
 from naslab.analysis.designs import design
 from naslab.analysis.formats import SPREAD, number
-from naslab.analysis.tables import AVERAGE_RANK, NONE_SHOWN, RUNS_MISSING, TOO_FEW, mean_scores
+from naslab.analysis.tables import AVERAGE_RANK, NONE_SHOWN, RUNS_MISSING, TOO_FEW, final_quality, improvement, mean_scores, ranks, significance
 
 MOST_NAMED = 4
 
@@ -28,15 +29,36 @@ class Paper:
     """What the numbers are and what bold type means."""
 
 
-def paper(data: ResultsData, quality: pd.DataFrame, tests: pd.DataFrame, ranked: pd.DataFrame) -> Paper:
-    """The table, from the runs, `tables.final_quality`, `tables.significance` and `tables.ranks`.
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """What the table and the sentence are made from."""
+
+    quality: pd.DataFrame
+    """`tables.final_quality`."""
+    ranked: pd.DataFrame
+    """`tables.ranks`."""
+    tests: pd.DataFrame
+    """`tables.significance`."""
+    pairs: pd.DataFrame
+    """`tables.improvement`."""
+
+
+@lru_cache(maxsize=1)
+def statistics(data: ResultsData, seed: int = 0) -> Statistics:
+    """Of these runs, each with resamples drawn afresh from the seed; kept for who asks again."""
+    made = (function(data, np.random.default_rng(seed)) for function in (final_quality, ranks, significance, improvement))
+    return Statistics(*made)
+
+
+def paper(data: ResultsData, found: Statistics) -> Paper:
+    """The table.
 
     Cells are mean and sample standard deviation. Where any run ended without an architecture they are the interquartile
     mean with its interval instead, in the whole table, because a mean can't count such a run. Bold: the best
     interquartile mean on a task and those that the test of the pair does not tell from it, after Holm's correction over
     all pairs and tasks; nothing where runs are missing or too few to test.
     """
-    quality = quality.set_index(["task", "optimizer"])
+    quality, ranked, tests = found.quality.set_index(["task", "optimizer"]), found.ranked, found.tests
     failed = bool(quality[["no feasible", "failed"]].to_numpy().any())
     order = list(ranked["optimizer"]) or data.optimizers
     columns: dict[str, list[object] | pd.Series] = {"optimizer": order}
@@ -74,8 +96,9 @@ def paper(data: ResultsData, quality: pd.DataFrame, tests: pd.DataFrame, ranked:
     return Paper(frame, bold, says + "n: runs on each task.")
 
 
-def finding(data: ResultsData, pairs: pd.DataFrame, ranked: pd.DataFrame) -> str:
-    """What was found and how sure it is, in one sentence, from `tables.improvement` and `tables.ranks`."""
+def finding(data: ResultsData, found: Statistics) -> str:
+    """What was found and how sure it is, in one sentence."""
+    pairs, ranked = found.pairs, found.ranked
     n, k = len(data.seeds), len(data.optimizers)
     tasks = f"{len(data.tasks)} tasks" if len(data.tasks) > 1 else next(iter(data.tasks))
     scope = f"{tasks} with {n} run{'s' if n > 1 else ''} each"

@@ -237,6 +237,7 @@ def labelled_axes(names: list[str], width: float = COLUMN_WIDTH, height: float =
     height = max(height, block_height(names))
     # Long names widen the figure rather than squeeze the curves under half of a column.
     ax = new_axes(max(width, 0.55 + 1.7 + right), 0.65 + height, left=0.55, right=right)
+    ax.yaxis.set_major_locator(MaxNLocator(5))
     ax.xaxis.set_label_coords(0.5, -0.22 / height)  # given, it is not looked for: ticks are laid out once less
     return ax
 

@@ -8,7 +8,7 @@ from toy_runs import comparison, info
 
 from naslab.analysis import practice, tables
 from naslab.analysis.formats import to_csv, to_latex, to_markdown, to_text
-from naslab.analysis.paper import finding, paper
+from naslab.analysis.paper import finding, paper, statistics
 
 TASKS = [info("toy/a"), info("toy/b", unit=""), info("toy/c")]
 
@@ -18,9 +18,8 @@ def rng():
 
 
 def parts(data):
-    ranked, tests = tables.ranks(data, rng()), tables.significance(data, rng())
-    table = paper(data, tables.final_quality(data, rng()), tests, ranked)
-    return table, finding(data, tables.improvement(data, rng()), ranked), tests
+    found = statistics(data)
+    return paper(data, found), finding(data, found), found.tests
 
 
 def test_the_best_rank_is_first_and_cells_are_mean_and_spread():

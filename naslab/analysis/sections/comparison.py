@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from naslab.analysis import tables
 from naslab.analysis.contents import Section, Table
 from naslab.analysis.data import ResultsData
-from naslab.analysis.paper import finding
+from naslab.analysis.paper import finding, statistics
 from naslab.analysis.sections.costs import costs
 from naslab.analysis.sections.final import final
 from naslab.analysis.sections.fronts import front_sections
@@ -40,14 +38,12 @@ def content(
 
     Every table draws its resamples afresh from ``seed``, so that it is the same here and anywhere else.
     """
-    tests = tables.significance(data, np.random.default_rng(seed))
-    pairs = tables.improvement(data, np.random.default_rng(seed))
-    ranked = tables.ranks(data, np.random.default_rng(seed))
-    made = [final(data, tests, ranked, seed)]
+    found = statistics(data, seed)
+    made = [final(data, found, seed)]
     if extra_tables:
         made.append(Section("Further tables"))
         for number, (title, frame, caption) in enumerate(extra_tables, start=1):
             made[-1].items.append(Table(f"further-{number}-{title}", title, frame, caption))
-    made += [over_time(data, seed), significance(data, tests, pairs, ranked), costs(data), *front_sections(data)]
+    made += [over_time(data, seed), significance(data, found), costs(data), *front_sections(data)]
     made += [practice_section(data, command, environment or {}), runs_section(data)]
-    return Content(finding(data, pairs, ranked), made)
+    return Content(finding(data, found), made)

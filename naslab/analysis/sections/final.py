@@ -10,16 +10,15 @@ from naslab.analysis.contents import Section
 from naslab.analysis.data import COMPLETE, ResultsData, TaskInfo
 from naslab.analysis.designs import design
 from naslab.analysis.formats import number
-from naslab.analysis.paper import paper
+from naslab.analysis.paper import Statistics, paper
 from naslab.analysis.sections.words import EACH, INTERVAL, capital, runs_of, seeds_of
 from naslab.analysis.style import palette
 
 
-def final(data: ResultsData, tests: pd.DataFrame, ranked: pd.DataFrame, seed: int) -> Section:
-    """The section, from `tables.significance` and `tables.ranks`."""
+def final(data: ResultsData, found: Statistics, seed: int) -> Section:
+    """The section."""
     section = Section("Final quality")
-    quality = tables.final_quality(data, np.random.default_rng(seed))
-    table = paper(data, quality, tests, ranked)
+    quality, table = found.quality, paper(data, found)
     section.add("paper", "Strategies on tasks", table.frame, table.says, bold=table.bold)
     if len(data.seeds) < (fewest := design(data).fewest):
         section.says.append(
@@ -29,7 +28,7 @@ def final(data: ResultsData, tests: pd.DataFrame, ranked: pd.DataFrame, seed: in
     if empty := int((data.runs["status"] != COMPLETE).sum()):
         section.says.append(f"{empty:,} of {len(data.runs):,} runs have no result; they are named under Runs.")
     with section.folded(f"{EACH}: what the tests say"):
-        section.tell(tables.conclusions(data, tests))
+        section.tell(tables.conclusions(data, found.tests))
     with section.folded("All numbers"):
         section.add(
             "final-quality",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from naslab.analysis import rank_plots, tables
 from naslab.analysis.contents import Section
 from naslab.analysis.data import ResultsData
 from naslab.analysis.designs import design
+from naslab.analysis.paper import Statistics
 from naslab.analysis.sections.words import EACH, INTERVAL, runs_of
 from naslab.analysis.statistics import FEWEST, FriedmanNemenyi, wilcoxon_over_tasks
 from naslab.analysis.style import palette
@@ -16,8 +16,9 @@ from naslab.analysis.style import palette
 MOST_PAIRS = 10
 
 
-def significance(data: ResultsData, tests: pd.DataFrame, pairs: pd.DataFrame, ranks: pd.DataFrame) -> Section:
-    """The section, from `tables.significance`, `tables.improvement` and `tables.ranks`."""
+def significance(data: ResultsData, found: Statistics) -> Section:
+    """The section."""
+    tests, pairs, ranks = found.tests, found.pairs, found.ranked
     section = Section("Significance")
     if len(data.optimizers) == 1:
         section.says.append("No test: there is one optimizer and nothing to compare it with.")
