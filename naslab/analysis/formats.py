@@ -19,7 +19,8 @@ _SIGNED = re.compile(r"[+-](?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
     "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
-    ">": r"\textgreater{}", "|": r"\textbar{}", DASH: "--", "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "∞": r"$\infty$",
+    ">": r"\textgreater{}", "|": r"\textbar{}", DASH: "--", "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$",
+    "∞": r"$\infty$",
     "[": "{[}", "]": "{]}", "\n": " ",
 }  # fmt: skip
 

@@ -11,7 +11,17 @@ import pandas as pd
 from naslab.analysis.data import ResultsData
 from naslab.analysis.designs import design
 from naslab.analysis.formats import SPREAD, number
-from naslab.analysis.tables import AVERAGE_RANK, NONE_SHOWN, RUNS_MISSING, TOO_FEW, final_quality, improvement, mean_scores, ranks, significance
+from naslab.analysis.tables import (
+    AVERAGE_RANK,
+    NONE_SHOWN,
+    RUNS_MISSING,
+    TOO_FEW,
+    final_quality,
+    improvement,
+    mean_scores,
+    ranks,
+    significance,
+)
 
 MOST_NAMED = 4
 
@@ -46,7 +56,9 @@ class Statistics:
 @lru_cache(maxsize=1)
 def statistics(data: ResultsData, seed: int = 0) -> Statistics:
     """Of these runs, each with resamples drawn afresh from the seed; kept for who asks again."""
-    made = (function(data, np.random.default_rng(seed)) for function in (final_quality, ranks, significance, improvement))
+    made = (
+        function(data, np.random.default_rng(seed)) for function in (final_quality, ranks, significance, improvement)
+    )
     return Statistics(*made)
 
 
@@ -85,14 +97,20 @@ def paper(data: ResultsData, found: Statistics) -> Paper:
     says = f"{what} of the {' or '.join(metrics)} of the architecture that each run ended with"
     says += "; higher is better. " if all(info.sign > 0 for info in data.tasks.values()) else ". "
     says += (
-        "Bold: the best interquartile mean, and those that the test of the pair does not tell from it (p Holm of 0.05 "
-        "and more, over all pairs and tasks). "
-    ) if len(untested) < len(data.tasks) else "Nothing is bold: nothing could be tested. "
+        (
+            "Bold: the best interquartile mean, and those that the test of the pair does not tell from it (p Holm of "
+            "0.05 and more, over all pairs and tasks). "
+        )
+        if len(untested) < len(data.tasks)
+        else "Nothing is bold: nothing could be tested. "
+    )
     if untested and len(untested) < len(data.tasks):
         says += f"Not tested: {', '.join(untested)}. "
     left = "" if len(means.dropna()) == len(data.tasks) else " on which no run is missing"
     if len(ranked):
-        says += f"Average rank over the tasks{left}, 1 = best, with its 95 % bootstrap interval: other runs, the same tasks. "
+        says += (
+            f"Average rank over the tasks{left}: 1 = best, with its 95 % bootstrap interval (other runs, same tasks). "
+        )
     return Paper(frame, bold, says + "n: runs on each task.")
 
 

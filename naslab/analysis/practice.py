@@ -22,7 +22,8 @@ def checklist(data: ResultsData, command: str, environment: Mapping[str, str]) -
     tables = [task for task in data.tasks if _is_table(data, task)]
     trained = [task for task in data.tasks if task not in tables]
     differ = [name for name, value in environment.items() if " and " in value]
-    measured = UTILISATION in data.frame or any(info.budget_unit == "s" for info in data.tasks.values()) and trained
+    timed = any(info.budget_unit == "s" for info in data.tasks.values())
+    measured = UTILISATION in data.frame or (timed and bool(trained))
     n, budgets = len(data.seeds), list(dict.fromkeys(info.budget_text for info in data.tasks.values()))
     missing = int((data.runs["status"] != COMPLETE).sum())
     tuned = [name for name in data.optimizers if "[" in name]
@@ -44,14 +45,19 @@ def checklist(data: ResultsData, command: str, environment: Mapping[str, str]) -
             YES,
             "A task is all of these; each strategy ran on "
             + ("each task." if len(data.tasks) > 1 else "the one task.")
-            + (f" Limits: {'; '.join(dict.fromkeys(i.constraint for i in data.tasks.values() if i.constraint))}."
-               if any(i.constraint for i in data.tasks.values()) else ""),
+            + (
+                f" Limits: {'; '.join(dict.fromkeys(i.constraint for i in data.tasks.values() if i.constraint))}."
+                if any(i.constraint for i in data.tasks.values())
+                else ""
+            ),
         ),
         (
             "Hardware, library versions and run time do not confound",
             PARTLY if differ or measured else YES,
-            f"Runs differ in {', '.join(differ)}." if differ
-            else "Time was measured while it ran: it depends on the machine." if measured
+            f"Runs differ in {', '.join(differ)}."
+            if differ
+            else "Time was measured while it ran: it depends on the machine."
+            if measured
             else "One version of everything; costs are recorded or counted, not measured.",
         ),
         (

@@ -126,12 +126,12 @@ def _section(
 
 def _table(table: Table, name: str, optimizers: Sequence[str], folder: Path) -> dict[str, Any]:
     latex = to_latex(table.frame, table.bold)
-    for kind, content in (
+    for kind, text_of in (
         ("csv", to_csv(table.frame)),
         ("md", to_markdown(table.frame, table.bold)),
         ("tex", latex),
     ):
-        _write(folder / "tables" / f"{name}.{kind}", content.encode(errors="replace"))
+        _write(folder / "tables" / f"{name}.{kind}", text_of.encode(errors="replace"))
     text = to_text(table.frame)
     kept = [place for place in range(text.shape[1]) if place == 0 or not _constant(text, place)]
     same = [f"{column} {text[column].iloc[0]}" for place, column in enumerate(text.columns) if place not in kept]

@@ -86,7 +86,9 @@ def expected_running_time(data: ResultsData, rng: np.random.Generator, *, level:
     seed, rows = int(rng.integers(2**32)), []
     for task, info in data.tasks.items():
         distances = levels(data, task)
-        chosen = {name: distances[round(share * (len(distances) - 1))] for name, share in NAMED.items() if len(distances)}
+        chosen = {
+            name: distances[round(share * (len(distances) - 1))] for name, share in NAMED.items() if len(distances)
+        }
         chosen = chosen if len(distances) > 2 else dict(list(chosen.items())[-1:])
         ends = _spent(data, task)
         for optimizer, times in hits(data, task, list(chosen.values())).items():
@@ -115,14 +117,19 @@ def ecdf(data: ResultsData, tasks: Sequence[str] | None = None) -> pd.DataFrame:
         return pd.DataFrame(columns=["optimizer", "clock", "share"])
     shared, infos = shared_clock(data, named), [data.task(task) for task in named]
     end = infos[0].budget if shared else 1.0
-    times = [{name: each * end / info.budget for name, each in hits(data, info.id, levels(data, info.id)).items()} for info in infos]
+    times = [
+        {name: each * end / info.budget for name, each in hits(data, info.id, levels(data, info.id)).items()}
+        for info in infos
+    ]
     whole = [name for name in data.optimizers if all(len(each[name]) for each in times)]
     first = min((float(each.min(initial=np.inf)) for one in times for each in one.values()), default=end)
     grid = np.geomspace(min(max(first, end * 1e-6), end), end, POINTS)
     grid = np.unique(np.round(grid)) if shared and infos[0].clock == "evaluations" else np.unique(grid)
     parts = []
     for name in whole:
-        reached = [np.searchsorted(np.sort(each[name], axis=None), grid, side="right") / each[name].size for each in times]
+        reached = [
+            np.searchsorted(np.sort(each[name], axis=None), grid, side="right") / each[name].size for each in times
+        ]
         parts.append(pd.DataFrame({"optimizer": name, "clock": grid, "share": np.mean(reached, axis=0)}))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["optimizer", "clock", "share"])
 
@@ -189,7 +196,11 @@ def _ratios(cost: FloatArray, reached: FloatArray, rng: np.random.Generator, lev
     """The ratio of sums of every column ``(runs, columns)``, with its interval."""
     n = len(cost)
     with np.errstate(divide="ignore", invalid="ignore"):
-        value = np.where(reached.any(axis=0), cost.sum(axis=0) / reached.sum(axis=0), np.inf) if n else np.full(cost.shape[1], np.nan)
+        value = (
+            np.where(reached.any(axis=0), cost.sum(axis=0) / reached.sum(axis=0), np.inf)
+            if n
+            else np.full(cost.shape[1], np.nan)
+        )
         if n < 2:
             return [(float(each), np.nan, np.nan) for each in value]
         weights = bootstrap_weights(n, rng, RESAMPLES)
@@ -201,7 +212,9 @@ def _ratios(cost: FloatArray, reached: FloatArray, rng: np.random.Generator, lev
             continue
         low, high = np.quantile(np.sort(column), [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
         wider = widening([n], level)
-        below, above = (float(centre * (bound / centre) ** wider) if np.isfinite(bound) else np.inf for bound in (low, high))
+        below, above = (
+            float(centre * (bound / centre) ** wider) if np.isfinite(bound) else np.inf for bound in (low, high)
+        )
         found.append((float(centre), below, above))
     return found
 

@@ -193,6 +193,7 @@ def correlate(
     device: Device = "cpu",
     precision: Precision = "float32",
     deterministic: Deterministic = False,
+    figures: Annotated[str, typer.Option(help="Further kinds of figure files: pdf, png, or pdf,png.")] = "",
 ) -> None:
     """Judge evaluators: how well do their scores order architectures?"""
     from naslab.cli.console import print_frame, progress
@@ -206,7 +207,7 @@ def correlate(
     kept = ("evaluator", "Spearman", "Kendall tau-b", "tau in top 10%", "precision at 10%", "regret")
     idle = [name for name in ("not finite", "tied pairs") if not found.counts[name].any()]
     shown = [c for c in found.summary.columns if c.startswith(kept) or c in found.counts.columns]
-    written = found.report(out / "report")
+    written = found.report(out / "report", figures=[kind.strip() for kind in figures.split(",") if kind.strip()])
     for note in found.notes:
         print(note)
     print_frame(found.summary[shown].drop(columns=idle), f"Against {found.label}: {found.population}")

@@ -114,10 +114,7 @@ def print_wide(frame: pd.DataFrame, bold: pd.DataFrame, width: int = 80) -> bool
         starred = np.array(marks)
         text = text + pd.DataFrame(np.where(starred, "*", np.where(starred.any(axis=0), " ", "")), columns=text.columns)
     heads = [_broken(str(name)) for name in text.columns]
-    sizes = [
-        max(*map(len, head.split("\n")), *map(len, text.iloc[:, place]))
-        for place, head in enumerate(heads)
-    ]
+    sizes = [max(*map(len, head.split("\n")), *map(len, text.iloc[:, place])) for place, head in enumerate(heads)]
     parts: list[list[int]] = [[]]
     for place in range(1, len(heads)):
         if parts[-1] and sizes[0] + sum(2 + sizes[each] for each in [*parts[-1], place]) > width:

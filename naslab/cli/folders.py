@@ -18,7 +18,9 @@ _Folder = Annotated[Path, typer.Argument(help="The --out folder of a comparison.
 def report(
     folder: _Folder,
     figures: Annotated[str, typer.Option(help="Further kinds of figure files: pdf, png, or pdf,png.")] = "",
-    pdf: Annotated[bool, typer.Option("--pdf", help="Print the page to report.pdf, by Chromium if it is here.")] = False,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Print the page to report.pdf, by Chromium if it is here.")
+    ] = False,
 ) -> None:
     """Write the report of a comparison (again): naslab report runs/mine --figures pdf,png."""
     from naslab.running.results import Results

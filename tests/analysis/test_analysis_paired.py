@@ -158,7 +158,9 @@ def test_too_few_pairs_and_missing_runs(seeds: int, missing: list[tuple[str, str
 @pytest.mark.parametrize("paired", [True, False])
 def test_the_report_says_which_test_it_was(paired: bool) -> None:
     made = content(runs(paired=paired), 0).sections
-    text = " ".join([*(s for each in made for s in each.says), *(getattr(i, "caption", "") for each in made for i in each.items)])
+    text = " ".join(
+        [*(s for each in made for s in each.says), *(getattr(i, "caption", "") for each in made for i in each.items)]
+    )
     assert ("Runs are paired: on each task" in text) == paired
     assert ("Wilcoxon's signed-rank test of runs paired by seed, stratified by task" in text) == paired
     assert ("Wilson's score interval" in text) == paired

@@ -70,8 +70,8 @@ def test_a_run_without_a_result_turns_the_table_to_interquartile_means():
 @pytest.mark.parametrize(
     ("ends", "said"),
     [
-        ([90, 92, 94], r"^c has the best average rank, 1\.0 \[.*\] among 3, over 3 tasks with 8 runs each, and is better "
-                       r"than both others \(p Holm < 0\.001; its runs win \d\d.* % of the time\)\.$"),
+        ([90, 92, 94], r"^c has the best average rank, 1\.0 \[.*\] among 3, over 3 tasks with 8 runs each, and is "
+                       r"better than both others \(p Holm < 0\.001; its runs win \d\d.* % of the time\)\.$"),
         ([90, 95, 95.1], r"and is better than a \(.*\); no difference is shown from [bc]\.$"),
         ([95, 95, 95], r"(has|share) the best average rank.*, but no difference is shown from (both others|[abc])"),
     ],

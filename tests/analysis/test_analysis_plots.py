@@ -173,7 +173,7 @@ def corners(path):
     x, y, found = 0.0, 0.0, []
     for letter, rest in re.findall(r"([A-Za-z])([^A-Za-z]*)", path):
         numbers = [float(number) for number in rest.split()]
-        x, y = {"H": (numbers[:1] + [y]), "V": [x, *numbers[:1]]}.get(letter, numbers[-2:] or (x, y))
+        x, y = {"H": [*numbers[:1], y], "V": [x, *numbers[:1]]}.get(letter, numbers[-2:] or (x, y))
         found.append((x, y))
     return found
 

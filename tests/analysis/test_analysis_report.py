@@ -213,7 +213,8 @@ CLICKS = """<script>{
 const out = [];
 const find = (name) => [...document.querySelectorAll("th button")].filter((b) => b.textContent === name);
 const header = find("mean")[0].closest("th"), table = header.closest("table");
-const read = () => [...table.tBodies[0].rows].filter((r) => !r.hidden).map((r) => r.cells[header.cellIndex].textContent).join(" ");
+const shown = () => [...table.tBodies[0].rows].filter((r) => !r.hidden);
+const read = () => shown().map((r) => r.cells[header.cellIndex].textContent).join(" ");
 header.querySelector("button").click(); out.push(read(), header.getAttribute("aria-sort"));
 header.querySelector("button").click(); out.push(read(), header.getAttribute("aria-sort"));
 const filter = table.closest(".table").querySelector(".filter");
@@ -230,7 +231,8 @@ const said = document.getElementById("values").innerText.split("\\n");
 out.push(said[0].replace(/[\\d.,]+/, "#"), said.slice(1).map((s) => s.trim()).join(";"));
 const path = line(0).querySelector("path"), before = path.getAttribute("d");
 const button = svg.closest("figure").querySelector("figcaption button:last-child");
-button.click(); out.push(button.textContent, path.getAttribute("d") !== before, svg.querySelectorAll(".other-x text").length > 2);
+button.click(); out.push(button.textContent, path.getAttribute("d") !== before);
+out.push(svg.querySelectorAll(".other-x text").length > 2);
 button.click(); out.push(path.getAttribute("d") === before);
 document.body.innerHTML = `<p id="result">${out.join("|")}</p>`;
 }</script></body>"""
@@ -239,7 +241,9 @@ document.body.innerHTML = `<p id="result">${out.join("|")}</p>`;
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 def test_in_a_browser_tables_sort_and_filter_and_figures_tell_their_values(tmp_path):
     ends = [100.0, 9.0, 50.0]
-    data = comparison([info("toy/b"), info("toy/c"), info("toy/d")], ["b", "a", "c"], 3, truth=lambda p, s, _: ends[p] + s)
+    data = comparison(
+        [info("toy/b"), info("toy/c"), info("toy/d")], ["b", "a", "c"], 3, truth=lambda p, s, _: ends[p] + s
+    )
     page = write(data, tmp_path)
     page.write_text(page.read_text().replace("</body>", CLICKS))
     arguments = [

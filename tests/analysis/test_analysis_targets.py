@@ -31,7 +31,10 @@ def test_there_is_one_target_or_none_where_runs_leave_no_choice():
 
 def test_hits_are_first_hits_even_where_the_truth_of_the_incumbent_falls():
     data = made([[(10, 99.0), (50, 98.0), (70, 99.9)], []], status={1: "no-feasible"})
-    assert targets.hits(data, "toy/a", [2.0, 1.0, 0.5, 0.1, 0.0])["o"].tolist() == [[10, 10, 70, 70, NEVER], [NEVER] * 5]
+    assert targets.hits(data, "toy/a", [2.0, 1.0, 0.5, 0.1, 0.0])["o"].tolist() == [
+        [10, 10, 70, 70, NEVER],
+        [NEVER] * 5,
+    ]
 
 
 def test_a_target_is_met_when_decimals_say_so():

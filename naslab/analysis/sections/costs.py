@@ -41,8 +41,8 @@ def costs(data: ResultsData) -> Section:
                     plots.plot_tradeoff(frame, info, cost, styles=styles),
                     f"{capital(info.metric)} against {plots.COST_LABELS[cost]} of the architectures that runs "
                     "ended with (markers, larger where several runs ended with the same) and each optimizer's "
-                    "Pareto front over all its runs (steps), which grows with their number; the table's hypervolume is per "
-                    f"run. {runs_of(data, info)}",
+                    "Pareto front over all its runs (steps), which grows with their number; the table's hypervolume is "
+                    f"per run. {runs_of(data, info)}",
                     _fronts(frame, info, plots.COST_LABELS[cost]),
                 )
     return section

@@ -57,9 +57,13 @@ def practice_section(data: ResultsData, command: str, environment: Mapping[str, 
     section = Section("Good practice")
     found = practice.checklist(data, command, environment)
     answers = found["answer"].value_counts()
-    counted = ", ".join(f"{answers[each]} {each}" for each in (practice.YES, practice.PARTLY, practice.NO, practice.OPEN) if each in answers)
+    counted = ", ".join(
+        f"{answers[each]} {each}"
+        for each in (practice.YES, practice.PARTLY, practice.NO, practice.OPEN)
+        if each in answers
+    )
     section.says.append(f"The checklist of {practice.SOURCE}, filled in from the records: {counted}.")
     section.add(
-        "good-practice", "What was controlled, and what was not", found, "Items in our words, in the checklist's order.",
+        "good-practice", "What was controlled, and what was not", found, "Items in our words, in the list's order.",
     )  # fmt: skip
     return section
