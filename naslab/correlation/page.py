@@ -154,12 +154,13 @@ def _top(found: Agreement) -> Section:
         if name == "evaluator" or not (name.startswith(OVER_ALL) or name in counted or name in bounds)
     ]
     said = ", ".join(f"{share:.0%} are {k:,}" for share, k in ks.items() if k >= 2)
+    said = f"; {said} architectures" if said else ""
     left = f" Left out, because k would be one architecture or none:{','.join(one)}." if one else ""
     section.add(
         "at-the-top", "The best by score", table[shown],
         f"Tau in top: among the best {TOP:.0%} by the reference ({max(2, round(TOP * n)):,}). Precision at k: the "
         f"share of the best k by score that are among the best k by the reference"
-        f"{f'; {said} architectures' if said else ''}.{left} Best rank at k: the best true rank among the best k by score, divided by the "
+        f"{said}.{left} Best rank at k: the best true rank among the best k by score, divided by the "
         "number of architectures. Regret: of the architecture with the best score, in "
         f"{found.unit or 'the unit of the reference'}. nDCG: gains by true rank; a random order has about 0.2. "
         "Intervals of regret and best rank are rough.",
