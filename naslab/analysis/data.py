@@ -281,7 +281,7 @@ class ResultsData:
 
     @cached_property
     def _steps(self) -> dict[str, dict[str, list[tuple[FloatArray, FloatArray]]]]:
-        found = {}
+        found: dict[str, dict[str, list[tuple[FloatArray, FloatArray]]]] = {}
         none = np.empty((0, 2))
         for task, info in self.tasks.items():
             rows = self.anytime[self.anytime["task"] == task]

@@ -11,7 +11,7 @@ from naslab.analysis.labels import label_ends
 from naslab.analysis.plots import clock_axis, labelled_axes
 from naslab.analysis.style import Styles, literal, palette, style
 
-WIDE = 5.4  # inches
+WIDE = 4.4  # inches
 
 
 def plot_ecdf(

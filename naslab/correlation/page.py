@@ -122,7 +122,8 @@ def _against(found: Agreement) -> Section:
             f"{_value(found.ceiling, 'any predictor')} (Spearman-Brown)."
         )
         section.add(
-            "ceiling", "The best agreement that the noise of trainings allows", found.ceiling,
+            "ceiling", "The best agreement that the noise of trainings allows",
+            found.ceiling.rename(columns={"low": "value low", "high": "value high"}),
             "Another training: a recorded one against the mean of the others. Any predictor: the ceiling that follows "
             "from this for a predictor of the expected reference.",
         )  # fmt: skip

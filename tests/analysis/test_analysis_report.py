@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from toy_runs import comparison, info
 
+from naslab.analysis.pdf import print_page
 from naslab.analysis.report import write_report
 from naslab.errors import InvalidValue, OutputError
 
@@ -261,3 +262,21 @@ def test_in_a_browser_tables_sort_and_filter_and_figures_tell_their_values(tmp_p
         *("search time (s) #", "b 1.00;c 0.86;a 0.00"),
         *("logarithmic axis", "true", "true", "true"),
     ]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_a_page_is_printed_where_there_is_a_chromium(tmp_path):
+    page = tmp_path / "report.html"
+    page.write_text("<!DOCTYPE html><title>t</title><p>words")
+    assert print_page(page) == tmp_path / "report.pdf"
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.pdf"]
+
+
+def test_no_chromium_is_one_clear_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    (tmp_path / "report.pdf").write_text("an older one")
+    with pytest.raises(OutputError, match="there is no Chromium on the PATH .*Fix: print the page") as caught:
+        print_page(tmp_path / "report.html")
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "report.pdf").read_text() == "an older one"
