@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,7 +74,7 @@ def paper(data: ResultsData, found: Statistics) -> Paper:
     quality, ranked, tests = found.quality.set_index(["task", "optimizer"]), found.ranked, found.tests
     failed = bool(quality[["no feasible", "failed"]].to_numpy().any())
     order = list(ranked["optimizer"]) or data.optimizers
-    columns: dict[str, list[object] | pd.Series] = {"optimizer": order}
+    columns: dict[str, list[Any]] = {"optimizer": order}
     for task, info in data.tasks.items():
         rows, name = quality.loc[task].loc[order], f"{task} ({info.unit})" if info.unit else task
         if failed:
@@ -87,7 +88,7 @@ def paper(data: ResultsData, found: Statistics) -> Paper:
     bold = pd.DataFrame(False, index=frame.index, columns=frame.columns)
     means, untested = mean_scores(data), []
     for task, info in data.tasks.items():
-        best = _not_told(means.loc[task], tests[tests["task"] == task])
+        best = _not_told(means.T[task], tests[tests["task"] == task])
         if best is None:
             untested.append(task)
             continue

@@ -127,8 +127,8 @@ def plot_tradeoff(
     ax: Axes | None = None,
 ) -> Axes:
     """Truth against a cost or a metric: an architecture per marker (its area grows with the number of runs that ended
-    with it) and each optimizer's Pareto front (`frame`: `tradeoff.points` for the same `cost`). What is better when
-    higher is drawn from right to left, so that the left is the better side of every figure."""
+    with it, by powers of two) and each optimizer's Pareto front (`frame`: `tradeoff.points` for the same `cost`). What
+    is better when higher is drawn from right to left, so that the left is the better side of every figure."""
     names = list(frame["optimizer"].unique())
     styles = styles or palette(names)
     with style():
@@ -138,16 +138,18 @@ def plot_tradeoff(
         edge = worse * float((worse * costs).max() + 0.06 * np.ptp(costs))
         for name, found in frame.groupby("optimizer", sort=False):
             look = styles[str(name)]
-            ax.scatter(
-                found["cost"],
-                found["truth"],
-                s=5 + 3 * (found["runs"] - 1).clip(upper=30),
-                marker=look.marker,
-                color=look.colour,
-                alpha=0.45,
-                linewidth=0,
-                gid=look.gid("points"),
-            )
+            # One size for each power of two: marks of one size are one shape in the drawing.
+            for doubled, part in found.groupby(np.floor(np.log2(found["runs"])).clip(upper=5)):
+                ax.plot(
+                    part["cost"],
+                    part["truth"],
+                    look.marker,
+                    markersize=float(np.sqrt(5 + 17 * float(str(doubled)))),
+                    color=look.colour,
+                    alpha=0.45,
+                    markeredgewidth=0,
+                    gid=look.gid("points"),
+                )
             front = found[found["front"]]
             # A worse cost buys no less: the front goes on to the edge, where its name stands.
             ends[str(name)] = (edge, float(front["truth"].iloc[-1]))

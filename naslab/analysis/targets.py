@@ -192,7 +192,9 @@ def _spent(data: ResultsData, task: str) -> dict[str, FloatArray]:
     return found
 
 
-def _ratios(cost: FloatArray, reached: FloatArray, rng: np.random.Generator, level: float) -> list[tuple[float, ...]]:
+def _ratios(
+    cost: FloatArray, reached: FloatArray, rng: np.random.Generator, level: float
+) -> list[tuple[float, float, float]]:
     """The ratio of sums of every column ``(runs, columns)``, with its interval."""
     n = len(cost)
     with np.errstate(divide="ignore", invalid="ignore"):

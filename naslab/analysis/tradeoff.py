@@ -56,7 +56,8 @@ def points(data: ResultsData, task: str, cost: str) -> pd.DataFrame:
     for number in range(len(data.optimizers)):
         own = np.flatnonzero(place == number)
         front[own[pareto_front(scores[own], costs[own])]] = True
-    return found.assign(front=front).reset_index(drop=True)
+    marked: pd.DataFrame = found.assign(front=front).reset_index(drop=True)
+    return marked
 
 
 def summary(data: ResultsData, cost: str) -> pd.DataFrame:

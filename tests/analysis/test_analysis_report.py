@@ -276,7 +276,7 @@ def test_a_page_is_printed_where_there_is_a_chromium(tmp_path):
 def test_no_chromium_is_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     (tmp_path / "report.pdf").write_text("an older one")
-    with pytest.raises(OutputError, match="there is no Chromium on the PATH .*Fix: print the page") as caught:
+    with pytest.raises(OutputError, match=r"there is no Chromium on the PATH .*Fix: print the page") as caught:
         print_page(tmp_path / "report.html")
     assert "\n" not in str(caught.value)
     assert (tmp_path / "report.pdf").read_text() == "an older one"

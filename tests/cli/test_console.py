@@ -1,8 +1,8 @@
-import pandas as pd
-
 """Progress, said in lines."""
 
 from __future__ import annotations
+
+import pandas as pd
 
 from naslab.cli import console
 
