@@ -112,7 +112,10 @@ def paper(data: ResultsData, found: Statistics) -> Paper:
         says += (
             f"Average rank over the tasks{left}: 1 = best, with its 95 % bootstrap interval (other runs, same tasks). "
         )
-    return Paper(frame, bold, says + "n: runs on each task.")
+    counts = {name: int(quality[name].sum()) for name in ("missing", "no feasible", "failed")}
+    without = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    said = f" Without a result: {without}, of {len(data.runs):,} runs." if without else ""
+    return Paper(frame, bold, f"{says}n: runs on each task.{said}")
 
 
 def finding(data: ResultsData, found: Statistics) -> str:

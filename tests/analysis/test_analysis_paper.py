@@ -65,6 +65,7 @@ def test_a_run_without_a_result_turns_the_table_to_interquartile_means():
     shown = table.frame.set_index("optimizer").loc["a"]
     assert (shown["toy/b"], shown["toy/b low"]) == (row["IQM"], row["IQM low"])
     assert table.says.startswith("Interquartile mean")
+    assert table.says.endswith("Without a result: 1 no feasible, of 48 runs.")
 
 
 @pytest.mark.parametrize(
