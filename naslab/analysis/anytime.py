@@ -1,4 +1,4 @@
-"""How good the incumbent is at each moment of the common clock: curves, areas, times to a target."""
+"""How good the incumbent is at each moment of the common clock: curves, and the area over them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from naslab.analysis.data import MISSING, FloatArray, ResultsData, TaskInfo
+from naslab.analysis.data import FloatArray, ResultsData, TaskInfo
 from naslab.analysis.statistics import LEVEL, RESAMPLES, bootstrap_interval, bootstrap_weights, widening
 
 GRID_POINTS = 200
@@ -40,9 +40,10 @@ def curves(
     logarithmic, from the first incumbent of any run to the budget. A run without an incumbent counts as worse than
     all in the quartiles, which therefore start once enough runs have one. The mean starts when the last run has one: a
     mean over those that have would be the better the more fail. Its interval needs two runs. NaN where undefined.
+    No resamples, no interval.
     """
     info = data.task(task)
-    steps = _steps(data, info)
+    steps = data.steps(task)
     grid = _grid(info, [times for runs in steps.values() for times, _ in runs])
     seed = int(rng.integers(2**32))
     parts = []
@@ -80,7 +81,7 @@ def area(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
     rows = []
     for task, info in data.tasks.items():
         best, source = reference(data, task)
-        steps = _steps(data, info)
+        steps = data.steps(task)
         regrets = {o: [info.sign * (best - truths) for _, truths in runs] for o, runs in steps.items()}
         worst = max((float(r.max()) for runs in regrets.values() for r in runs if len(r)), default=np.nan)
         for optimizer, runs in steps.items():
@@ -91,85 +92,6 @@ def area(data: ResultsData, rng: np.random.Generator) -> pd.DataFrame:
             rows.append((task, optimizer, len(runs), value, max(low, 0.0), high, source))  # no regret is below zero
     name = "mean regret over time"
     return pd.DataFrame(rows, columns=["task", "optimizer", "n", name, f"{name} low", f"{name} high", "regret from"])
-
-
-def default_targets(data: ResultsData, task: str) -> tuple[float, ...]:
-    """0.1, 0.5 and 1.0 percentage points for truths in percent; else 0.1, 0.5 and 1 % of the reference."""
-    if data.task(task).unit == "%":
-        return (0.1, 0.5, 1.0)
-    best = abs(reference(data, task)[0])
-    scale = best if np.isfinite(best) and best > 0 else 1.0
-    return tuple(float(f"{share * scale:.2g}") for share in (0.001, 0.005, 0.01))
-
-
-def first_hits(data: ResultsData, task: str, targets: Sequence[float] | None = None) -> pd.DataFrame:
-    """When each run's incumbent was first within each target of the reference (see `reference`).
-
-    Returns ``optimizer, run, target, clock``, one row per target and run that is not missing (numbered within
-    its optimizer); the clock is inf where the run never got there.
-    """
-    info = data.task(task)
-    best, _ = reference(data, task)
-    rows = []
-    for optimizer, runs in _steps(data, info).items():
-        for number, (times, truths) in enumerate(runs):
-            regret = info.sign * (best - truths)
-            for target in default_targets(data, task) if targets is None else targets:
-                reached = times[regret <= target + 1e-9 * abs(best)]  # 94.37 - 93.87 is not 0.5 in binary
-                rows.append((optimizer, number, target, float(reached[0]) if len(reached) else np.inf))
-    return pd.DataFrame(rows, columns=["optimizer", "run", "target", "clock"])
-
-
-def ecdf(data: ResultsData, task: str, targets: Sequence[float] | None = None) -> pd.DataFrame:
-    """Share of the runs that were within each target of the reference by each moment (fixed-target ECDF).
-
-    Returns ``optimizer, target, clock, share, n``: the corners of step functions, from the first hit of any
-    run to the budget. Missing runs are excluded; runs that ended without an architecture never hit.
-    """
-    info = data.task(task)
-    hits = first_hits(data, task, targets)
-    parts = []
-    for (target, optimizer), group in hits.groupby(["target", "optimizer"], sort=False):
-        clock = np.sort(group["clock"].to_numpy(float))
-        reached = clock[np.isfinite(clock)]
-        share = np.arange(1, len(reached) + 1) / len(clock)
-        corners = np.concatenate([reached, [info.budget]])
-        parts.append(
-            pd.DataFrame(
-                {"optimizer": optimizer, "target": target, "clock": corners}
-                | {"share": np.append(share, share[-1] if len(share) else 0.0), "n": len(clock)}
-            )
-        )
-    columns = ["optimizer", "target", "clock", "share", "n"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-
-
-def time_to_target(data: ResultsData) -> pd.DataFrame:
-    """Per task, target and optimizer: ``n`` runs, ``reached`` (how many got there) and the ``median time`` to
-    it, over all runs; NaN where no more than half got there."""
-    rows = []
-    for task, info in data.tasks.items():
-        hits = first_hits(data, task)
-        for (target, optimizer), group in hits.groupby(["target", "optimizer"], sort=False):
-            clock = np.sort(group["clock"].to_numpy(float))
-            median = float(clock[(len(clock) - 1) // 2 : len(clock) // 2 + 1].mean())
-            reached = int(np.isfinite(clock).sum())
-            shown = median if np.isfinite(median) else np.nan
-            rows.append((task, f"{target:g}", optimizer, len(clock), reached, shown, info.budget_unit))
-    return pd.DataFrame(rows, columns=["task", "within", "optimizer", "n", "reached", "median time", "time in"])
-
-
-def _steps(data: ResultsData, info: TaskInfo) -> dict[str, list[tuple[FloatArray, FloatArray]]]:
-    """Optimizer -> per run that is not missing: the times at which its incumbent changed, and the truths."""
-    rows = data.anytime[data.anytime["task"] == info.id].sort_values(["optimizer", "seed", info.clock], kind="stable")
-    columns = rows[[info.clock, "truth"]].to_numpy(float)
-    where = rows.groupby(["optimizer", "seed"], sort=False).indices
-    runs = data.runs[(data.runs["task"] == info.id) & (data.runs["status"] != MISSING)]
-    steps: dict[str, list[tuple[FloatArray, FloatArray]]] = {optimizer: [] for optimizer in data.optimizers}
-    for optimizer, seed in zip(runs["optimizer"], runs["seed"], strict=True):
-        run = columns[where.get((optimizer, seed), [])].reshape(-1, 2)
-        steps[optimizer].append((run[:, 0], run[:, 1]))
-    return steps
 
 
 def _grid(info: TaskInfo, times: Sequence[FloatArray]) -> FloatArray:
@@ -195,7 +117,7 @@ def _mean(
     if not n:
         return undefined, undefined, undefined
     mean = truths.mean(axis=0)
-    if n < 2:
+    if n < 2 or not n_resamples:
         return mean, undefined, undefined
     defined = ~np.isnan(mean)
     low, high = undefined.copy(), undefined.copy()

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from scipy import stats
 
+from naslab.analysis.data import FloatArray
 from naslab.analysis.labels import SIZE, names_width
-from naslab.analysis.style import COLUMN_WIDTH, INK, new_axes, style, wrap
+from naslab.analysis.style import COLUMN_WIDTH, INK, Styles, literal, new_axes, palette, style, wrap
 
 _SHOWN = (("Spearman", "#0072b2", "o", -0.17), ("tau in top 10%", "#d55e00", "s", 0.17))
 _TIGHT = {"handletextpad": 0.3, "columnspacing": 1.0, "handlelength": 1.2}
+MOST_POINTS = 400
 _CELL = 0.27  # inches; numbers of 7 points fit
 
 
@@ -49,6 +53,46 @@ def plot_agreement(
         ax.set_axisbelow(True)
         ax.grid(axis="x", lw=0.4, alpha=0.4)
         ax.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), borderpad=0, **_TIGHT)
+    return ax
+
+
+def plot_ranks(
+    scores: FloatArray,
+    truth: FloatArray,
+    name: str,
+    label: str,
+    *,
+    styles: Styles | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Rank by score against rank by truth, a point per architecture; 1 is the best. A dotted line: the perfect order.
+
+    Args:
+        scores: ``(n,)``, higher is better; what is not finite is the worst.
+        truth: ``(n,)``, higher is better.
+        name: Of the evaluator.
+        label: Of the truth.
+        styles: How evaluators are drawn.
+        ax: Where to draw; new axes by default.
+
+    Of more than :data:`MOST_POINTS` architectures every few are drawn, in the order of the truth.
+    """
+    ranked = [stats.rankdata(-np.where(np.isfinite(each), each, -np.inf)) for each in (scores, truth)]
+    shown = np.argsort(ranked[1], kind="stable")[:: -(-len(truth) // MOST_POINTS)]
+    look = (styles or palette([name]))[name]
+    with style():
+        ax = ax or new_axes(2.3, 2.4, left=0.55, right=0.1, bottom=0.45)
+        ax.plot([1, len(truth)], [1, len(truth)], color=INK, lw=0.7, ls=(0, (1, 2)), zorder=0)
+        ax.plot(
+            ranked[0][shown], ranked[1][shown], "o", color=look.colour, markersize=2.4, markeredgewidth=0, alpha=0.55,
+            gid=look.gid("points"),
+        )  # fmt: skip
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(MaxNLocator(4, integer=True))
+        ax.set(xlabel="rank by score (1 = best)", ylabel=literal(f"rank by {label}"))
+        ax.set_title(literal(name))
+        ax.invert_xaxis()
+        ax.invert_yaxis()
     return ax
 
 

@@ -274,6 +274,27 @@ class ResultsData:
             found |= {(str(task), name): scores[runs["optimizer"] == name] for name in self.optimizers}
         return found
 
+    def steps(self, task: str) -> dict[str, list[tuple[FloatArray, FloatArray]]]:
+        """Optimizer -> per run that is not missing: the times at which its incumbent changed, and the truths."""
+        self.task(task)
+        return self._steps[task]
+
+    @cached_property
+    def _steps(self) -> dict[str, dict[str, list[tuple[FloatArray, FloatArray]]]]:
+        found: dict[str, dict[str, list[tuple[FloatArray, FloatArray]]]] = {}
+        none = np.empty((0, 2))
+        for task, info in self.tasks.items():
+            rows = self.anytime[self.anytime["task"] == task]
+            rows = rows.sort_values(["optimizer", "seed", info.clock], kind="stable")
+            columns = rows[[info.clock, "truth"]].to_numpy(float)
+            where = {run: columns[places] for run, places in rows.groupby(["optimizer", "seed"]).indices.items()}
+            runs = self.runs[(self.runs["task"] == task) & (self.runs["status"] != MISSING)]
+            found[task] = {name: [] for name in self.optimizers}
+            for optimizer, seed in zip(runs["optimizer"], runs["seed"], strict=True):
+                run = where.get((optimizer, seed), none)
+                found[task][optimizer].append((run[:, 0], run[:, 1]))
+        return found
+
     def lacking(self, task: str, optimizer: str) -> int:
         """How many runs are missing: not started or not finished. It can't be known how good they would be."""
         return len(self.seeds) - len(self.scores(task, optimizer))

@@ -12,18 +12,21 @@ import numpy as np
 import pandas as pd
 
 DASH = "—"
+SPREAD = " ± sd"
+"""A column ``X ± sd`` is shown beside ``X``, in its column."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _SIGNED = re.compile(r"[+-](?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
     "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
     ">": r"\textgreater{}", "|": r"\textbar{}", DASH: "--", "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$",
+    "∞": r"$\infty$",
     "[": "{[}", "]": "{]}", "\n": " ",
 }  # fmt: skip
 
 
 def to_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame as a reader should see it: strings, with ``X``, ``X low``, ``X high`` in one column.
+    """The frame as a reader should see it: strings, with ``X``, ``X low``, ``X high`` in one column, and ``X ± sd``.
 
     NaN is a dash. Numbers of one column have the same decimals: two where they reach 1, else three
     significant digits of the largest; columns named ``p`` or ``p ...`` have three, and ``<0.001``.
@@ -31,7 +34,7 @@ def to_text(frame: pd.DataFrame) -> pd.DataFrame:
     shown: dict[str, list[str]] = {}
     for name in frame.columns:
         stem = name.removesuffix(" low").removesuffix(" high")
-        if stem != name and stem in frame.columns:
+        if (stem != name and stem in frame.columns) or (name.endswith(SPREAD) and name.removesuffix(SPREAD) in frame):
             continue
         column = frame[name]
         text = _column(name, column)
@@ -43,6 +46,10 @@ def to_text(frame: pd.DataFrame) -> pd.DataFrame:
                 for value, (low, high) in zip(text, bounds, strict=True)
             ]
             name = f"{name} [95 %]"
+        elif f"{name}{SPREAD}" in frame.columns:
+            decimals = _decimals(column)
+            spreads = [_number(spread, decimals) for spread in frame[f"{name}{SPREAD}"]]
+            text = [f"{value} ± {sd}" if sd != DASH else value for value, sd in zip(text, spreads, strict=True)]
         shown[name] = text
     return pd.DataFrame(shown, dtype=str)
 
@@ -57,23 +64,34 @@ def number(value: float) -> str:
     return _number(value, _decimals(pd.Series([value])))
 
 
-def to_markdown(frame: pd.DataFrame) -> str:
-    """The frame as a Markdown table (GitHub's), numbers flush right."""
+def bold_cells(frame: pd.DataFrame, bold: pd.DataFrame | None) -> list[list[bool]]:
+    """Which cells of `to_text(frame)` are bold, from the columns of the frame."""
+    names = [name.removesuffix(" [95 %]") for name in to_text(frame).columns]
+    if bold is None:
+        return [[False] * len(names)] * len(frame)
+    return [[bool(bold[name].iloc[row]) for name in names] for row in range(len(frame))]
+
+
+def to_markdown(frame: pd.DataFrame, bold: pd.DataFrame | None = None) -> str:
+    """The frame as a Markdown table (GitHub's), numbers flush right; `bold` says which cells are bold."""
     text = to_text(frame)
     rules = ["---:" if numeric else "---" for numeric in is_numeric(frame)]
-    rows = [list(text.columns), *text.to_numpy().tolist()]
-    lines = ["| " + " | ".join(_markdown(cell) for cell in row) + " |" for row in rows]
+    rows = [[_markdown(cell) for cell in row] for row in [list(text.columns), *text.to_numpy().tolist()]]
+    for row, marks in zip(rows[1:], bold_cells(frame, bold), strict=True):
+        row[:] = [f"**{cell}**" if mark else cell for cell, mark in zip(row, marks, strict=True)]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "| " + " | ".join(rules) + " |")
     return "\n".join(lines) + "\n"
 
 
-def to_latex(frame: pd.DataFrame) -> str:
+def to_latex(frame: pd.DataFrame, bold: pd.DataFrame | None = None) -> str:
     r"""The frame as a LaTeX ``tabular`` with booktabs rules; needs ``\usepackage{booktabs}`` only."""
     text = to_text(frame)
     align = "".join("r" if numeric else "l" for numeric in is_numeric(frame))
-    header, *rows = (
-        " & ".join(_latex(cell) for cell in row) + r" \\" for row in [list(text.columns), *text.to_numpy().tolist()]
-    )
+    cells = [[_latex(cell) for cell in row] for row in [list(text.columns), *text.to_numpy().tolist()]]
+    for row, marks in zip(cells[1:], bold_cells(frame, bold), strict=True):
+        row[:] = [rf"\textbf{{{cell}}}" if mark else cell for cell, mark in zip(row, marks, strict=True)]
+    header, *rows = (" & ".join(row) + r" \\" for row in cells)
     lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", header, r"\midrule", *rows, r"\bottomrule"]
     return "\n".join([*lines, r"\end{tabular}"]) + "\n"
 
@@ -124,7 +142,8 @@ def _decimals(column: pd.Series[Any]) -> int:
 def _number(value: float, decimals: int) -> str:
     if np.isnan(value):
         return DASH
-    return f"{value:,.{decimals}f}".replace("-", "\N{MINUS SIGN}") if np.isfinite(value) else str(value)
+    text = f"{value:,.{decimals}f}" if np.isfinite(value) else f"{'-' if value < 0 else ''}∞"
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _markdown(cell: str) -> str:

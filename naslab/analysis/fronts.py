@@ -66,10 +66,11 @@ def hypervolume(points: Points, reference: Points) -> float:
     points = points[(points > reference).all(axis=1)]
     if points.shape[1] == 1:
         return float((points - reference).max(initial=0.0))
+    if points.shape[1] == 2:  # falling in the first objective: what stands so far is as high as the highest so far
+        points = points[np.argsort(-points[:, 0], kind="stable")]
+        widths = -np.diff(np.concatenate([points[:, 0], reference[:1]]))
+        return float(widths @ (np.maximum.accumulate(points[:, 1]) - reference[1]))
     points = np.unique(points[non_dominated(points)], axis=0)
-    if points.shape[1] == 2:  # rising in the first objective, hence falling in the second
-        widths = np.diff(np.concatenate([reference[:1], points[:, 0]]))
-        return float(widths @ (points[:, 1] - reference[1]))
     depths = np.diff(np.concatenate([reference[:1], points[:, 0]]))
     return float(sum(depths[i] * hypervolume(points[i:, 1:], reference[1:]) for i in np.flatnonzero(depths)))
 

@@ -39,9 +39,14 @@ def iqm(values: FloatArray, axis: int = -1) -> FloatArray:
     As Agarwal et al. 2021 (Deep RL at the edge of the statistical precipice, section 4.3) and rliable:
     ``floor(n / 4)`` values are cut at each end. NaN for no values.
     """
-    if np.shape(values)[axis] == 0:
+    values = np.asarray(values, float)
+    n = values.shape[axis]
+    if n == 0:
         return np.asarray(np.nan)
-    return np.asarray(stats.trim_mean(values, 0.25, axis=axis))
+    cut = n // 4
+    # As scipy.stats.trim_mean, to the last bit, without half a millisecond of its own.
+    kept = np.moveaxis(np.partition(values, (cut, n - cut - 1), axis=axis), axis, -1)[..., cut : n - cut]
+    return np.asarray(np.mean(kept, axis=-1))
 
 
 def widening(sizes: Sequence[int], level: float = LEVEL, freedom: float | None = None) -> float:

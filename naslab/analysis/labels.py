@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from scipy.optimize import isotonic_regression
 
 from naslab.analysis.data import FloatArray
-from naslab.analysis.style import Styles, figure_of, wrap
+from naslab.analysis.style import Styles, figure_of, style, wrap
 
 SIZE = 7.0  # points
 _LEADING = 1.22
@@ -35,9 +37,15 @@ def row_height(names: Sequence[str], least: float) -> float:
 
 def block_width(names: Sequence[str]) -> float:
     """Width in inches that names at the ends of lines need, the gap to the axes included."""
+    return max(map(_width, names), default=0.0) + _GAP + 0.04
+
+
+@cache
+def _width(name: str) -> float:
+    """Width in inches of one name, wrapped."""
     figure = Figure()
-    texts = [figure.text(0, 0, wrap(name), fontsize=SIZE) for name in names]
-    return max((text.get_window_extent().width for text in texts), default=0.0) / figure.dpi + _GAP + 0.04
+    with style():
+        return float(figure.text(0, 0, wrap(name), fontsize=SIZE).get_window_extent().width / figure.dpi)
 
 
 def spread(wanted: npt.ArrayLike, heights: npt.ArrayLike, low: float, high: float) -> FloatArray:
@@ -70,31 +78,19 @@ def label_ends(ax: Axes, ends: Mapping[str, tuple[float, float]], styles: Styles
     pixels = figure_of(ax).dpi / 72
     centres = spread(points[:, 1].clip(box.y0, box.y1), heights * pixels, box.y0 - 12 * pixels, box.y1 + 9 * pixels)
     for name, point, centre in zip(ends, points, centres, strict=True):
-        style = styles[name]
-        start = (min((point[0] - box.x0) / box.width, 1.0), (point[1] - box.y0) / box.height)
-        text = ax.annotate(
-            wrap(name),
-            xy=(start[0], float(np.clip(start[1], 0, 1))),
-            xycoords="axes fraction",
-            xytext=(1 + _GAP * 72 * pixels / box.width, (centre - box.y0) / box.height),
-            textcoords="axes fraction",
-            va="center",
-            linespacing=_LEADING - 0.12,
-            fontsize=SIZE,
-            color=style.colour,
-            gid=style.gid("label"),
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": style.colour,
-                "linewidth": 0.5,
-                "shrinkA": 1,
-                "shrinkB": 0,
-                "relpos": (0, 0.5),
-                "gid": style.gid("leader"),
-            },
-        )
-        text.set_in_layout(False)
+        look = styles[name]
+        edge = min((point[0] - box.x0) / box.width, 1.0), float(np.clip((point[1] - box.y0) / box.height, 0, 1))
+        there = 1 + _GAP * 72 * pixels / box.width, (centre - box.y0) / box.height
+        # A plain line: an arrow of an annotation is clipped at its ends, which costs more than all curves.
+        line = Line2D(
+            [edge[0], there[0] - pixels / box.width], [edge[1], there[1]], transform=ax.transAxes, color=look.colour,
+            linewidth=0.5, gid=look.gid("leader"),
+        )  # fmt: skip
+        figure_of(ax).add_artist(line)
+        ax.text(
+            *there, wrap(name), transform=ax.transAxes, va="center", linespacing=_LEADING - 0.12, fontsize=SIZE,
+            color=look.words, gid=look.gid("label"),
+        ).set_in_layout(False)  # fmt: skip
 
 
 def names_width(names: Sequence[str]) -> float:
@@ -106,7 +102,7 @@ def name_rows(ax: Axes, names: Sequence[str], styles: Styles) -> None:
     """One row per name, the first on top, the names in their colours on the left."""
     ax.set_yticks(range(len(names)), [wrap(name) for name in names], fontsize=SIZE)
     for text, name in zip(ax.get_yticklabels(), names, strict=True):
-        text.set_color(styles[name].colour)
+        text.set_color(styles[name].words)
         text.set_gid(styles[name].gid("name"))
         text.set_linespacing(_LEADING - 0.12)
     ax.tick_params(axis="y", length=0)

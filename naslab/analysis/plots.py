@@ -6,13 +6,12 @@ Every function draws on `ax`, or on new axes of column width where it is None, a
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
 from naslab.analysis.data import FloatArray, TaskInfo
 from naslab.analysis.labels import block_height, block_width, label_ends, name_rows, names_width, row_height
@@ -23,50 +22,45 @@ COST_LABELS = {"params": "parameters", "macs": "multiply-accumulates", "latency_
 
 def plot_anytime(frame: pd.DataFrame, info: TaskInfo, *, styles: Styles | None = None, ax: Axes | None = None) -> Axes:
     """Median truth of the incumbent over the clock, and its quartiles (`frame`: `anytime.curves`)."""
-    return _curves(frame, info, ("median", "q25", "q75"), styles, ax)
-
-
-def plot_anytime_mean(
-    frame: pd.DataFrame, info: TaskInfo, *, styles: Styles | None = None, ax: Axes | None = None
-) -> Axes:
-    """Mean truth of the incumbent over the clock, and its interval (`frame`: `anytime.curves`)."""
-    return _curves(frame, info, ("mean", "low", "high"), styles, ax)
-
-
-def plot_ecdf(
-    frame: pd.DataFrame,
-    info: TaskInfo,
-    target: float,
-    *,
-    styles: Styles | None = None,
-    ax: Axes | None = None,
-) -> Axes:
-    """Share of runs within one target of the best truth, over the clock (`frame`: `anytime.ecdf`)."""
     styles = styles or palette(frame["optimizer"])
-    # From the first hit of any target, so that the figures of a task's targets have one axis.
-    start = min(float(frame["clock"].min()), info.budget / 2) * 0.8
-    frame = frame[frame["target"] == target]
     with style():
-        ax = ax or _labelled_axes(list(frame["optimizer"].unique()))
+        ax = ax or labelled_axes(list(frame["optimizer"].unique()))
         ends = {}
-        for name, steps in frame.groupby("optimizer", sort=False):
+        shown = []
+        for name, curve in frame.groupby("optimizer", sort=False):
             look = styles[str(name)]
-            clock, share = steps["clock"].to_numpy(float), steps["share"].to_numpy(float)
+            steps = curve[["median", "q25", "q75"]].to_numpy(float)
+            moves = np.append((np.diff(steps, axis=0) != 0).any(axis=1), True)
+            kept = np.append(True, moves[:-1]) | (np.arange(len(steps)) == len(steps) - 1)  # where a line has a corner
+            clock, (centre, low, high) = curve["clock"].to_numpy(float)[kept], steps[kept].T
+            ax.fill_between(
+                clock,
+                low,
+                high,
+                step="post",
+                color=look.colour,
+                alpha=min(0.16, 0.6 / len(styles)),
+                linewidth=0,
+                gid=look.gid("band"),
+            )
             ax.step(
-                np.concatenate([[start], clock]),
-                np.concatenate([[0.0], share]),
+                clock,
+                centre,
                 where="post",
                 color=look.colour,
                 linestyle=look.line,
                 gid=look.gid("line"),
             )
-            ends[str(name)] = (float(clock[-1]), float(share[-1]))
-        ax.set_ylim(-0.03, 1.03)
-        ax.yaxis.set_major_formatter(PercentFormatter(1))
-        ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
-        ax.set_ylabel("runs")
-        _clock_axis(ax, info, start)
-        ax.set_title(literal(f"{info.id}: within {target:g} {points(info.unit)}".rstrip()))
+            if np.isfinite(centre[-1]):
+                ends[str(name)] = (clock[-1], centre[-1])
+            # The early climb would leave no room for the differences that matter.
+            shown.append(steps[len(steps) // 2 :].ravel())
+        _truth_limits(ax, info, np.concatenate(shown))
+        _optimum_line(ax, info)
+        defined = frame.loc[frame["median"].notna(), "clock"]
+        clock_axis(ax, float((defined if len(defined) else frame["clock"]).min()), info.budget, info.clock_label)
+        ax.set_ylabel(literal(info.truth_label))
+        ax.set_title(_title(info))
         label_ends(ax, ends, styles)
     return ax
 
@@ -107,30 +101,15 @@ def plot_final(
                 alpha=0.55,
                 gid=look.gid("points"),
             )
-            box = ax.boxplot(
-                truths,
-                positions=[row - 0.12],
-                widths=0.2,
-                orientation="horizontal",
-                showfliers=False,
-                manage_ticks=False,
-                boxprops={"color": look.colour, "linewidth": 0.8},
-                whiskerprops={"color": look.colour, "linewidth": 0.8},
-                capprops={"linewidth": 0},
-                medianprops={"color": look.colour, "linewidth": 1.8},
-            )
-            interval = [[value - low], [high - value]] if np.isfinite(low) else None
-            bars = ax.errorbar(
-                value,
-                row - 0.36,
-                xerr=interval,
-                fmt="D",
-                color=INK,
-                markersize=2.6,
-                elinewidth=1.0,
-            )
-            for number, part in enumerate([*chain.from_iterable(box.values()), *bars.get_children()]):
-                part.set_gid(look.gid(f"summary{number}"))
+            whisker, first, median, third, other = _box(truths)
+            top, bottom, middle = row - 0.22, row - 0.02, row - 0.12
+            thin: dict[str, Any] = {"color": look.colour, "linewidth": 0.8, "gid": look.gid("box")}
+            around = [first, third, third, first, first], [top, top, bottom, bottom, top]
+            ax.plot([whisker, first, np.nan, third, other], [middle] * 5, **thin)
+            ax.plot(*around, **thin)
+            ax.plot([median] * 2, [top, bottom], color=look.colour, linewidth=1.8, gid=look.gid("median"))
+            ax.plot([low, high], [row - 0.36] * 2, color=INK, linewidth=1.0, gid=look.gid("interval"))
+            ax.plot(value, row - 0.36, "D", color=INK, markersize=2.6, gid=look.gid("IQM"))
         name_rows(ax, names, styles)
         _optimum_line(ax, info, vertical=True)
         ax.xaxis.set_major_locator(MaxNLocator(5))
@@ -148,27 +127,29 @@ def plot_tradeoff(
     ax: Axes | None = None,
 ) -> Axes:
     """Truth against a cost or a metric: an architecture per marker (its area grows with the number of runs that ended
-    with it) and each optimizer's Pareto front (`frame`: `tradeoff.points` for the same `cost`). What is better when
-    higher is drawn from right to left, so that the left is the better side of every figure."""
+    with it, by powers of two) and each optimizer's Pareto front (`frame`: `tradeoff.points` for the same `cost`). What
+    is better when higher is drawn from right to left, so that the left is the better side of every figure."""
     names = list(frame["optimizer"].unique())
     styles = styles or palette(names)
     with style():
-        ax = ax or _labelled_axes(names)
+        ax = ax or labelled_axes(names)
         ends = {}
         costs, worse = frame["cost"].to_numpy(float), -info.measure_sign(cost)
         edge = worse * float((worse * costs).max() + 0.06 * np.ptp(costs))
         for name, found in frame.groupby("optimizer", sort=False):
             look = styles[str(name)]
-            ax.scatter(
-                found["cost"],
-                found["truth"],
-                s=5 + 3 * (found["runs"] - 1).clip(upper=30),
-                marker=look.marker,
-                color=look.colour,
-                alpha=0.45,
-                linewidth=0,
-                gid=look.gid("points"),
-            )
+            # One size for each power of two: marks of one size are one shape in the drawing.
+            for doubled, part in found.groupby(np.floor(np.log2(found["runs"])).clip(upper=5)):
+                ax.plot(
+                    part["cost"],
+                    part["truth"],
+                    look.marker,
+                    markersize=float(np.sqrt(5 + 17 * float(str(doubled)))),
+                    color=look.colour,
+                    alpha=0.45,
+                    markeredgewidth=0,
+                    gid=look.gid("points"),
+                )
             front = found[found["front"]]
             # A worse cost buys no less: the front goes on to the edge, where its name stands.
             ends[str(name)] = (edge, float(front["truth"].iloc[-1]))
@@ -204,7 +185,7 @@ def plot_attained(
     values = worse * frame["value"].to_numpy(float)
     edge = float(values.max() + 0.06 * np.ptp(values))
     with style():
-        ax = ax or _labelled_axes(names)
+        ax = ax or labelled_axes(names)
         ends = {}
         for name, own in frame.groupby("optimizer", sort=False):
             look = styles[str(name)]
@@ -244,59 +225,23 @@ def plot_attained(
     return ax
 
 
-def _curves(
-    frame: pd.DataFrame,
-    info: TaskInfo,
-    columns: tuple[str, str, str],
-    styles: Styles | None,
-    ax: Axes | None,
-) -> Axes:
-    styles = styles or palette(frame["optimizer"])
-    with style():
-        ax = ax or _labelled_axes(list(frame["optimizer"].unique()))
-        ends = {}
-        shown = []
-        for name, curve in frame.groupby("optimizer", sort=False):
-            look = styles[str(name)]
-            clock = curve["clock"].to_numpy(float)
-            centre, low, high = (curve[column].to_numpy(float) for column in columns)
-            ax.fill_between(
-                clock,
-                low,
-                high,
-                step="post",
-                color=look.colour,
-                alpha=min(0.16, 0.6 / len(styles)),
-                linewidth=0,
-                gid=look.gid("band"),
-            )
-            ax.step(
-                clock,
-                centre,
-                where="post",
-                color=look.colour,
-                linestyle=look.line,
-                gid=look.gid("line"),
-            )
-            if np.isfinite(centre[-1]):
-                ends[str(name)] = (clock[-1], centre[-1])
-            late = len(clock) // 2  # the early climb would leave no room for the differences that matter
-            shown.append(np.concatenate([centre[late:], low[late:], high[late:]]))
-        _truth_limits(ax, info, np.concatenate(shown))
-        _optimum_line(ax, info)
-        defined = frame.loc[frame[columns[0]].notna(), "clock"]
-        _clock_axis(ax, info, float((defined if len(defined) else frame["clock"]).min()))
-        ax.set_ylabel(literal(info.truth_label))
-        ax.set_title(_title(info))
-        label_ends(ax, ends, styles)
-    return ax
+def _box(values: FloatArray) -> FloatArray:
+    """A whisker, the quartiles, the other whisker: the last points within 1.5 box lengths of the box (Tukey 1977)."""
+    quartiles = np.quantile(values, [0.25, 0.5, 0.75])
+    reach = 1.5 * (quartiles[2] - quartiles[0])
+    inside = values[(values >= quartiles[0] - reach) & (values <= quartiles[2] + reach)]
+    return np.concatenate([[min(inside.min(), quartiles[0])], quartiles, [max(inside.max(), quartiles[2])]])
 
 
-def _labelled_axes(names: list[str]) -> Axes:
+def labelled_axes(names: list[str], width: float = COLUMN_WIDTH, height: float = 1.55) -> Axes:
+    """Axes with room for names at the ends of lines; the figure's width and their height in inches, at the least."""
     right = block_width(names)
-    height = max(1.55, block_height(names))
+    height = max(height, block_height(names))
     # Long names widen the figure rather than squeeze the curves under half of a column.
-    return new_axes(max(COLUMN_WIDTH, 0.55 + 1.7 + right), 0.65 + height, left=0.55, right=right)
+    ax = new_axes(max(width, 0.55 + 1.7 + right), 0.65 + height, left=0.55, right=right)
+    ax.yaxis.set_major_locator(MaxNLocator(5))
+    ax.xaxis.set_label_coords(0.5, -0.22 / height)  # given, it is not looked for: ticks are laid out once less
+    return ax
 
 
 def _truth_limits(ax: Axes, info: TaskInfo, values: FloatArray) -> None:
@@ -344,17 +289,18 @@ def _optimum_line(ax: Axes, info: TaskInfo, *, vertical: bool = False) -> None:
         )
 
 
-def _clock_axis(ax: Axes, info: TaskInfo, start: float) -> None:
-    if start > 0 and info.budget / start >= 4:
+def clock_axis(ax: Axes, start: float, end: float, label: str) -> None:
+    """Time along x, logarithmic where it spans a factor of four."""
+    if start > 0 and end / start >= 4:
         ax.set_xscale("log")
-        # Under one and a half decades the powers of ten alone would be too few to read a time from.
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if info.budget / start < 30 else (1,)))
-        ax.xaxis.set_minor_formatter(NullFormatter())
+        # Under two and a half decades the powers of ten alone would be too few to read a time from.
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if end / start < 300 else (1,)))
+        ax.xaxis.set_minor_locator(NullLocator())  # each tick is three lines and two texts: a quarter of a drawing
     else:
         ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-    ax.set_xlim(min(start, 0.9 * info.budget), info.budget)
-    ax.set_xlabel(info.clock_label)
+    ax.set_xlim(min(start, 0.9 * end), end)
+    ax.set_xlabel(label)
 
 
 def _measure_axis(ax: Axes, name: str, info: TaskInfo) -> None:

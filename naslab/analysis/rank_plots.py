@@ -53,7 +53,7 @@ def plot_improvement(frame: pd.DataFrame, *, styles: Styles | None = None, ax: A
                 textcoords="offset points",
                 va="center",
                 fontsize=SIZE,
-                color=styles[b].colour,
+                color=styles[b].words,
                 gid=styles[b].gid(f"name{row}"),
                 annotation_clip=False,
             )
@@ -97,7 +97,7 @@ def plot_pairwise(frame: pd.DataFrame, *, styles: Styles | None = None, ax: Axes
         ax.xaxis.tick_top()
         ax.set_xticks(range(len(names)), [wrap(name) for name in names], rotation=90, fontsize=SIZE)
         for text, name in zip(ax.get_xticklabels(), names, strict=True):
-            text.set_color(styles[name].colour)
+            text.set_color(styles[name].words)
             text.set_gid(styles[name].gid("column"))
         ax.tick_params(axis="x", length=0)
         ax.spines[:].set_visible(False)
@@ -195,7 +195,7 @@ def plot_critical_difference(result: FriedmanNemenyi, *, styles: Styles | None =
                 va="center",
                 fontsize=SIZE,
                 linespacing=1.05,
-                color=look.colour,
+                color=look.words,
                 gid=look.gid("name"),
                 annotation_clip=False,
             )

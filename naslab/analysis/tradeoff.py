@@ -47,13 +47,17 @@ def points(data: ResultsData, task: str, cost: str) -> pd.DataFrame:
     runs = data.runs[(data.runs["task"] == task) & (data.runs["status"] == COMPLETE)]
     runs = runs[np.isfinite(runs[cost].to_numpy(float))].rename(columns={cost: "cost"})
     identity = ["optimizer", "architecture", "truth", "cost"]
-    parts: list[pd.DataFrame] = []
-    for optimizer in data.optimizers:
-        own = runs[runs["optimizer"] == optimizer].groupby(identity).size().reset_index(name="runs")
-        own = own.sort_values(["cost", "truth"], ascending=[sign < 0, True], kind="stable", ignore_index=True)
-        best = pareto_front(info.sign * own["truth"].to_numpy(float), -sign * own["cost"].to_numpy(float))
-        parts.append(own.assign(front=np.isin(np.arange(len(own)), best)))
-    return pd.concat(parts, ignore_index=True)
+    found = runs.groupby(identity, sort=False).size().reset_index(name="runs")
+    place = found["optimizer"].map({name: number for number, name in enumerate(data.optimizers)})
+    scores, costs = info.sign * found["truth"].to_numpy(float), -sign * found["cost"].to_numpy(float)
+    order = np.lexsort((found["architecture"], found["truth"], costs, place))
+    found, scores, costs, place = found.iloc[order], scores[order], costs[order], place.to_numpy()[order]
+    front = np.zeros(len(found), bool)
+    for number in range(len(data.optimizers)):
+        own = np.flatnonzero(place == number)
+        front[own[pareto_front(scores[own], costs[own])]] = True
+    marked: pd.DataFrame = found.assign(front=front).reset_index(drop=True)
+    return marked
 
 
 def summary(data: ResultsData, cost: str) -> pd.DataFrame:

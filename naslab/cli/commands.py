@@ -205,6 +205,7 @@ def correlate(
     device: Device = "cpu",
     precision: Precision = "float32",
     deterministic: Deterministic = False,
+    figures: Annotated[str, typer.Option(help="Further kinds of figure files: pdf, png, or pdf,png.")] = "",
 ) -> None:
     """Judge evaluators: how well do their scores order architectures?"""
     from naslab.cli.console import print_frame, progress
@@ -215,7 +216,7 @@ def correlate(
             task, evaluators, architectures, population=population, reference=reference, out=out, workers=workers,
             seed=seed, data=data, device=device, precision=precision, deterministic=deterministic, progress=tick,
         )  # fmt: skip
-    written = found.report(out / "report")
+    written = found.report(out / "report", figures=[kind.strip() for kind in figures.split(",") if kind.strip()])
     for note in found.notes:
         print(note)
     print_frame(found.headline, f"Against {found.label}: {found.population}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,14 +11,21 @@ import typer
 
 from naslab.errors import InvalidValue
 
+WIDTH = 80
 _Folder = Annotated[Path, typer.Argument(help="The --out folder of a comparison.")]
 
 
-def report(folder: _Folder) -> None:
-    """Write the report of a comparison (again)."""
+def report(
+    folder: _Folder,
+    figures: Annotated[str, typer.Option(help="Further kinds of figure files: pdf, png, or pdf,png.")] = "",
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Print the page to report.pdf, by Chromium if it is here.")
+    ] = False,
+) -> None:
+    """Write the report of a comparison (again): naslab report runs/mine --figures pdf,png."""
     from naslab.running.results import Results
 
-    show_report(Results(folder))
+    show_report(Results(folder), [kind.strip() for kind in figures.split(",") if kind.strip()], pdf)
 
 
 def merge(
@@ -49,22 +58,23 @@ def export(
         print(write(Results(folder), to, out, tick))
 
 
-def show_report(results: Any) -> None:
-    """Write the report of a comparison, and print its first table."""
-    from naslab.cli.console import print_frame
+def show_report(results: Any, figures: Sequence[str] = (), pdf: bool = False) -> None:
+    """Write the report of a comparison, and print the paper's table and what was found."""
+    from naslab.cli.console import print_frame, print_wide
 
     frame = results.frame
     if not (frame["evaluations"] > 0).any():
         raise InvalidValue(
             f"no run made a single evaluation: each costs more than the budget of {results.spec['budget']}"
         )
-    summary = results.summary()
-    metrics = summary["metric"].unique()
-    idle = [name for name in ("missing", "no feasible", "failed", "failed share") if not summary[name].any()]
-    shown = summary.drop(columns=[*idle, *(["metric"] if len(metrics) == 1 else [])])
-    written = results.report()  # before anything is printed: what can't be printed must not cost the report
-    print_frame(shown, "Final quality" + (f": {metrics[0]}" if len(metrics) == 1 else ""))
+    table, sentence = results.paper()
+    written = results.report(figures=figures)  # before anything is printed: what can't be printed must not cost it
+    says = table.says if print_wide(table.frame, table.bold) else table.says.replace("Bold:", "*:")
     if len(fronts := results.fronts()):
         kept = ["task", "optimizer", "n", "front", "hypervolume", "IGD+", "epsilon", "best hypervolume", "violations"]
         print_frame(fronts[kept].dropna(axis=1, how="all"), "\nFronts that runs return")
-    print(f"\nReport: {written}")
+    print(f"\n{textwrap.fill(says, WIDTH)}\n\n{textwrap.fill(sentence, WIDTH)}\n\nReport: {written}")
+    if pdf:
+        from naslab.analysis.pdf import print_page
+
+        print(f"PDF: {print_page(written)}")

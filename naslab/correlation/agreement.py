@@ -13,6 +13,10 @@ from naslab.analysis import correlation
 from naslab.analysis.data import FloatArray
 from naslab.running import seed_sequence
 
+TOPS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+LEAST = 10
+"""Architectures that a tau is computed of."""
+
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
@@ -27,7 +31,9 @@ class Agreement:
         truth: ``(n,)``: the reference, higher is better.
         params: ``(n,)``: parameters of each architecture.
         trainings: ``(n, S)``: the single trainings behind the truth, higher is better; None where they are not known.
-        seconds: Evaluator -> median seconds for an architecture; of a shared pass, those of the whole pass.
+        seconds: Evaluator -> median seconds for an architecture; of a pass that gives several scores, an equal part.
+        sharing: Evaluator -> how many scores the pass gave that it came from; 1 where it had its own.
+        duplicates: Architectures that are the same network as another one of them.
         making: Evaluator -> seconds to make it, once: to fit a predictor or to train shared weights.
         notes: Sentences that a reader must know.
         seed: Of sample, scores and intervals.
@@ -44,6 +50,8 @@ class Agreement:
     params: FloatArray
     trainings: FloatArray | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    sharing: dict[str, int] = field(default_factory=dict)
+    duplicates: int = 0
     making: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seed: int = 0
@@ -92,6 +100,30 @@ class Agreement:
         """The best agreement that the noise of trainings allows: see :func:`naslab.analysis.correlation.ceiling`."""
         trainings = np.empty((0, 2)) if self.trainings is None else self.trainings
         return correlation.ceiling(trainings, self._rng("ceiling"))
+
+    @cached_property
+    def tops(self) -> pd.DataFrame:
+        """tau-b among the best share by the reference: columns predictor, share (in %), tau-b.
+
+        Shares of fewer than ten architectures are left out. Which of equal references are among the best is drawn.
+        """
+        shares = [share for share in TOPS if share * len(self.truth) >= LEAST]
+        rows = [
+            (name, 100 * share, tau)
+            for name in self.evaluators
+            for share, tau in zip(
+                shares,
+                correlation.tau_at_top(self.scores[name].to_numpy(float), self.truth, shares, self._rng("tops")),
+                strict=True,
+            )
+        ]
+        return pd.DataFrame(rows, columns=["predictor", "share", "tau-b"])
+
+    @cached_property
+    def lead(self) -> tuple[float, float, float]:
+        """How much better Spearman's correlation of the best evaluator is than the second's, with its interval."""
+        first, second = self.summary["evaluator"].iloc[:2]
+        return correlation.difference(self.scores, self.truth, str(first), str(second), self._rng("lead"))
 
     @cached_property
     def summary(self) -> pd.DataFrame:

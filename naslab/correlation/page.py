@@ -1,7 +1,8 @@
-"""The page of a correlation study: tables, two figures, and what must be known to read them."""
+"""The page of a correlation study: tables, figures, and what must be known to read them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,24 +10,27 @@ import pandas as pd
 
 from naslab.analysis.contents import Section
 from naslab.analysis.correlation import FEWER, LARGE, RESAMPLES, SHARES, TOP
-from naslab.analysis.correlation_plots import plot_agreement, plot_matrix
+from naslab.analysis.correlation_plots import MOST_POINTS, plot_agreement, plot_matrix, plot_ranks
 from naslab.analysis.formats import to_csv
+from naslab.analysis.learning_curves import plot_curves
 from naslab.analysis.report import write_page
-from naslab.correlation.agreement import Agreement
+from naslab.analysis.style import palette
+from naslab.correlation.agreement import LEAST, Agreement
 from naslab.running.output import unwritable
 
 OVER_ALL = ("Spearman", "Kendall tau-b", "weighted tau")
 
 
-def write(found: Agreement, folder: Path) -> Path:
+def write(found: Agreement, folder: Path, figures: Sequence[str] = ()) -> Path:
     """Write ``report.html``, tables, figures and ``scores.csv`` into a folder; returns the page.
 
     Raises:
         OutputError: The folder can't be written.
     """
     page = write_page(
-        sections(found), folder, f"Evaluators on {found.task}", found.command, found.environment, list(found.notes)
-    )
+        sections(found), folder, f"Evaluators on {found.task}", found.command, found.environment, list(found.notes),
+        found.evaluators, finding=finding(found), figures=figures, figures_command=f"{found.command} --figures pdf,png",
+    )  # fmt: skip
     frame = found.scores.assign(**{found.reference: found.truth, "params": found.params})
     try:
         (folder / "scores.csv").write_text(to_csv(frame.rename_axis("architecture").reset_index()), encoding="utf-8")
@@ -37,7 +41,28 @@ def write(found: Agreement, folder: Path) -> Path:
 
 def sections(found: Agreement) -> list[Section]:
     """The sections about one population and one reference."""
-    return [_against(found), _each_other(found), _size(found), _basis(found)]
+    return [_against(found), _top(found), _each_other(found), _size(found), _basis(found)]
+
+
+def finding(found: Agreement) -> str:
+    """Who ranks best and how sure that is, in one sentence."""
+    known = found.summary[found.summary["Spearman"].notna()]
+    if known.empty:
+        return "No score orders these architectures: all are constant."
+    best = known.iloc[0]
+    interval = (
+        f" [{best['Spearman low']:.2f}, {best['Spearman high']:.2f}]" if np.isfinite(best["Spearman low"]) else ""
+    )
+    said = f"{best['evaluator']} orders {len(found.truth):,} architectures best by {found.label}"
+    said += f": Spearman's correlation {best['Spearman']:.2f}{interval}"
+    if len(known) > 1:
+        gain, low, high = found.lead
+        second = f"{known['evaluator'].iloc[1]} ({known['Spearman'].iloc[1]:.2f})"
+        if np.isfinite(low):
+            told = "" if low > 0 else ": no difference is shown"
+            said += f"; it is {gain:.2f} [{low:.2f}, {high:.2f}] ahead of the next of {len(known)}, {second}{told}"
+    most = found.ceiling.loc[found.ceiling["evaluator"] == "any predictor", "value"]
+    return said + (f"; no predictor could exceed {float(most.iloc[0]):.2f} here." if len(most) else ".")
 
 
 def interval_text(n: int) -> str:
@@ -53,7 +78,6 @@ def _against(found: Agreement) -> Section:
         f"are not finite count as the worst; ties are broken at random. Intervals: {interval_text(n)}."
     )
     table = found.summary
-    top = [name for name in table.columns if not name.startswith(OVER_ALL) or name == "evaluator"]
     counted = [name for name in found.counts.columns if name != "evaluator"]
     over_all = [name for name in table.columns if name == "evaluator" or name.startswith(OVER_ALL)]
     rho = found.ceiling.loc[found.ceiling["evaluator"] == "any predictor", "value"]
@@ -67,29 +91,81 @@ def _against(found: Agreement) -> Section:
         "over-all", "Over all architectures", table[[*over_all, *counted]],
         "Tied pairs: the share of pairs of architectures with equal scores.",
     )  # fmt: skip
-    ks = ", ".join(f"{max(1, round(share * n)):,}" for share in SHARES)
-    section.add(
-        "at-the-top", "At the top", table[[name for name in top if name not in counted]],
-        f"Tau in top: among the best {TOP:.0%} by the reference ({max(2, round(TOP * n)):,}). Precision at k: the "
-        f"share of the best k by score that are among the best k by the reference; 1, 5 and 10 % are {ks} "
-        "architectures. Best rank at k: the best true rank among the best k by score, divided by the "
-        "number of architectures. Regret: of the architecture with the best score, in "
-        f"{found.unit or 'the unit of the reference'}. nDCG: gains by true rank; a random order has about 0.2. "
-        "Intervals of regret and best rank are rough.",
-    )  # fmt: skip
-    if len(found.ceiling):
+    with section.folded("Each evaluator: ranks by score and by the reference"):
+        styles = palette(found.evaluators)
+        drawn = f"; {MOST_POINTS} of {n:,} architectures at most, evenly by the reference" if n > MOST_POINTS else ""
+        for row in table.to_dict("records"):
+            name = str(row["evaluator"])
+            section.draw(
+                f"ranks-{name}", f"Ranks by {name} and by {found.label}",
+                plot_ranks(found.scores[name].to_numpy(float), found.truth, name, found.reference, styles=styles),
+                f"A point per architecture{drawn}; dotted: the same order. Spearman {row['Spearman']:.3f}, Kendall's "
+                f"tau-b {row['Kendall tau-b']:.3f}. Equal scores share their mean rank.",
+                f"Ranks by {name} against ranks by {found.label}: Spearman's correlation {row['Spearman']:.2f}.",
+            )  # fmt: skip
+    if found.duplicates:
+        section.says.append(
+            f"Duplicates: {found.duplicates:,} of the {n:,} architectures are the same network as another one of them. "
+            "A score that looks at the network alone can't order these, while their references differ by noise; "
+            "--population canonical takes one of each."
+        )
+    elif n > 1:
+        section.says.append("Duplicates: none; no two of the architectures are the same network.")
+    if not len(found.ceiling):
+        section.says.append("Ceiling: not known, because single trainings behind the reference are not recorded.")
+    else:
         judged = int(found.ceiling["architectures"].max())
         section.says.append(
-            f"The reference is a mean over trainings. On the {judged:,} architectures with two or more of them, "
+            f"Ceiling: the reference is a mean over trainings. On the {judged:,} architectures with two or more, "
             "Spearman's correlation of one training with the mean of the others is "
             f"{_value(found.ceiling, 'another training')}; a predictor without any error could reach "
             f"{_value(found.ceiling, 'any predictor')} (Spearman-Brown)."
         )
         section.add(
-            "ceiling", "The best agreement that the noise of trainings allows", found.ceiling,
+            "ceiling", "The best agreement that the noise of trainings allows",
+            found.ceiling.rename(columns={"low": "value low", "high": "value high"}),
             "Another training: a recorded one against the mean of the others. Any predictor: the ceiling that follows "
             "from this for a predictor of the expected reference.",
         )  # fmt: skip
+    return section
+
+
+def _top(found: Agreement) -> Section:
+    """Who finds the best ones: agreement by portion of the top, and what the best k are worth."""
+    section, table, n = Section("At the top"), found.summary, len(found.truth)
+    tops = found.tops
+    if len(tops):
+        at_all = tops[tops["share"] == 100]
+        section.draw(
+            "tau-by-top", "Kendall's tau-b by portion of the top",
+            plot_curves(tops, along="share", value="tau-b", xlabel="best % by the reference",
+                        styles=palette(found.evaluators)),
+            f"tau-b among the best of {n:,} architectures by {found.label}; 100 % are all. Without intervals: those at "
+            f"{TOP:.0%} and at all are in the tables. Portions of fewer than {LEAST} architectures are left out.",
+            f"tau-b over all: {', '.join(f'{row.predictor} {row[3]:.2f}' for row in at_all.itertuples())}.",
+        )  # fmt: skip
+    ks = {share: round(share * n) for share in SHARES}
+    one = [f" at {share:.0%}" for share, k in ks.items() if k < 2]
+    counted = [name for name in found.counts.columns if name != "evaluator"]
+    idle = [name for name in table.columns if name.startswith(("precision", "best rank")) and name.endswith(tuple(one))]
+    bounds = {f"{name}{end}" for name in idle for end in ("", " low", " high")}
+    shown = [
+        name
+        for name in table.columns
+        if name == "evaluator" or not (name.startswith(OVER_ALL) or name in counted or name in bounds)
+    ]
+    said = ", ".join(f"{share:.0%} are {k:,}" for share, k in ks.items() if k >= 2)
+    said = f"; {said} architectures" if said else ""
+    left = f" Left out, because k would be one architecture or none:{','.join(one)}." if one else ""
+    section.add(
+        "at-the-top", "The best by score", table[shown],
+        f"Tau in top: among the best {TOP:.0%} by the reference ({max(2, round(TOP * n)):,}). Precision at k: the "
+        f"share of the best k by score that are among the best k by the reference"
+        f"{said}.{left} Best rank at k: the best true rank among the best k by score, divided by the "
+        "number of architectures. Regret: of the architecture with the best score, in "
+        f"{found.unit or 'the unit of the reference'}. nDCG: gains by true rank; a random order has about 0.2. "
+        "Intervals of regret and best rank are rough.",
+    )  # fmt: skip
     return section
 
 
@@ -116,12 +192,16 @@ def _size(found: Agreement) -> Section:
 def _basis(found: Agreement) -> Section:
     section = Section("Cost")
     frame = pd.DataFrame({"evaluator": list(found.seconds), "seconds": list(found.seconds.values())})
+    if shared := any(count > 1 for count in found.sharing.values()):
+        frame["scores of the pass"] = [found.sharing[name] for name in found.seconds]
     if any(spent > 0.01 for spent in found.making.values()):
         frame["once"] = [found.making[name] for name in found.seconds]
     section.add(
         "seconds", "Seconds for one architecture", frame,
-        "Median CPU seconds, measured here; for a table, the seconds that it charges. Proxies that share a pass show "
-        "the seconds of the whole pass. Once: seconds to make the evaluator (to fit a predictor, to train shared "
+        "Median CPU seconds, measured here; for a table, the seconds that it charges. "
+        + ("Scores that come from one pass over the network have an equal part of its seconds each: alone, one would "
+           "cost up to the whole pass, its seconds times the scores of the pass. " if shared else "")
+        + "Once: seconds to make the evaluator (to fit a predictor, to train shared "
         "weights), without the trainings that a predictor learns from.",
     )  # fmt: skip
     return section

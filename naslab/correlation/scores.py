@@ -44,6 +44,7 @@ class Scores:
     Attributes:
         found: Architecture -> metric -> score; of the source's metrics and perhaps of others.
         seconds: Architecture -> seconds that its first evaluation took or, from a table, was charged.
+        passes: Metric -> architecture -> seconds of the pass that gave it, and how many metrics that pass gave.
         making: Seconds to make the evaluator (to train shared weights, say), the last time it was made.
         learned: Architectures that the evaluator was made from.
 
@@ -55,6 +56,7 @@ class Scores:
         self.source, self.path = source, path
         self.found: dict[Architecture, dict[str, float]] = {}
         self.seconds: dict[Architecture, float] = {}
+        self.passes: dict[str, dict[Architecture, tuple[float, int]]] = {}
         self.making = 0.0
         self.learned: set[Architecture] = set()
         self._kept = Kept(path, _header(source, task, seed), "scores")
@@ -116,7 +118,10 @@ class Scores:
             known = self.found.setdefault(tuple(options), {})
             for metric, values in entry["scores"].items():
                 known.setdefault(metric, float(values[row]))
-            self.seconds.setdefault(tuple(options), float(entry["seconds"][row]))
+            spent = float(entry["seconds"][row])
+            self.seconds.setdefault(tuple(options), spent)
+            for metric in entry["scores"]:
+                self.passes.setdefault(metric, {}).setdefault(tuple(options), (spent, len(entry["scores"])))
         self.making = entry.get("making", self.making)
         self.learned.update(map(tuple, entry.get("learned", ())))
 

@@ -34,11 +34,14 @@ FEWEST = 3
 class Correlations(Agreement):
     """What :func:`correlate` found, and its page."""
 
-    def report(self, folder: str | Path) -> Path:
-        """Write the page, its tables and figures, and the scores (``scores.csv``) into a folder."""
+    def report(self, folder: str | Path, *, figures: Sequence[str] = ()) -> Path:
+        """Write the page, its tables and figures, and the scores (``scores.csv``) into a folder.
+
+        `figures`: further kinds of files for every figure beside SVG, ``"pdf"`` and ``"png"``.
+        """
         from naslab.correlation.page import write  # needs matplotlib, which is slow to import
 
-        return write(self, Path(folder))
+        return write(self, Path(folder), figures)
 
 
 def correlate(
@@ -164,8 +167,10 @@ def _judged(
 ) -> Correlations:
     space, architectures = task.problem.space, members.architectures
     columns = {n: kept[s.label].column(n, architectures) for s in wanted for n in s.columns}
-    seconds = {
-        n: float(np.median([kept[s.label].seconds[a] for a in architectures])) for s in wanted for n in s.columns
+    passes = {
+        n: np.array([kept[s.label].passes[metric][a] for a in architectures])
+        for s in wanted
+        for n, metric in s.columns.items()
     }
     sign = 1.0 if task.direction == "max" else -1.0
     if judge is None:
@@ -192,7 +197,9 @@ def _judged(
         truth=truth[judged],
         params=_params(space, chosen),
         trainings=None if trainings is None else sign * trainings[judged],
-        seconds=seconds,
+        seconds={n: float(np.median(spent / scores)) for n, (spent, scores) in ((n, p.T) for n, p in passes.items())},
+        sharing={n: int(p[:, 1].max()) for n, p in passes.items()},
+        duplicates=len(chosen) - len({space.canonical(a) for a in chosen}),
         making={n: kept[s.label].making for s in wanted for n in s.columns},
         notes=tuple(notes),
         seed=seed,

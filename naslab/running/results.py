@@ -22,6 +22,7 @@ from naslab.analysis.data import (
     ResultsData,
     TaskInfo,
 )
+from naslab.analysis.paper import Paper, finding, paper, statistics
 from naslab.analysis.tables import final_quality
 from naslab.analysis.tradeoff import points
 from naslab.errors import OutputError, UnknownOptimizer, UnknownTask
@@ -225,17 +226,23 @@ class Results:
         command: str = "",
         notes: Sequence[str] = (),
         tables: Sequence[tuple[str, pd.DataFrame, str]] = (),
+        figures: Sequence[str] = (),
     ) -> Path:
-        """Write ``report/report.html`` in the comparison's folder, every table and every figure beside it.
+        """Write ``report/report.html`` in the comparison's folder, every table and every figure (SVG) beside it.
 
         Args:
             title: Of the page.
             command: How to repeat the comparison, as a line of shell.
             notes: Paragraphs to put on top.
             tables: Further tables: title, frame, caption.
+            figures: Further kinds of files for every figure: ``"pdf"``, ``"png"``.
 
         Returns:
             The path of the page.
+
+        Raises:
+            OutputError: The folder can't be written.
+            InvalidValue: Another kind of file.
         """
         from naslab.analysis.report import write_report
 
@@ -248,7 +255,14 @@ class Results:
             self.environment,
             [*notes, *([] if self.spec["format"] > 1 else [OLD_FORMAT]), *dict.fromkeys(of_tables)],
             list(tables),
+            figures=figures,
+            figures_command=f"naslab report {shlex.quote(str(self.folder))} --figures pdf,png",
         )
+
+    def paper(self) -> tuple[Paper, str]:
+        """The table for a paper (:class:`naslab.analysis.paper.Paper`), and what it shows in one sentence."""
+        found = statistics(self.data)
+        return paper(self.data, found), finding(self.data, found)
 
     @property
     def command(self) -> str:

@@ -1,28 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from toy_runs import CHANGES, COLUMNS, comparison, info
+from toy_runs import comparison, info, made
 
 from naslab.analysis import anytime
-from naslab.analysis.data import ResultsData
 from naslab.analysis.intervals import mean_interval
-
-
-def made(steps, *, task=None, status=None):
-    """One optimizer; `steps` per seed: [(time, truth), ...]."""
-    task = task or info()
-    status = status or {}
-    runs = [
-        (task.id, "o", seed, status.get(seed, "complete"), "x", 0.0, truth[-1][1] if truth else np.nan, 0.0, 9, 99.0)
-        for seed, truth in enumerate(steps)
-    ]
-    changes = [
-        (task.id, "o", seed, int(time), float(time), 0.0, truth)
-        for seed, run in enumerate(steps)
-        for time, truth in run
-    ]
-    frames = pd.DataFrame(runs, columns=COLUMNS), pd.DataFrame(changes, columns=CHANGES)
-    return ResultsData(*frames, {task.id: task}, ["o"], list(range(len(steps))))
 
 
 def at(frame, clock):
@@ -129,31 +111,3 @@ def test_reference_is_the_best_seen_where_the_optimum_is_unknown():
     assert anytime.reference(made(steps, task=info(optimum=None, direction="min")), "toy/a") == (50, "best seen")
     nothing = made([[]], task=info(optimum=None), status={0: "no-feasible"})
     assert np.isnan(anytime.reference(nothing, "toy/a")[0])
-
-
-def test_ecdf_counts_first_hits():
-    data = made([[(10, 99.0), (50, 99.95)], [(30, 99.5)], []], status={2: "no-feasible"})
-    frame = anytime.ecdf(data, "toy/a")
-    one = frame[frame["target"] == 1.0]
-    assert one["clock"].tolist() == [10, 30, 100]
-    assert one["share"].tolist() == pytest.approx([1 / 3, 2 / 3, 2 / 3])
-    tenth = frame[frame["target"] == 0.1]
-    assert tenth["clock"].tolist() == [50, 100]
-    assert (frame["n"] == 3).all()
-
-
-def test_a_target_is_met_when_decimals_say_so():
-    task = info(optimum=94.37)
-    hits = anytime.first_hits(made([[(5, 93.87)]], task=task), "toy/a", [0.5])
-    assert hits["clock"].tolist() == [5]
-
-
-def test_time_to_target_has_no_median_where_most_runs_failed():
-    frame = anytime.time_to_target(made([[(10, 99.95)], [(30, 99.5)], [(20, 99.0)]])).set_index("within")
-    assert frame["reached"].to_dict() == {"0.1": 1, "0.5": 2, "1": 3}
-    assert frame["median time"].to_dict() == pytest.approx({"0.1": np.nan, "0.5": 30, "1": 20}, nan_ok=True)
-
-
-def test_targets_of_other_units_follow_the_reference():
-    data = made([[(1, 0.5)]], task=info(optimum=0.8, unit=""))
-    assert anytime.default_targets(data, "toy/a") == pytest.approx((0.0008, 0.004, 0.008))

@@ -11,9 +11,9 @@ from scipy import stats
 from toy_runs import comparison, info
 
 from naslab.analysis import tables
-from naslab.analysis.contents import sections
 from naslab.analysis.data import ResultsData
 from naslab.analysis.paired import paired_improvement, signed_rank, signed_rank_tests
+from naslab.analysis.sections.comparison import content
 from naslab.analysis.statistics import mann_whitney_holm
 
 
@@ -157,8 +157,10 @@ def test_too_few_pairs_and_missing_runs(seeds: int, missing: list[tuple[str, str
 
 @pytest.mark.parametrize("paired", [True, False])
 def test_the_report_says_which_test_it_was(paired: bool) -> None:
-    made = sections(runs(paired=paired), 0)
-    text = " ".join([*(s for each in made for s in each.says), *(i.caption for each in made for i in each.items)])
+    made = content(runs(paired=paired), 0).sections
+    text = " ".join(
+        [*(s for each in made for s in each.says), *(getattr(i, "caption", "") for each in made for i in each.items)]
+    )
     assert ("Runs are paired: on each task" in text) == paired
     assert ("Wilcoxon's signed-rank test of runs paired by seed, stratified by task" in text) == paired
     assert ("Wilson's score interval" in text) == paired

@@ -1,14 +1,18 @@
+import json
+import re
+from pathlib import Path
+
 import numpy as np
-import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.text import Text
 from toy_runs import comparison, info
 
-from naslab.analysis import anytime, plots, rank_plots, tables, tradeoff
+from naslab.analysis import anytime, plots, rank_plots, tables, target_plots, targets, tradeoff
+from naslab.analysis import svg as svg_module
 from naslab.analysis.labels import spread
 from naslab.analysis.style import COLUMN_WIDTH, figure_of, palette, render, wrap
-from naslab.analysis.svg import inline
+from naslab.analysis.svg import Sheet, axes_of, inline
 
 NAMES = ["random", "regularized-evolution[population=20]", "./file.py:Class"]
 
@@ -36,9 +40,8 @@ def overlapping(ax):
     return [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.shrunk(0.9, 0.9).overlaps(b.shrunk(0.9, 0.9))]
 
 
-@pytest.mark.parametrize("plot", [plots.plot_anytime, plots.plot_anytime_mean])
-def test_anytime_shows_names_units_and_the_optimum(data, rng, plot):
-    ax = plot(anytime.curves(data, "toy/a", rng), data.tasks["toy/a"])
+def test_anytime_shows_names_units_and_the_optimum(data, rng):
+    ax = plots.plot_anytime(anytime.curves(data, "toy/a", rng), data.tasks["toy/a"])
     assert ax.get_xlabel() == "search time (s)"
     assert ax.get_ylabel() == "test accuracy (%)"
     assert ax.get_xlim()[1] == 100
@@ -73,11 +76,10 @@ def test_final_says_where_there_is_no_result(rng):
 
 
 def test_ecdf_ends_at_the_share_reached(data):
-    frame = anytime.ecdf(data, "toy/a", [2.0])
-    ax = plots.plot_ecdf(frame, data.tasks["toy/a"], 2.0)
-    assert "toy/a: within 2 points" in words(ax)
-    ends = [line.get_ydata()[-1] for line in ax.lines]
-    assert ends == [frame[frame["optimizer"] == name]["share"].max() for name in NAMES]
+    frame = targets.ecdf(data)
+    ax = target_plots.plot_ecdf(frame, "all 3 tasks", "search time (s)")
+    assert "all 3 tasks" in words(ax)
+    assert [line.get_ydata()[-1] for line in ax.lines] == list(frame.groupby("optimizer", sort=False)["share"].last())
 
 
 @pytest.mark.parametrize(("cost", "label"), [("params", "parameters"), ("latency_seconds", "latency")])
@@ -139,7 +141,7 @@ def test_figures_leave_pyplot_and_settings_alone(data, rng):
 def test_plots_draw_on_given_axes(data, rng):
     frame = anytime.curves(data, "toy/a", rng)
     ax = plots.plot_anytime(frame, data.tasks["toy/a"])
-    assert plots.plot_anytime_mean(frame, data.tasks["toy/a"], ax=ax) is ax
+    assert plots.plot_anytime(frame, data.tasks["toy/a"], ax=ax) is ax
 
 
 @pytest.mark.parametrize("kind", ["svg", "pdf", "png"])
@@ -151,13 +153,81 @@ def test_files_are_the_same_bytes_each_time(data, kind):
 
 
 def test_svg_for_a_page_has_its_own_ids_and_fetches_nothing(data, rng):
+    sheet = Sheet()
     svg = bytes_of(plots.plot_anytime(anytime.curves(data, "toy/a", rng), data.tasks["toy/a"]))
-    part = inline(svg, "fig-1", 'a "figure"')
+    part = inline(svg, sheet.prefix(), 'a "figure"', sheet)
     assert part.startswith('<svg role="img" aria-label="a &quot;figure&quot;"')
     assert "http" not in part
-    assert part.count("id=") - part.count('id="fig-1-') == 0
-    assert 'data-series="1"' in part
-    assert "var(--ink)" in part
+    assert part.count(" id=") == part.count(' id="g1-') > 0
+    assert set(re.findall(r"url\(#(.*?)\)", part)) <= set(re.findall(r' id="(.*?)"', part))
+    assert 'data-series="1" data-part="line"' in part
+    assert "var(--ink)" in sheet.rules
+    assert "var(--c1)" in sheet.rules
+    assert "#d55e00" not in part + sheet.rules
+    assert set(re.findall(r'class="(.*?)"', part)) == set(re.findall(r"\.(f\d+)\{", sheet.rules))
+    assert len(part) < len(svg) / 2
+
+
+def corners(path):
+    """Where a path leads, with every step written out."""
+    x, y, found = 0.0, 0.0, []
+    for letter, rest in re.findall(r"([A-Za-z])([^A-Za-z]*)", path):
+        numbers = [float(number) for number in rest.split()]
+        x, y = {"H": [*numbers[:1], y], "V": [x, *numbers[:1]]}.get(letter, numbers[-2:] or (x, y))
+        found.append((x, y))
+    return found
+
+
+def test_a_shorter_path_leads_to_the_same_places():
+    sheet, steps = Sheet(), "M 0 0 L 5 0 L 9.03 0 L 9.03 4 L 9.03 4 L 12 4 L 11 4 L 11 -2 L 13 7 z"
+    part = inline(f'<svg><path d="{steps}"/></svg>', "a", "", sheet)
+    assert re.search(r'd="(.*?)"', part)[1] == "M0 0H9.05V4H12H11V-2L13 7z"
+    frame, task = np.linspace(0, 40, 50), "M" + " L".join(f"{x:.3f} {np.sin(x):.3f}" for x in np.linspace(0, 40, 50))
+    drawn = corners(re.search(r'd="(.*?)"', inline(f'<svg><path d="{task}"/></svg>', "a", "", sheet))[1])
+    assert np.abs(np.array(drawn) - np.stack([frame, np.sin(frame)], axis=1)).max() <= 0.031
+
+
+def test_values_can_be_read_from_a_drawing(data, rng):
+    ax = plots.plot_anytime(anytime.curves(data, "toy/a", rng), data.tasks["toy/a"])
+    axes = json.loads(axes_of(figure_of(ax)))
+    assert axes["x"]["log"]
+    assert axes["x"]["name"] == "search time (s)"
+    assert (axes["y"]["from"], axes["y"]["to"]) == ax.get_ylim()
+    line = re.search(r'<g data-series="2" data-part="line"><path d="(.*?)"', inline(bytes_of(ax), "a", "", Sheet()))[1]
+    x, y = corners(line)[-1]
+    assert axes["x"]["from"] * (axes["x"]["to"] / axes["x"]["from"]) ** (
+        (x - axes["x"]["start"]) / (axes["x"]["end"] - axes["x"]["start"])
+    ) == pytest.approx(ax.lines[2].get_xdata()[-1], rel=1e-3)
+    height = (y - axes["y"]["start"]) / (axes["y"]["end"] - axes["y"]["start"])
+    read = axes["y"]["from"] + height * (axes["y"]["to"] - axes["y"]["from"])
+    assert read == pytest.approx(ax.lines[2].get_ydata()[-1], abs=1e-3 * np.ptp(ax.get_ylim()))
+    categories = plots.plot_final(data.runs, tables.final_quality(data, rng), data.tasks["toy/a"])
+    assert "y" not in json.loads(axes_of(figure_of(categories)))
+
+
+def luminance(colour):
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in to_rgb(colour)]
+    return np.dot(linear, [0.2126, 0.7152, 0.0722])
+
+
+def contrast(a, b):
+    high, low = sorted([luminance(a), luminance(b)], reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_words_can_be_read_on_light_and_dark_paper():
+    css = (Path(svg_module.__file__).parent / "report.css").read_text()
+    schemes = [dict(re.findall(r"--(\w+): (#\w{6})", part)) for part in css.split("@media screen")[:2]]
+    light, dark = schemes[0], schemes[1]
+    assert len(dark) == len(light) == 21
+    for colours in (light, dark):
+        for name in ["ink", "soft", "accent", *(f"t{n}" for n in range(7))]:
+            assert contrast(colours[name], colours["paper"]) >= 4.5, name
+            assert contrast(colours[name], colours["panel"]) >= 4.5, name
+        assert contrast(colours["ink"], colours["mark"]) >= 4.5
+    for name, style in palette([f"o{n}" for n in range(7)]).items():
+        assert style.words == light[f"t{name[1:]}"]
+        assert style.colour == light[f"c{name[1:]}"]
 
 
 def test_names_are_not_mathematics():
@@ -193,4 +263,4 @@ def test_curves_of_nothing_can_still_be_drawn(rng):
     data = comparison([info()], ["a"], 1, infeasible=[("toy/a", "a", 0)])
     ax = plots.plot_anytime(anytime.curves(data, "toy/a", rng), data.tasks["toy/a"])
     assert isinstance(bytes_of(ax), str)
-    assert isinstance(anytime.ecdf(data, "toy/a"), pd.DataFrame)
+    assert targets.ecdf(data).empty

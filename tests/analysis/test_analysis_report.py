@@ -11,17 +11,17 @@ import pandas as pd
 import pytest
 from toy_runs import comparison, info
 
+from naslab.analysis.pdf import print_page
 from naslab.analysis.report import write_report
-from naslab.analysis.style import render
-from naslab.errors import OutputError
+from naslab.errors import InvalidValue, OutputError
 
 HOSTILE = ["./file.py:Class[a=$x$]", "<b>&\"'</b>", "a_b%{}\\"]
 CHROMIUM = shutil.which("chromium")
 
 
-def write(data, folder, extra=()):
+def write(data, folder, extra=(), **options):
     return write_report(
-        data, folder, "A <title>", "naslab compare 'x' && y", {"python": "3.11"}, ["Note & more"], extra
+        data, folder, "A <title>", "naslab compare 'x' && y", {"python": "3.11"}, ["Note & more"], extra, **options
     )
 
 
@@ -75,10 +75,10 @@ def test_sections_come_in_the_agreed_order(report):
     assert Page(report.read_text()).headings == [
         "Final quality",
         "Further tables",
-        "Quality over time",
-        "Time to a target",
+        "Anytime performance",
         "Significance",
         "Quality against cost",
+        "Good practice",
         "Runs",
         "Reproduce",
     ]
@@ -88,7 +88,7 @@ def test_page_shows_names_as_they_are_and_runs_no_markup_of_theirs(report):
     page = Page(report.read_text())
     for name in HOSTILE:
         assert name in page.text
-    assert "b" not in page.open
+    assert "b" not in page.open  # bold type is <strong>
     assert "naslab compare 'x' && y" in page.text
     assert "Note & more" in page.text
 
@@ -105,25 +105,41 @@ def test_every_table_and_figure_has_its_files(report):
     tables = {path.suffix for path in (report.parent / "tables").iterdir()}
     figures = {path.suffix for path in (report.parent / "figures").iterdir()}
     assert tables == {".csv", ".md", ".tex"}
-    assert figures == {".svg", ".pdf", ".png"}
+    assert figures == {".svg"}
     stems = {path.stem for path in (report.parent / "figures").iterdir()}
-    kinds = ("final", "anytime-median", "anytime-mean", "ecdf", "tradeoff-params", "tradeoff-latency-seconds")
-    for kind in (*kinds, "improvement", "pairwise", "ranks", "critical-difference"):
+    kinds = ("final", "anytime", "ecdf-toy", "tradeoff-params", "tradeoff-latency-seconds")
+    for kind in (*kinds, "improvement", "pairwise", "ranks", "critical-difference", "ecdf"):
         assert any(stem.startswith(kind) for stem in stems), kind
+    assert (report.parent / "tables" / "paper.tex").read_text().startswith(r"\begin{tabular}")
     assert (report.parent / "tables" / "further-1-published.tex").is_file()
     assert not list(report.parent.rglob(".*"))
 
 
-def test_same_runs_same_report(tmp_path, monkeypatch):
-    monkeypatch.setattr("naslab.analysis.report.render", only_svg)
+def test_figures_of_other_kinds_are_drawn_on_demand_and_not_left_when_old(tmp_path):
+    data = comparison([info()], ["a"], 1)
+    page = write(data, tmp_path, figures=["png"], figures_command="naslab report x --figures pdf,png")
+    drawn = sorted((tmp_path / "figures").glob("*.png"))
+    assert drawn
+    assert drawn[0].read_bytes().startswith(b"\x89PNG")
+    assert not list((tmp_path / "figures").glob("*.pdf"))
+    assert f"figures/{drawn[0].name}" in Page(page.read_text()).links
+    assert "naslab report x --figures pdf,png" in page.read_text()
+    write(data, tmp_path)
+    assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".svg"}
+    with pytest.raises(InvalidValue, match="figures as 'eps'"):
+        write(data, tmp_path, figures=["eps"])
+
+
+def test_what_is_the_same_in_every_row_is_said_once(report):
+    text = Page(report.read_text()).text
+    assert "In every row: metric test accuracy (%)" in text
+    assert "metric" in (report.parent / "tables" / "final-quality.csv").read_text().splitlines()[0]
+
+
+def test_same_runs_same_report(tmp_path):
     data = comparison([info()], ["a", "b"], 3)
     first, second = write(data, tmp_path / "1"), write(data, tmp_path / "2")
     assert first.read_bytes() == second.read_bytes()
-
-
-def only_svg(figure, kind):
-    """One drawing of three, to save time."""
-    return render(figure, kind) if kind == "svg" else b""
 
 
 MISSING_B = [("toy/a", "b", seed) for seed in range(3)]
@@ -152,8 +168,7 @@ SAME_CELLS = [dataclasses.replace(info(f"toy/{name}"), cells="toy-space") for na
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_degenerate_comparisons_have_an_answer(data, said, tmp_path, monkeypatch):
-    monkeypatch.setattr("naslab.analysis.report.render", only_svg)
+def test_degenerate_comparisons_have_an_answer(data, said, tmp_path):
     text = Page(write(data(), tmp_path).read_text()).text
     assert said in text
     assert "nan" not in text.lower()
@@ -168,7 +183,6 @@ def test_unwritable_folder_is_one_clear_line(tmp_path):
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch):
-    monkeypatch.setattr("naslab.analysis.report.render", only_svg)
     page = write(comparison([info()], ["a"], 1), tmp_path)
     before = page.read_bytes()
 
@@ -182,8 +196,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch):
     assert not list(tmp_path.rglob(".*"))
 
 
-def test_what_a_killed_report_left_is_removed_and_what_is_being_written_is_not(tmp_path, monkeypatch):
-    monkeypatch.setattr("naslab.analysis.report.render", only_svg)
+def test_what_a_killed_report_left_is_removed_and_what_is_being_written_is_not(tmp_path):
     killed = subprocess.Popen(["sleep", "60"])
     killed.kill()
     killed.wait()
@@ -197,28 +210,41 @@ def test_what_a_killed_report_left_is_removed_and_what_is_being_written_is_not(t
     assert [name for name in (*left, *others) if (tmp_path / name).exists()] == others
 
 
-CLICKS = """<script>
+CLICKS = """<script>{
 const out = [];
-const header = [...document.querySelectorAll("th button")].find((b) => b.textContent === "mean");
-const column = header.closest("th").cellIndex;
-const read = () => [...header.closest("table").tBodies[0].rows].map((r) => r.cells[column].textContent).join(" ");
-header.click(); out.push(read(), header.closest("th").getAttribute("aria-sort"));
-header.click(); out.push(read(), header.closest("th").getAttribute("aria-sort"));
+const find = (name) => [...document.querySelectorAll("th button")].filter((b) => b.textContent === name);
+const header = find("mean")[0].closest("th"), table = header.closest("table");
+const shown = () => [...table.tBodies[0].rows].filter((r) => !r.hidden);
+const read = () => shown().map((r) => r.cells[header.cellIndex].textContent).join(" ");
+header.querySelector("button").click(); out.push(read(), header.getAttribute("aria-sort"));
+header.querySelector("button").click(); out.push(read(), header.getAttribute("aria-sort"));
+const filter = table.closest(".table").querySelector(".filter");
+filter.value = "toy/b A"; filter.dispatchEvent(new Event("input")); out.push(read());
 const legend = document.querySelectorAll(".legend button");
-const line = (n) => document.querySelector(`figure g[data-series="${n}"]`);
-const shade = (n) => { line(n).style.transition = "none"; return getComputedStyle(line(n)).opacity; };
-shade(0); shade(1);
-out.push(shade(0), shade(1));
-legend[1].click(); out.push(shade(0), shade(1), legend[1].getAttribute("aria-pressed"));
-document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" })); out.push(shade(0), shade(1));
+const line = (n) => document.querySelector(`figure svg[data-axes] g[data-series="${n}"][data-part="line"]`);
+const seen = (n) => getComputedStyle(line(n)).visibility;
+legend[1].click(); out.push(seen(0), seen(1), legend[1].getAttribute("aria-pressed"));
+document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" })); out.push(seen(1));
+document.querySelectorAll("details").forEach((each) => { each.open = true; });
+const svg = line(0).closest("svg"), axes = JSON.parse(svg.dataset.axes);
+svg.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
+const said = document.getElementById("values").innerText.split("\\n");
+out.push(said[0].replace(/[\\d.,]+/, "#"), said.slice(1).map((s) => s.trim()).join(";"));
+const path = line(0).querySelector("path"), before = path.getAttribute("d");
+const button = svg.closest("figure").querySelector("figcaption button:last-child");
+button.click(); out.push(button.textContent, path.getAttribute("d") !== before);
+out.push(svg.querySelectorAll(".other-x text").length > 2);
+button.click(); out.push(path.getAttribute("d") === before);
 document.body.innerHTML = `<p id="result">${out.join("|")}</p>`;
-</script></body>"""
+}</script></body>"""
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-def test_in_a_browser_headers_sort_and_the_legend_highlights(tmp_path, monkeypatch):
-    monkeypatch.setattr("naslab.analysis.report.render", only_svg)
-    data = comparison([info()], ["b", "a", "c"], 3, truth=lambda place, seed, _: [100.0, 9.0, 50.0][place] + seed)
+def test_in_a_browser_tables_sort_and_filter_and_figures_tell_their_values(tmp_path):
+    ends = [100.0, 9.0, 50.0]
+    data = comparison(
+        [info("toy/b"), info("toy/c"), info("toy/d")], ["b", "a", "c"], 3, truth=lambda p, s, _: ends[p] + s
+    )
     page = write(data, tmp_path)
     page.write_text(page.read_text().replace("</body>", CLICKS))
     arguments = [
@@ -229,9 +255,28 @@ def test_in_a_browser_headers_sort_and_the_legend_highlights(tmp_path, monkeypat
     done = subprocess.run([CHROMIUM, *arguments], capture_output=True, text=True, timeout=60, check=True)
     found = re.search(r'<p id="result">(.*?)</p>', done.stdout)
     assert found, done.stdout[-500:]
+    rising = "10.00 10.00 10.00 51.00 51.00 51.00 101.00 101.00 101.00"
     assert found[1].split("|") == [
-        *("10.00 51.00 101.00", "ascending", "101.00 51.00 10.00", "descending"),
-        *("1", "1"),
-        *("0.1", "1", "true"),
-        *("1", "1"),
+        *(rising, "ascending", " ".join(reversed(rising.split())), "descending", "10.00"),
+        *("visible", "hidden", "false", "visible"),
+        *("search time (s) #", "b 1.00;c 0.86;a 0.00"),
+        *("logarithmic axis", "true", "true", "true"),
     ]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_a_page_is_printed_where_there_is_a_chromium(tmp_path):
+    page = tmp_path / "report.html"
+    page.write_text("<!DOCTYPE html><title>t</title><p>words")
+    assert print_page(page) == tmp_path / "report.pdf"
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.pdf"]
+
+
+def test_no_chromium_is_one_clear_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    (tmp_path / "report.pdf").write_text("an older one")
+    with pytest.raises(OutputError, match=r"there is no Chromium on the PATH .*Fix: print the page") as caught:
+        print_page(tmp_path / "report.html")
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "report.pdf").read_text() == "an older one"

@@ -13,7 +13,7 @@ from toy_runs import comparison, info
 
 from naslab.analysis import front_tables, plots
 from naslab.analysis.data import ResultsData
-from naslab.analysis.front_contents import front_sections
+from naslab.analysis.sections.fronts import front_sections
 
 
 @dataclass(frozen=True)

@@ -61,3 +61,22 @@ def comparison(
     if not costs:
         frame = frame.drop(columns=["params", "latency_seconds"])
     return ResultsData(frame, pd.DataFrame(changes, columns=CHANGES), tasks, optimizers, list(range(seeds)))
+
+
+def made(
+    steps: list[list[tuple[float, float]]], *, task: TaskInfo | None = None, status: dict[int, str] | None = None
+) -> ResultsData:
+    """One optimizer; `steps` per seed: [(time, truth), ...]."""
+    task = task or info()
+    status = status or {}
+    runs = [
+        (task.id, "o", seed, status.get(seed, "complete"), "x", 0.0, truth[-1][1] if truth else np.nan, 0.0, 9, 99.0)
+        for seed, truth in enumerate(steps)
+    ]
+    changes = [
+        (task.id, "o", seed, int(time), float(time), 0.0, truth)
+        for seed, run in enumerate(steps)
+        for time, truth in run
+    ]
+    frames = pd.DataFrame(runs, columns=COLUMNS), pd.DataFrame(changes, columns=CHANGES)
+    return ResultsData(*frames, {task.id: task}, ["o"], list(range(len(steps))))

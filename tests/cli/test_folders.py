@@ -17,7 +17,9 @@ OPTIONS = ["--optimizers", "random,local-search", "--seeds", "2", "--budget", "6
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take most of the time."""
-    monkeypatch.setattr("naslab.running.results.Results.report", lambda self: self.folder / "report" / "report.html")
+    monkeypatch.setattr(
+        "naslab.running.results.Results.report", lambda self, **_: self.folder / "report" / "report.html"
+    )
 
 
 def compare(task: str, out: Path, *changes: str) -> int:

@@ -179,7 +179,7 @@ def test_the_report_is_written_before_anything_is_printed(
     def unprintable(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("naslab.cli.console.print_frame", unprintable)
+    monkeypatch.setattr("naslab.cli.console.print_wide", unprintable)
     words = ["compare", stored_task, "--optimizers", "random", "--seeds", "1", "--budget", "3", "--out"]
     assert run_command([*words, str(tmp_path / "out")]) == 2
     assert (tmp_path / "out/report/report.html").exists()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
+import html
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -78,8 +79,25 @@ def test_the_page_shows_every_table_and_the_scores(stored_task, tmp_path):
     scores = pd.read_csv(tmp_path / "page" / "scores.csv")
     assert scores.columns.tolist() == ["architecture", "params", "naswot", TOTAL, "test accuracy"]
     assert len(scores) == 27
-    for name, kind in itertools.product(("agreement", "matrix"), ("png", "svg", "pdf")):
-        assert (tmp_path / "page" / "figures" / f"{name}.{kind}").stat().st_size > 1000
+    assert (found.sharing["params"], found.sharing["naswot"]) == (2, 2)  # one pass
+    assert "precision at 10%" in text  # of three
+    assert "precision at 5%" not in text  # of one
+    assert "Left out, because k would be one architecture or none: at 1%, at 5%." in text
+    for name in ("agreement", "matrix", "tau-by-top", "ranks-naswot"):
+        assert (tmp_path / "page" / "figures" / f"{name}.svg").stat().st_size > 1000
+
+
+def test_a_shared_pass_is_divided_among_its_scores_and_duplicates_are_counted(tmp_path):
+    found = naslab.correlate("nasbench201/cifar10", "synflow,naswot,snip", 60)
+    assert found.sharing == {"synflow": 3, "naswot": 3, "snip": 3}
+    assert len(set(found.seconds.values())) == 1  # a third each
+    space = naslab.search_space("nasbench201")
+    keys = [space.canonical(space.from_string(each)) for each in found.scores.index]
+    assert found.duplicates == len(keys) - len(set(keys)) > 0
+    text = found.report(tmp_path).read_text()
+    assert f"Duplicates: {found.duplicates} of the 60" in text
+    assert "have an equal part of its seconds each" in text
+    assert re.search(r"orders 60 architectures best by .*: Spearman.s correlation 0\.\d\d \[", html.unescape(text))
 
 
 def test_the_command_prints_the_table_and_continues(stored_task, tmp_path, capsys):

@@ -52,7 +52,7 @@ def test_what_grew_is_what_all_at_once_gives(
     stored_task: str, other_task: str, tmp_path: Path, paired: bool, tables: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """4 seeds, then 6, then one strategy and one task more: the same traces and the same tables of the report."""
-    blank = {"name": "", "title": "", "caption": "", "svg": "", "width": 1.0}
+    blank = {"name": "", "title": "", "caption": "", "svg": "", "width": 1.0, "kinds": []}
     monkeypatch.setattr("naslab.analysis.report._picture", lambda *_: blank)  # figures take ten times as long
     tasks = [other_task, stored_task]  # what is new may come first
     grown, whole = tmp_path / "grown", tmp_path / "whole"

@@ -163,7 +163,7 @@ def test_the_report_has_a_section_only_where_there_are_several(
     compared: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[Section] = []
-    monkeypatch.setattr(report, "write_page", lambda content, *rest: written.extend(content))
+    monkeypatch.setattr(report, "write_page", lambda content, *rest, **options: written.extend(content))
     compared.report()
     (section,) = [each for each in written if each.title == "Several objectives"]
     assert [item.name for item in section.items] == ["fronts", "attained-latency_ms-toy", "attained-robustness-toy"]

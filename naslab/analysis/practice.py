@@ -1,0 +1,115 @@
+"""The field's checklist of good practice, filled in from what is recorded: what was controlled, and what was not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from naslab.analysis.carried_out import UTILISATION
+from naslab.analysis.data import COMPLETE, ResultsData
+from naslab.analysis.tables import BASELINE, ranges
+
+SOURCE = "Lindauer & Hutter 2020, Best Practices for Scientific Research on Neural Architecture Search, JMLR 21(243)"
+YES, NO, PARTLY, OPEN = "yes", "no", "partly", "to be said by the author"
+
+
+def checklist(data: ResultsData, command: str, environment: Mapping[str, str]) -> pd.DataFrame:
+    """Every item of Lindauer and Hutter's checklist, in our words: ``item, answer, why``.
+
+    "yes" and "no" are read from the runs; what no record can tell is left to the author, and says so.
+    """
+    tables = [task for task in data.tasks if _is_table(data, task)]
+    trained = [task for task in data.tasks if task not in tables]
+    differ = [name for name, value in environment.items() if " and " in value]
+    timed = any(info.budget_unit == "s" for info in data.tasks.values())
+    measured = UTILISATION in data.frame or (timed and bool(trained))
+    n, budgets = len(data.seeds), list(dict.fromkeys(info.budget_text for info in data.tasks.values()))
+    missing = int((data.runs["status"] != COMPLETE).sum())
+    tuned = [name for name in data.optimizers if "[" in name]
+    rows: list[tuple[str, str, str]] = [
+        (
+            "Code and data behind the final numbers are public",
+            YES if command else OPEN,
+            "The command below makes every run again; the environment names the versions and the hash of each table."
+            if command
+            else "No command is recorded.",
+        ),
+        (
+            "Code, hyperparameters and seeds of the strategies are public",
+            OPEN if any(name.startswith("./") or ":" in name for name in data.optimizers) else YES,
+            f"Options stand in the names, all others in each trace's header; seeds {ranges(data.seeds)}.",
+        ),
+        (
+            "All strategies search the same space, on the same data and split, with the same training",
+            YES,
+            "A task is all of these; each strategy ran on "
+            + ("each task." if len(data.tasks) > 1 else "the one task.")
+            + (
+                f" Limits: {'; '.join(dict.fromkeys(i.constraint for i in data.tasks.values() if i.constraint))}."
+                if any(i.constraint for i in data.tasks.values())
+                else ""
+            ),
+        ),
+        (
+            "Hardware, library versions and run time do not confound",
+            PARTLY if differ or measured else YES,
+            f"Runs differ in {', '.join(differ)}."
+            if differ
+            else "Time was measured while it ran: it depends on the machine."
+            if measured
+            else "One version of everything; costs are recorded or counted, not measured.",
+        ),
+        (
+            "All strategies have the same budget and are judged alike",
+            YES,
+            f"{'; '.join(budgets)} for every run; the judge is not seen by the strategies.",
+        ),
+        ("Parts of a new strategy are ablated", OPEN, "A comparison does not know which strategy is new."),
+        ("Quality is compared over time", YES, "Under Anytime performance."),
+        (
+            "Random search is among the strategies",
+            YES if BASELINE in data.optimizers else NO,
+            "It is." if BASELINE in data.optimizers else f"It is not: add {BASELINE} to --optimizers.",
+        ),
+        (
+            "Runs are repeated, with their seeds and their spread",
+            YES if n > 1 and not missing else PARTLY if n > 1 else NO,
+            f"{n} run{'s' if n > 1 else ''} of each strategy on each task"
+            + (", paired by seed" if data.paired else "")
+            + (f"; {missing:,} without a result." if missing else "."),
+        ),
+        (
+            "Tabular or surrogate benchmarks are used for depth",
+            YES if not trained else PARTLY if tables else NO,
+            f"All of the space is known on {len(tables)} of {len(data.tasks)} tasks."
+            + (" Tasks of one space are no independent sample." if _shared(data) else ""),
+        ),
+        (
+            "How hyperparameters were tuned, and what that took, is reported",
+            OPEN,
+            (f"Given by hand: {', '.join(tuned)}; all others are the defaults. " if tuned else "All are the defaults. ")
+            + "What was tried before is not recorded here.",
+        ),
+        (
+            "The time of the whole method is reported, not of the search alone",
+            PARTLY,
+            "What evaluations charge is counted to the end; strategies' own time is not part of a recorded clock, and "
+            "what is found is not trained anew.",
+        ),
+        (
+            "All details of the setup are reported",
+            YES if environment else PARTLY,
+            "Under Runs and Reproduce; every evaluation is in the traces.",
+        ),
+    ]
+    return pd.DataFrame(rows, columns=["item", "answer", "why"])
+
+
+def _is_table(data: ResultsData, task: str) -> bool:
+    return data.tasks[task].optimum is not None or any(known == task for known, _ in data.landscapes)
+
+
+def _shared(data: ResultsData) -> bool:
+    spaces = [info.cells for info in data.tasks.values() if info.cells]
+    return len(set(spaces)) < len(spaces)

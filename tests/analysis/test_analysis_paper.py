@@ -1,0 +1,106 @@
+"""The table for a paper, the sentence on top, and the checklist."""
+
+import re
+
+import numpy as np
+import pytest
+from toy_runs import comparison, info
+
+from naslab.analysis import practice, tables
+from naslab.analysis.formats import to_csv, to_latex, to_markdown, to_text
+from naslab.analysis.paper import finding, paper, statistics
+
+TASKS = [info("toy/a"), info("toy/b", unit=""), info("toy/c")]
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def parts(data):
+    found = statistics(data)
+    return paper(data, found), finding(data, found), found.tests
+
+
+def test_the_best_rank_is_first_and_cells_are_mean_and_spread():
+    data = comparison(TASKS, ["a", "b", "c"], 8)  # each is about one better than the one before
+    table, _, _ = parts(data)
+    assert table.frame["optimizer"].tolist() == ["c", "b", "a"]
+    assert table.frame["average rank"].is_monotonic_increasing
+    truths = data.truths("toy/a", "c")
+    assert table.frame["toy/a (%)"].iloc[0] == pytest.approx(truths.mean())
+    assert table.frame["toy/a (%) ± sd"].iloc[0] == pytest.approx(truths.std(ddof=1))
+    text = to_text(table.frame)
+    assert list(text.columns) == ["optimizer", "toy/a (%)", "toy/b", "toy/c (%)", "average rank [95 %]", "n"]
+    assert text["toy/a (%)"].iloc[0] == f"{truths.mean():.2f} ± {truths.std(ddof=1):.2f}"
+    assert "toy/a (%) ± sd" in to_csv(table.frame).splitlines()[0]
+
+
+def test_bold_are_the_best_and_those_not_told_from_it():
+    ends = [90.0, 95.0, 95.1]  # the first far behind, the others alike
+    data = comparison(TASKS, ["a", "b", "c"], 8, truth=lambda place, seed, r: ends[place] + r.normal())
+    table, _, tests = parts(data)
+    bold = table.bold.set_index(table.frame["optimizer"])
+    for task in data.tasks:
+        name = f"{task} ({data.tasks[task].unit})".removesuffix(" ()")
+        assert bold[name].to_dict() == {"a": False, "b": True, "c": True}
+        own = tests[(tests["task"] == task) & (tests["a"] == "b") & (tests["b"] == "c")]
+        assert own["better"].item() == tables.NONE_SHOWN
+    assert re.search(r"\\textbf\{9\d\.\d\d \$\\pm\$ \d\.\d\d\}", to_latex(table.frame, table.bold))
+    assert "**9" in to_markdown(table.frame, table.bold)
+    assert r"\textbf" not in to_latex(table.frame)
+
+
+def test_nothing_is_bold_where_nothing_is_tested():
+    table, said, _ = parts(comparison(TASKS, ["a", "b"], 3))
+    assert not table.bold.to_numpy().any()
+    assert "Nothing is bold" in table.says
+    assert said == "Too few runs to tell 2 strategies apart: 3 on each task, and the test takes 5."
+
+
+def test_a_run_without_a_result_turns_the_table_to_interquartile_means():
+    data = comparison(TASKS, ["a", "b"], 8, infeasible=[("toy/a", "b", 0)])
+    table, _, _ = parts(data)
+    row = tables.final_quality(data, rng()).query("task == 'toy/b' and optimizer == 'a'").iloc[0]
+    shown = table.frame.set_index("optimizer").loc["a"]
+    assert (shown["toy/b"], shown["toy/b low"]) == (row["IQM"], row["IQM low"])
+    assert table.says.startswith("Interquartile mean")
+    assert table.says.endswith("Without a result: 1 no feasible, of 48 runs.")
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ([90, 92, 94], r"^c has the best average rank, 1\.0 \[.*\] among 3, over 3 tasks with 8 runs each, and is "
+                       r"better than both others \(p Holm < 0\.001; its runs win \d\d.* % of the time\)\.$"),
+        ([90, 95, 95.1], r"and is better than a \(.*\); no difference is shown from [bc]\.$"),
+        ([95, 95, 95], r"(has|share) the best average rank.*, but no difference is shown from (both others|[abc])"),
+    ],
+    ids=["all", "one", "none"],
+)  # fmt: skip
+def test_the_sentence_says_who_and_how_sure(ends, said):
+    data = comparison(TASKS, ["a", "b", "c"], 8, truth=lambda place, seed, r: ends[place] + 0.5 * r.normal())
+    assert re.search(said, parts(data)[1])
+
+
+def test_the_sentence_has_nothing_to_say_of_one_or_of_missing_runs():
+    assert "nothing to compare" in parts(comparison(TASKS, ["a"], 8))[1]
+    gone = [(task.id, "a", 0) for task in TASKS]
+    assert "can't be ranked" in parts(comparison(TASKS, ["a", "b"], 8, missing=gone))[1]
+    one = parts(comparison(TASKS[:1], ["a", "b"], 8))[1]
+    assert re.match(r"b has the best interquartile mean test accuracy, 9\d\.\d\d %, on toy/a with 8 runs each", one)
+
+
+def test_the_checklist_says_what_the_records_say():
+    def answers(data, environment):
+        return practice.checklist(data, "naslab compare", environment).set_index("item")["answer"]
+
+    good = answers(comparison(TASKS, ["random", "b"], 8), {"torch": "2.13"})
+    bad = answers(comparison([info(optimum=None)], ["a", "b"], 1), {"torch": "2.12 and 2.13"})
+    assert len(good) == 13
+    assert good["Random search is among the strategies"] == practice.YES
+    assert bad["Random search is among the strategies"] == practice.NO
+    assert bad["Runs are repeated, with their seeds and their spread"] == practice.NO
+    assert bad["Hardware, library versions and run time do not confound"] == practice.PARTLY
+    assert bad["Tabular or surrogate benchmarks are used for depth"] == practice.NO
+    assert practice.OPEN in set(good)
