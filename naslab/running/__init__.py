@@ -12,7 +12,7 @@ from naslab.running.loop import run, second_worth
 from naslab.running.output import check_folder, claimed_folder
 from naslab.running.runs import SearchResult, constrained_task, default_budget, execution_of, placed, run_one, search
 from naslab.running.seeds import TrialGenerator, seed_sequence
-from naslab.running.software import placement_entries, versions
+from naslab.running.software import machine, placement_entries, versions
 from naslab.running.trace import Recorded, Step, Trace, differences, read, trace_path
 from naslab.running.workers import Progress, do_in_processes
 
@@ -33,6 +33,7 @@ __all__ = [
     "differences",
     "do_in_processes",
     "execution_of",
+    "machine",
     "placed",
     "placement_entries",
     "read",
