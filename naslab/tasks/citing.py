@@ -1,0 +1,42 @@
+"""What to cite for a task: its table, its space, its data. The works are in ``citations.toml``."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import naslab
+from naslab.files import read_toml
+from naslab.tasks.stored import task
+
+OWN = "naslab"
+
+
+def citations(task_id: str = "") -> dict[str, str]:
+    """BibTeX by key; naslab's own without a task.
+
+    Args:
+        task_id: Of any task; ``TASK@mode`` cites as the task does. Of a table that was imported only the space is known.
+
+    Raises:
+        UnknownTask: There is no such task.
+    """
+    data = _data()
+    if not task_id:
+        return {OWN: _written(OWN)}
+    found, plain = task(task_id), task_id.partition("@")[0]
+    keys = [key for pattern, each in data["tasks"].items() if fnmatchcase(plain, pattern) for key in each]
+    keys += data["spaces"].get(found.problem.space.name.partition("@")[0], [])
+    return {key: _written(key) for key in dict.fromkeys(keys)}
+
+
+def _written(key: str) -> str:
+    text: str = _data()["works"][key]
+    return text.strip().replace("{version}", naslab.__version__)
+
+
+@cache
+def _data() -> dict[str, Any]:
+    return read_toml(files("naslab.tasks").joinpath("citations.toml").read_bytes())
