@@ -50,7 +50,7 @@ def compare_against(
         out: A folder: ``OUT/<task>`` is a comparison of the new strategies, as any other. The same call again finishes
             what is missing.
         tasks: Ids; all of the library by default.
-        against: ``"baselines"``, the library in the package, or a folder of :func:`naslab.baselines.build.build_library`.
+        against: ``"baselines"``, the library in the package, or the folder of one.
         budget: None, or what the library has.
         seeds: Runs of each new strategy on each task. By default as many as half of the library's strategies there
             have; those with fewer are left out of the report's tests (not of the standings), and named.
@@ -72,8 +72,8 @@ def compare_against(
     new = [optimizer_spec(each).label for each in optimizers]
     if known := next((name for name in new if any(name in library.shelf(each).by_name for each in chosen)), None):
         raise InvalidValue(
-            f"{known!r} is in the library, and its runs are compared with anyway: leave it out, or state a variant such "
-            f"as {known}[key=value]"
+            f"{known!r} is in the library, and its runs are compared with anyway: leave it out, or state a variant, "
+            f"{known}[key=value]"
         )
     common = _on_all(library, chosen)
     if not common:
@@ -86,11 +86,10 @@ def compare_against(
     description = {"holds": _HOLDS, "library": str(against), "tasks": chosen, "optimizers": new, "seeds": count}
     with claimed_folder(folder, description, "against.json", "comparison", grown=partial(_grown, folder, description)):
         for place, task_id in enumerate(chosen):
-            size = len(new) * count
 
-            def tick(done: int, total: int, last: str, before: int = place * size) -> None:
+            def tick(done: int, total: int, last: str, before: int = place) -> None:
                 if progress:
-                    progress(before + done, len(chosen) * size, last)
+                    progress(before * total + done, len(chosen) * total, last)
 
             parts_of_task = folder / file_name(task_id)
             results[task_id] = compare(
@@ -150,7 +149,9 @@ class Against:
         for task_id, task in self.tasks.items():
             own = self.results[task_id]
             recorded = {name: [own.recorded(task_id, name, seed) for seed in range(self.seeds)] for name in self.new}
-            mine = {name: [outcome_of(task.problem, r) for r in each if r is not None] for name, each in recorded.items()}
+            mine = {
+                name: [outcome_of(task.problem, r) for r in each if r is not None] for name, each in recorded.items()
+            }
             scores[task_id] = scores_of(task, {**mine, **self.library.outcomes(task_id)})
         found = {name: task_standings(each, sign_of(self.tasks[name])) for name, each in scores.items()}
         overall = overall_standings(scores)
@@ -193,7 +194,7 @@ class Against:
             )
         if elsewhere := [name for name in every if name not in common]:
             said.append(
-                f"Not on all of these tasks, and therefore in the standings of single tasks alone: {', '.join(elsewhere)}."
+                f"Not on all of these tasks, and therefore only in the standings of single ones: {', '.join(elsewhere)}."
             )
         changed: dict[str, list[str]] = {}
         for name in every:
@@ -201,12 +202,12 @@ class Against:
             if found := differences(made, stamp(name)):
                 changed.setdefault("; ".join(found), []).append(name)
         said += [
-            f"Runs of the library that might come out otherwise now: {', '.join(names)} ({why}). Whether they do: naslab "
-            f"baselines build --verify 50. {_RERUN}."
+            f"Runs of the library that might come out otherwise now: {', '.join(names)} ({why}). Whether they do: "
+            f"naslab baselines build --verify 50. {_RERUN}."
             for why, names in changed.items()
         ]
         said.append(
-            "The library keeps the incumbents of its runs, not all that they evaluated: costs and fronts are not compared."
+            "The library keeps the incumbents of its runs, not all that they evaluated: costs are not compared."
         )
         return said
 
@@ -246,8 +247,8 @@ def _check(library: Library, tasks: Mapping[str, Task], budget: str | int | floa
         shelf = library.shelf(task_id)
         if budget is not None and Budget.parse(budget) != Budget.parse(shelf.budget):
             raise InvalidValue(
-                f"budget {Budget.parse(budget)}: the library's runs on {task_id} had {shelf.budget}. Fix: leave --budget "
-                "out, or compare without --against"
+                f"budget {Budget.parse(budget)}: the library's runs on {task_id} had {shelf.budget}. Fix: leave out "
+                "--budget, or compare without --against"
             )
         if dict(shelf.source) != dict(task.source):
             raise InvalidLibrary(

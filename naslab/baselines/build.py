@@ -112,8 +112,10 @@ def _jobs(plan: Plan, sources: Sequence[Library]) -> list[_Job]:
 def _kept(library: Library, task: Task, budget: str, name: str, seeds: int) -> Runs | None:
     """The runs of a strategy in a library, where they are those that would be made now."""
     shelf = library.tasks.get(task.id)
-    entry = shelf and shelf.by_name.get(name)
-    if shelf is None or entry is None or (shelf.budget, entry.seeds) != (budget, seeds):
+    if shelf is None or name not in shelf.by_name:
+        return None
+    entry = shelf.by_name[name]
+    if (shelf.budget, entry.seeds) != (budget, seeds):
         return None
     return None if reasons_to_rerun(shelf.source, entry, task) else (entry, library.outcomes(task.id)[name])
 

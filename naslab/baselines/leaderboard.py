@@ -1,4 +1,4 @@
-"""The table of who stands where, for a terminal and as a page: made from ``library.json`` alone, without reading runs."""
+"""The table of who stands where, for a terminal and as a page: made from ``library.json`` alone, no run is read."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _LONGEST_NAME = 30
 
 
 def standing_frame(standings: Sequence[Standing]) -> pd.DataFrame:
-    """Standings as a table: ``place``, ``optimizer``, ``rank`` with its bounds, ``mean`` with its bounds (where there is
-    one), ``n`` runs, how many ``failed``, and the places of those that it is ``not told from``."""
+    """Standings as a table: ``place``, ``optimizer``, ``rank`` with its bounds, ``mean`` with its bounds (where there
+    is one), ``n`` runs, how many ``failed``, and the places of those that it is ``not told from``."""
     place = {each.name: i for i, each in enumerate(standings, start=1)}
     rows = []
     for each in standings:
@@ -45,7 +45,11 @@ def terminal_frame(standings: Sequence[Standing]) -> pd.DataFrame:
         else f" [{each.rank_low:.{digits}f}, {each.rank_high:.{digits}f}]"
         for each in standings
     ]  # fmt: skip
-    shown = {"": full["place"].map(str), "optimizer": name, "rank (95 %)": [a + b for a, b in zip(rank, bounds, strict=True)]}
+    shown = {
+        "": full["place"].map(str),
+        "optimizer": name,
+        "rank (95 %)": [a + b for a, b in zip(rank, bounds, strict=True)],
+    }
     if "mean" in full:
         decimals = _decimals([each.half_width for each in standings if each.half_width])
         shown["mean ± 95 %"] = [
@@ -86,9 +90,9 @@ def write_leaderboard(library: Library, tasks: Sequence[str], folder: Path) -> P
         section.says.append(task_sentence(library, task_id))
         section.add(
             task_id, f"{shelf.metric} ({shelf.unit})" if shelf.unit else shelf.metric, standing_frame(shelf.standings),
-            "rank: of the interquartile mean over runs, 1 = best, with its 95 % bootstrap interval; mean: with Student's "
-            "95 % interval; n: runs; not told from: places of those from which Mann-Whitney's test, Holm over all pairs "
-            "on this task, does not tell it at 0.05.",
+            "rank: of the interquartile mean over runs, 1 = best, with its 95 % bootstrap interval; mean: with "
+            "Student's 95 % interval; n: runs; not told from: places of those from which Mann-Whitney's test, Holm "
+            "over all pairs on this task, does not tell it at 0.05.",
         )  # fmt: skip
         sections.append(section)
     names = dict.fromkeys(each.name for task_id in tasks for each in library.shelf(task_id).standings)

@@ -1,8 +1,8 @@
-"""The library on the disk: ``library.json`` says what is there and who stands where, one archive per task holds the runs.
+"""The library on the disk: ``library.json`` says what is there and who stands where, an archive per task has the runs.
 
-Archives are plain arrays (:mod:`naslab.baselines.packing`), read without pickle and within bounds, and compared with the
-SHA-256 that ``library.json`` has of them; that file hashes itself. What was made when naslab was built is in the
-package; it is called ``baselines``.
+Archives are plain arrays (:mod:`naslab.baselines.packing`), read without pickle and within bounds, and compared with
+the SHA-256 that ``library.json`` has of them; that file hashes itself. The one in the package is called
+``baselines``.
 """
 
 from __future__ import annotations

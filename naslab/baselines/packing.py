@@ -92,5 +92,7 @@ _TYPES = {**_RUNS, **_CHANGES}
 def _options(architectures: Sequence[Architecture], choices: int) -> NDArray[np.uint8]:
     for architecture in architectures:
         if not all(isinstance(option, int) and 0 <= option < 256 for option in architecture):
-            raise InvalidValue(f"{architecture} can't be kept: a library holds spaces of choices, up to 256 options each")
+            raise InvalidValue(
+                f"{architecture} can't be kept: a library holds spaces of choices, of up to 256 options each"
+            )
     return np.array(architectures, np.uint8).reshape(len(architectures), choices)

@@ -1,4 +1,4 @@
-"""What a library holds: budgets of tasks, and groups of strategies with their number of seeds. ``plan.toml`` is ours."""
+"""What a library holds: budgets of tasks, groups of strategies and their number of seeds. ``plan.toml`` is ours."""
 
 from __future__ import annotations
 

@@ -50,9 +50,9 @@ def task_standings(scores: Scores, sign: int) -> tuple[Standing, ...]:
         mean = mean_interval(own if not failed else np.empty(0))
         found.append(
             Standing(
-                name=name, tasks=1, n=len(own), rank=float(ranks[place]), rank_low=_known(low[place]),
-                rank_high=_known(high[place]), mean=_known(sign * mean.value), half_width=_known(mean.high - mean.value),
-                failed=failed, alike=alike[name],
+                name=name, tasks=1, n=len(own), rank=float(ranks[place]),
+                rank_low=_known(low[place]), rank_high=_known(high[place]), mean=_known(sign * mean.value),
+                half_width=_known(mean.high - mean.value), failed=failed, alike=alike[name],
             )
         )  # fmt: skip
     return _best_first(found)
@@ -65,9 +65,7 @@ def overall_standings(by_task: Mapping[str, Scores]) -> tuple[Standing, ...]:
         return ()
     tasks = [_settled({name: each[name] for name in common}) for each in by_task.values()]
     pairs = list(combinations(common, 2))
-    p = holm(
-        van_elteren([t[a] for t in tasks], [t[b] for t in tasks], np.random.default_rng(0)) for a, b in pairs
-    )
+    p = holm(van_elteren([t[a] for t in tasks], [t[b] for t in tasks], np.random.default_rng(0)) for a, b in pairs)
     alike = _alike(common, dict(zip(pairs, p.tolist(), strict=True)))
     ranks, low, high = _ranks(tasks)
     found = [
@@ -126,7 +124,9 @@ def _alike(names: list[str], p: Mapping[tuple[str, str], float]) -> dict[str, tu
 def _best_first(found: list[Standing]) -> tuple[Standing, ...]:
     ordered = sorted(found, key=lambda each: each.rank)
     place = {each.name: i for i, each in enumerate(ordered)}
-    return tuple(each.model_copy(update={"alike": tuple(sorted(each.alike, key=place.__getitem__))}) for each in ordered)
+    return tuple(
+        each.model_copy(update={"alike": tuple(sorted(each.alike, key=place.__getitem__))}) for each in ordered
+    )
 
 
 def _known(value: float) -> float | None:

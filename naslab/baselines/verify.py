@@ -84,7 +84,8 @@ def verify_library(
             compared(run, made_again(*arguments))
     else:
         do_in_processes(made_again, work, workers, compared)
-    of_drawn = {entry.name: entry for task_id, entry in recorded if any(run[:2] == (task_id, entry.name) for run in drawn)}
+    pairs = {run[:2] for run in drawn}
+    of_drawn = {entry.name: entry for task_id, entry in recorded if (task_id, entry.name) in pairs}
     now = {name: stamp(name) for name in of_drawn}
     return Verification(
         drawn,

@@ -22,7 +22,9 @@ def _group() -> None:
 @baselines_app.command("build")
 def build(
     out: Annotated[Path | None, typer.Option(help="Folder of the library; repeat the command to resume.")] = None,
-    plan: Annotated[Path | None, typer.Option(help="TOML file of budgets and strategies; by default naslab's own.")] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="TOML file of budgets and strategies; by default naslab's own.")
+    ] = None,
     workers: Annotated[int, typer.Option(parser=whole, help="Processes. Recorded clocks do not depend on it.")] = 1,
     fresh: Annotated[bool, typer.Option("--fresh", help="Take nothing over from the library in the package.")] = False,
     verify: Annotated[
@@ -47,7 +49,9 @@ def build(
     size = sum((library.folder / shelf.file).stat().st_size for shelf in library.tasks.values())
     seconds = sum(entry.wall_seconds for shelf in library.tasks.values() for entry in shelf.entries)
     runs = sum(shelf.runs for shelf in library.tasks.values())
-    print(f"{runs:,} runs on {len(library.tasks)} tasks in {size / 1e6:.2f} MB; making them took {seconds / 3600:.2f} h")
+    print(
+        f"{runs:,} runs on {len(library.tasks)} tasks in {size / 1e6:.2f} MB; making them took {seconds / 3600:.2f} h"
+    )
     print(f"Compare with them: naslab compare --optimizers ./mine.py:Mine --against {out} --out DIR")
 
 
@@ -86,8 +90,8 @@ def compare_with_library(
     for name, value in given.items():
         if value:
             raise InvalidValue(
-                f"{name} with --against: the library's runs were made without it. Fix: leave it out, or compare without "
-                "--against"
+                f"{name} with --against: the library's runs were made without it. Fix: leave it out, or compare "
+                "without --against"
             )
     from naslab.baselines.against import compare_against
     from naslab.cli.console import progress
@@ -97,12 +101,12 @@ def compare_with_library(
     places = found.places()  # before anything is printed: what can't be printed must not cost the report
     written = found.report()
     for name in found.new:
-        print(f"{name} among {len(found.library.tasks)} tasks' library, {found.seeds} runs on each task:")
+        print(f"{name}, {found.seeds} runs on each task:")
         for row in places[places["optimizer"] == name].to_dict("records"):
-            low, high = row["rank low"], row["rank high"]
+            low, high, mean = row["rank low"], row["rank high"], row["mean"]
             interval = f" [{low:.3g}, {high:.3g}]" if low == low else ""
-            mean = f", mean {row['mean']:.6g} ± {row['mean high'] - row['mean']:.2g}" if row["mean"] == row["mean"] else ""
-            print(f"  {row['task']}: rank {row['rank']:.3g}{interval} of {row['of']}{mean}")
+            score = f", mean {mean:.6g} ± {row['mean high'] - mean:.2g}" if mean == mean else ""
+            print(f"  {row['task']}: rank {row['rank']:.3g}{interval} of {row['of']}{score}")
             for words in ("better than", "can't be told from", "worse than"):
                 if row[words] != "-":
                     print(f"    {words} {row[words]}")

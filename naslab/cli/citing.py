@@ -18,5 +18,6 @@ def cite(
     print("\n\n".join(found.values()))
     if task and not found:
         print(
-            f"Nothing is recorded for {task}: its table was imported, and says itself where it is from.", file=sys.stderr
+            f"Nothing is recorded for {task}: its table was imported, and says itself where it is from.",
+            file=sys.stderr,
         )

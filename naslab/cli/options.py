@@ -12,8 +12,8 @@ from naslab.cli.values import whole
 Budget = Annotated[
     str | None,
     typer.Option(
-        help="Of every run: evaluations (100, the default), seconds on the task's clock (12000s), or epochs (50epochs). "
-        "With --against the library's."
+        help="Of every run: evaluations (default: 100), seconds on the task's clock (12000s), or epochs (50epochs); "
+        "with --against the library's."
     ),
 ]
 Limits = Annotated[

@@ -81,7 +81,7 @@ def load_npz(path: Path | str) -> dict[str, NDArray[Any]]:
 
 
 def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Store arrays for :func:`load_npz`: compressed, no pickle, no time stamps, so that equal content is equal bytes."""
+    """Store arrays for :func:`load_npz`: compressed, without pickle and time stamps: equal content, equal bytes."""
     with written_whole(path) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_LZMA) as archive:
         for name, array in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as stream:

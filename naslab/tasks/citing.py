@@ -18,7 +18,7 @@ def citations(task_id: str = "") -> dict[str, str]:
     """BibTeX by key; naslab's own without a task.
 
     Args:
-        task_id: Of any task; ``TASK@mode`` cites as the task does. Of a table that was imported only the space is known.
+        task_id: Of any task; ``TASK@mode`` cites as the task does. Of an imported table only the space is known.
 
     Raises:
         UnknownTask: There is no such task.
