@@ -68,15 +68,17 @@ def list_names(
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
+    headings, rows = listing.shown(kind)
     table = Table(box=None, pad_edge=False)
-    for heading in ("kind", "name", "what it is", "provider"):
+    for heading in headings:
         table.add_column(heading, overflow="fold")
-    for row in listing.rows(kind):
-        table.add_row(*row)
+    for row in rows:
+        table.add_row(*map(Text, row))
     console = Console()
     if not console.is_terminal:
-        console.width = 200
+        console.width = max(200, Console(width=10_000).measure(table).maximum)
     console.print(table)
 
 
@@ -236,6 +238,22 @@ def correlate(
         print(note)
     print_frame(found.summary[shown].drop(columns=idle), f"Against {found.label}: {found.population}")
     print(f"\nReport: {written}")
+
+
+@app.command()
+def importance(
+    task: Annotated[str, typer.Argument(help="A task of a table; see: naslab list tasks.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for a page with a picture of the landscape.")] = None,
+) -> None:
+    """Which decisions matter: an exact analysis of variance of a task's table, and what was measured."""
+    from naslab.cli.console import print_frame
+    from naslab.studies.importance import task_study
+
+    found = task_study(task)
+    print_frame(found.shown(), f"Which decisions matter on {task}: shares of the variance of its truth")
+    print_frame(found.facts, "\nWhat was measured")
+    if out is not None:
+        print(f"\nReport: {found.report(out)}")
 
 
 @app.command()

@@ -52,6 +52,23 @@ def rows(kind: str = "") -> list[tuple[str, str, str, str]]:
     return found
 
 
+def shown(kind: str = "") -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Headings and rows of what ``naslab list`` prints: of tasks alone also what each offers.
+
+    Raises:
+        UnknownName: There is no such kind.
+    """
+    if kind != "tasks":
+        return ("kind", "name", "what it is", "provider"), [*rows(kind)]
+    from naslab.tasks.facts import table_facts
+
+    facts = {
+        name: (f"{each.size:,}", each.objectives, each.fidelities, each.clock) for name, each in table_facts().items()
+    }
+    headings = ("name", "size", "objectives", "fidelities", "clock", "what it is", "provider")
+    return headings, [(name, *facts.get(name, ("",) * 4), what, by) for _, name, what, by in rows(kind)]
+
+
 def described(kind: str, name: str) -> str:
     """The documentation of what is registered under a name, and its options with their defaults.
 

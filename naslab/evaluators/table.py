@@ -21,6 +21,9 @@ class TableReward(Evaluator):
     Asking twice may give two answers, as training twice would, and is charged twice: the protocol of Dong & Yang 2020
     (NAS-Bench-201). What is charged is the recorded training time; see :meth:`naslab.tables.Table.charge`.
 
+    Attributes:
+        timed: Whether there are such times; without them nothing is charged, and budgets are in evaluations.
+
     Args:
         table: Where the numbers are.
         column: Name of the score's column; the table's header ensures that rewards never come from test data.
@@ -30,6 +33,7 @@ class TableReward(Evaluator):
 
     def __init__(self, table: Table, column: str, dataset: str, epochs: int | None) -> None:
         self.continues = table.curve and len(table.columns[column].epochs) > 1
+        self.timed = dataset not in table.untimed
         self.default, self._row = epochs, table.row
         fidelities: Sequence[int | None] = table.columns[column].epochs or (None,)
         self._recorded = {e: _scores(table, column, e) for e in fidelities}

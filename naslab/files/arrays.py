@@ -59,8 +59,8 @@ def load_npy(path: Path | str, *, mapped: bool = False) -> NDArray[Any]:
     return found
 
 
-def load_npz(path: Path | str) -> dict[str, NDArray[Any]]:
-    """The arrays of an ``.npz`` archive by name.
+def load_npz(path: Path | str, only: str | None = None) -> dict[str, NDArray[Any]]:
+    """The arrays of an ``.npz`` archive by name, or one of them.
 
     Raises:
         ValueError: As :func:`check_npy`; or the archive claims to unpack to more than any honest one of its size.
@@ -73,6 +73,8 @@ def load_npz(path: Path | str) -> dict[str, NDArray[Any]]:
         if claimed > most:
             raise ValueError(f"it unpacks to {claimed:,} bytes, more than {most:,}")
         for each in archive.infolist():
+            if only not in (None, each.filename.removesuffix(".npy")):
+                continue
             with archive.open(each) as member:
                 check_npy(member, each.file_size)
             with archive.open(each) as member:

@@ -26,7 +26,7 @@ from naslab.pocket.work import TIMINGS, time_block, train_block
 from naslab.running import Progress, do_in_processes
 from naslab.space import Architecture
 from naslab.tables import cache_folder
-from naslab.tables.pocket import write_archive
+from naslab.tables.packaged.pocket import write_archive
 
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",

@@ -12,7 +12,7 @@ from naslab.errors import InvalidTable, InvalidValue
 from naslab.pocket.benchmarks import Pocket, pocket
 from naslab.pocket.build import differences, machine, run_units, train_one, versions
 from naslab.running import Progress
-from naslab.tables.pocket import SPLITS, read_archive, shipped
+from naslab.tables.packaged.pocket import SPLITS, read_archive, shipped
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ class Comparison:
             for one in tasks.values():
                 spec.build(one.problem, np.random.default_rng(0))
         for one in tasks.values():
-            check_execution(one, specs.values(), self.execution)
+            check_execution(one, specs.values(), self.execution, self.budget)
         return tasks, specs
 
     def describe(self, tasks: Mapping[str, Task], specs: Mapping[str, OptimizerSpec], seeds: int) -> dict[str, Any]:

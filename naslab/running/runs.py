@@ -124,7 +124,7 @@ def search(
     prepared = constrained_task(task, constraint, Placement(device, precision, deterministic), resume, objectives)
     check_budget(spec, Budget.parse(budget))  # this and the next two refuse errors before anything is written
     spec.build(prepared.problem, np.random.default_rng(0))
-    check_execution(prepared, [spec], execution)
+    check_execution(prepared, [spec], execution, Budget.parse(budget))
     path = None if out is None else trace_path(Path(out), prepared.id, spec.label, seed)
     recorded = run_one(prepared, spec, seed, Budget.parse(budget), path, progress, execution, callbacks)
     if path is not None:
@@ -174,15 +174,20 @@ def check_budget(spec: OptimizerSpec, budget: Budget) -> None:
         raise InvalidValue(f"budget {budget}: {spec.label!r} works in {spec.unit} ({example}) or in seconds (60s)")
 
 
-def check_execution(task: Task, specs: Iterable[OptimizerSpec], execution: Execution) -> None:
+def check_execution(task: Task, specs: Iterable[OptimizerSpec], execution: Execution, budget: Budget) -> None:
     """Refuse, before anything is written, what can't be carried out.
 
     Raises:
-        InvalidValue: Several workers for an evaluator with a state, simulated ones on a measured clock, or trials that
-            can't continue.
+        InvalidValue: Several workers for an evaluator with a state, simulated ones on a measured clock, trials that
+            can't continue, or a budget in seconds where evaluations have none.
     """
     asking = [spec for spec in specs if issubclass(spec.factory, AskTell)]
     evaluator = called(f"the reward of {task.id!r} can't be made", task.reward) if asking else None
+    if budget.unit == "s" and not getattr(evaluator, "timed", True):
+        raise InvalidValue(
+            f"budget {budget}: task {task.id!r} has no clock, because no seconds of training were recorded. Fix: give "
+            "the budget in evaluations (100)"
+        )
     for spec in asking:
         assert evaluator is not None
         check_workers(task, evaluator, execution_of(spec, execution))

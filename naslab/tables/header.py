@@ -126,7 +126,8 @@ class DataReference(Strict):
 class TableTask(Strict):
     """What a search on one dataset is rewarded with, what it is judged by, the options of its space, and its rows.
 
-    ``dataset`` is stated where it is not the task's name: a dataset may have several tasks.
+    ``dataset`` is stated where it is not the task's name: a dataset may have several tasks. ``guess`` is the truth of a
+    network that ignores its input, where it is known: what is not better has failed.
     """
 
     reward: Reading
@@ -134,6 +135,7 @@ class TableTask(Strict):
     space_options: dict[str, SpaceOption]
     data: DataReference | None = None
     dataset: Word | None = None
+    guess: float | None = None
 
 
 class TableSpec(Strict):

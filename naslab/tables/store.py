@@ -8,10 +8,8 @@ import sys
 from pathlib import Path
 
 from naslab.errors import InvalidTable, InvalidValue, UnknownTable
-from naslab.tables.format import Table, file_sha256, open_table
-from naslab.tables.packaged import NAME as NASBENCH201
-from naslab.tables.packaged import build_packaged
-from naslab.tables.pocket import LAYOUT, expand, shipped
+from naslab.tables.format import Table, open_table
+from naslab.tables.packaged import packaged_tables
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -49,7 +47,7 @@ def table_path(name: str) -> Path:
         raise InvalidValue(
             f"table name {name!r}. Allowed: a-z and 0-9, and after the first character also '.', '_' and '-'"
         )
-    if name in shipped():
+    if name in packaged_tables():
         raise InvalidValue(f"table name {name!r} belongs to a table that comes with naslab: choose another")
     return _tables_folder() / name
 
@@ -61,7 +59,7 @@ def table_names() -> list[str]:
 
 def packaged_names() -> set[str]:
     """Names of the tables that need no import."""
-    return {NASBENCH201, *shipped()}
+    return set(packaged_tables())
 
 
 def imported_names() -> list[str]:
@@ -77,14 +75,12 @@ def find_table(name: str) -> Table:
     known = table_names()
     if name not in known:
         raise UnknownTable(name, known, see="naslab table import --help")
-    archives = shipped()
-    if name in archives:
-        # Another version of naslab may ship another build under this name: each has a folder of its own.
-        packaged = cache_folder() / "packaged" / f"{name}-{LAYOUT}-{file_sha256(archives[name])[:12]}"
-        return open_table(packaged) if packaged.exists() else expand(archives[name], packaged)
+    packaged = packaged_tables().get(name)
+    if packaged is not None:
+        # Another version of naslab, or of the package that ships its numbers, has a folder of its own.
+        folder = cache_folder() / "packaged" / f"{name}-{packaged.origin()}"
+        return open_table(folder) if folder.exists() else packaged.build(folder)
     path = table_path(name)
-    if name == NASBENCH201 and not path.exists():
-        return build_packaged(path)
     table = open_table(path)
     if table.name != name:
         raise InvalidTable(f"'{path}' holds the table {table.name!r}. Fix: rename the folder to the table's name")

@@ -115,8 +115,9 @@ def _stated(spec: TableSpec) -> dict[str, Any]:
     unused = {name for name in ("curve", "protocol", "choices", "rules") if getattr(spec, name) == fields[name].default}
     whole: dict[str, Any] = spec.model_dump(exclude=unused)
     for task in whole["tasks"].values():
-        if task["dataset"] is None:
-            del task["dataset"]
+        for name in ("dataset", "guess"):
+            if task[name] is None:
+                del task[name]
     return whole
 
 

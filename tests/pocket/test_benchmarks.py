@@ -15,7 +15,7 @@ from naslab.errors import UnknownTable
 from naslab.pocket.benchmarks import POCKETS, Pocket, pocket
 from naslab.registry import entries
 from naslab.space import Recipe
-from naslab.tables.pocket import shipped
+from naslab.tables.packaged.pocket import shipped
 
 NAMES = ("pocket-cell/mnist", "pocket-mlp/mnist", "pocket-mlp/segments")
 

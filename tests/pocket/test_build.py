@@ -21,7 +21,7 @@ from naslab.files import lock
 from naslab.pocket.benchmarks import POCKETS
 from naslab.pocket.build import build_table, machine, run_units, save_array, trained_file, versions
 from naslab.space import Recipe
-from naslab.tables.pocket import read_archive
+from naslab.tables.packaged.pocket import read_archive
 
 
 def test_an_archive_is_its_units_put_together(archive: Path, units: Path) -> None:

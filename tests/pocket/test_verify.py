@@ -16,8 +16,8 @@ from naslab.cli import run_command
 from naslab.errors import InvalidTable, InvalidValue
 from naslab.pocket import verify
 from naslab.pocket.verify import Verification, verify_table
-from naslab.tables import pocket
-from naslab.tables.pocket import read_archive, write_archive
+from naslab.tables.packaged import pocket
+from naslab.tables.packaged.pocket import read_archive, write_archive
 
 POINT = 100 / 1030  # percentage points of one test row
 

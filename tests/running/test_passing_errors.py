@@ -18,7 +18,7 @@ from naslab.errors import InvalidTable, NaslabError, OutputError
 from naslab.pocket import build
 from naslab.running import Kept, check_folder, gradient_loop
 from naslab.running.comparison import _finished
-from naslab.tables.pocket import read_archive, write_archive
+from naslab.tables.packaged.pocket import read_archive, write_archive
 
 passing = pytest.mark.parametrize("number", PASSING)
 

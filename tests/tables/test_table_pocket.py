@@ -21,9 +21,10 @@ import naslab
 from naslab.datasets.catalogue import RowsOf, load_dataset
 from naslab.errors import InvalidDataset, InvalidTable, InvalidValue, UnknownTask
 from naslab.space import Recipe
-from naslab.tables import Table, find_table, imported_names, packaged_names, pocket, store, table_names
+from naslab.tables import Table, find_table, imported_names, packaged_names, table_names
 from naslab.tables.format import file_sha256
-from naslab.tables.pocket import LAYOUT, expand, read_archive, write_archive
+from naslab.tables.packaged import pocket
+from naslab.tables.packaged.pocket import LAYOUT, pocket_table, read_archive, write_archive
 from naslab.tables.store import table_path
 from naslab.tasks import packaged_task, stored_task_ids
 
@@ -163,7 +164,7 @@ def test_no_flipped_bit_is_read_as_another_number(archive: Path) -> None:
 
 @pytest.fixture
 def table(archive: Path, tmp_path: Path) -> Table:
-    return expand(archive, tmp_path / "expanded")
+    return pocket_table(archive).build(tmp_path / "expanded")
 
 
 def test_counts_become_percentages(table: Table) -> None:
@@ -214,12 +215,12 @@ def test_the_table_says_where_it_comes_from(table: Table) -> None:
 
 @pytest.mark.usefixtures("package")
 def test_a_packaged_table_is_expanded_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert table_names() == sorted({"nasbench201", NAME})
-    assert packaged_names() == {"nasbench201", NAME}
+    assert {name for name in packaged_names() if name.startswith("pocket")} == {NAME}
+    assert table_names() == sorted(packaged_names())
     first = find_table(NAME)
     assert first.path.parent == cache.parent / "packaged"
     assert not cache.exists()  # where imported tables are
-    monkeypatch.setattr(store, "expand", None)
+    monkeypatch.setattr(pocket, "read_archive", None)
     again = find_table(NAME)
     assert (again.sha256, again.path) == (first.sha256, first.path)
     assert imported_names() == []
@@ -309,7 +310,7 @@ COMPARE = """
 import sys
 from pathlib import Path
 from naslab.cli import run_command
-from naslab.tables import pocket
+from naslab.tables.packaged import pocket
 pocket._FOLDER = Path({folder!r})
 code = run_command(["compare", {task!r}, "--optimizers", "random,local-search", "--seeds", "2",
                     "--budget", "4", "--out", {out!r}])

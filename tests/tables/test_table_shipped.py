@@ -14,7 +14,7 @@ import naslab
 from naslab.compiler.network import compile_network
 from naslab.pocket.benchmarks import POCKETS
 from naslab.space import Architecture
-from naslab.tables.pocket import read_archive, shipped
+from naslab.tables.packaged.pocket import read_archive, shipped
 
 
 def archive_of(name: str) -> Path:
