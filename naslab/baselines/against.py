@@ -63,6 +63,8 @@ def compare_against(
         InvalidValue: Another budget than the library's, or a strategy that the library has.
         NaslabError: For anything else that is wrong, before anything is written.
     """
+    if seeds is not None and (not isinstance(seeds, int) or seeds < 1):
+        raise InvalidValue(f"seeds {seeds!r}: give a whole number of at least 1")
     library = Library(against)
     chosen = list(dict.fromkeys(tasks)) or list(library.tasks)
     for task_id in chosen:
@@ -194,7 +196,7 @@ class Against:
             )
         if elsewhere := [name for name in every if name not in common]:
             said.append(
-                f"Not on all of these tasks, and therefore only in the standings of single ones: {', '.join(elsewhere)}."
+                f"Not on all of these tasks, and so only in the standings of single ones: {', '.join(elsewhere)}."
             )
         changed: dict[str, list[str]] = {}
         for name in every:

@@ -58,10 +58,11 @@ def build_library(
         NaslabError: For anything that is wrong with the plan, before anything is written.
         OutputError: The folder holds something else, is in use, or can't be written.
     """
+    jobs = _checked(plan)
     description = {"format": 1, "holds": "a library of results"}
     with claimed_folder(out, description, "build.json", "library of results"):
         sources = [Library(out)] if (out / MANIFEST).is_file() else []
-        jobs = _jobs(plan, [*sources, *([] if fresh else shipped())])
+        jobs = [_known(job, [*sources, *([] if fresh else shipped())]) for job in jobs]
         total, done = sum(sum(job.missing.values()) for job in jobs), 0
         shelves = dict(sources[0].tasks) if sources else {}
         if progress:
@@ -93,20 +94,26 @@ def reasons_to_rerun(shelf_source: Mapping[str, str], entry: Entry, task: Task) 
     return table + differences(entry.made, stamp(entry.name))
 
 
-def _jobs(plan: Plan, sources: Sequence[Library]) -> list[_Job]:
+def _checked(plan: Plan) -> list[_Job]:
+    """What a plan asks for, nothing of it there yet; raises what is wrong with it."""
     jobs = []
     for task_id, wanted in plan.wanted().items():
         budget, one = plan.budget(task_id), constrained_task(task_id, Constraint())
         for seeds in dict.fromkeys(wanted.values()):
             names = tuple(name for name in wanted if wanted[name] == seeds)
             Comparison((task_id,), names, seeds, budget, Constraint()).prepare()
-        kept = {}
-        for name, seeds in wanted.items():
-            found = (_kept(library, one, str(budget), name, seeds) for library in sources)
-            if (runs := next(filter(None, found), None)) is not None:
-                kept[name] = runs
-        jobs.append(_Job(one, str(budget), wanted, kept))
+        jobs.append(_Job(one, str(budget), wanted, {}))
     return jobs
+
+
+def _known(job: _Job, sources: Sequence[Library]) -> _Job:
+    """The same job, with what libraries have of it: the first one's runs."""
+    kept = {}
+    for name, seeds in job.wanted.items():
+        found = (_kept(library, job.task, job.budget, name, seeds) for library in sources)
+        if (runs := next(filter(None, found), None)) is not None:
+            kept[name] = runs
+    return job._replace(kept=kept)
 
 
 def _kept(library: Library, task: Task, budget: str, name: str, seeds: int) -> Runs | None:

@@ -4,7 +4,8 @@ Scores are truths turned so that higher is better, -inf for a run that ended wit
 have different numbers of runs. On one task the rank is that of the interquartile mean, with the 95 % bootstrap interval
 over the runs, and two strategies are *alike* where Mann-Whitney's test, adjusted by Holm over all pairs on the task,
 does not tell them apart at 0.05. Over tasks the rank is the mean of the ranks on each, among the strategies that ran on
-all of them, and the test is van Elteren's, stratified by task, Holm over all pairs.
+all of them, and the test is van Elteren's, stratified by task, Holm over all pairs. With fewer than five runs nothing
+is tested.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ def task_standings(scores: Scores, sign: int) -> tuple[Standing, ...]:
     """
     scores = _settled(scores)
     tests = mann_whitney_holm(scores)
-    pairs = zip(tests["a"], tests["b"], tests["p Holm"], strict=True)
-    alike = _alike(list(scores), {(a, b): p for a, b, p in pairs})
+    p = holm(tests["p"].where(tests[["n a", "n b"]].min(axis=1) >= FEWEST))
+    alike = _alike(list(scores), dict(zip(zip(tests["a"], tests["b"], strict=True), p.tolist(), strict=True)))
     ranks, low, high = _ranks([scores])
     found = []
     for place, (name, own) in enumerate(scores.items()):
@@ -65,7 +66,7 @@ def overall_standings(by_task: Mapping[str, Scores]) -> tuple[Standing, ...]:
         return ()
     tasks = [_settled({name: each[name] for name in common}) for each in by_task.values()]
     pairs = list(combinations(common, 2))
-    p = holm(van_elteren([t[a] for t in tasks], [t[b] for t in tasks], np.random.default_rng(0)) for a, b in pairs)
+    p = holm(_over_tasks([t[a] for t in tasks], [t[b] for t in tasks]) for a, b in pairs)
     alike = _alike(common, dict(zip(pairs, p.tolist(), strict=True)))
     ranks, low, high = _ranks(tasks)
     found = [
@@ -77,6 +78,13 @@ def overall_standings(by_task: Mapping[str, Scores]) -> tuple[Standing, ...]:
         for place, name in enumerate(common)
     ]  # fmt: skip
     return _best_first(found)
+
+
+def _over_tasks(x: list[FloatArray], y: list[FloatArray]) -> float:
+    """p of van Elteren's test; NaN with fewer than :data:`FEWEST` runs somewhere."""
+    if min(map(len, (*x, *y))) < FEWEST:
+        return float("nan")
+    return van_elteren(x, y, np.random.default_rng(0))
 
 
 def _settled(scores: Scores) -> dict[str, FloatArray]:

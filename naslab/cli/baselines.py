@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated, Any
 
 import typer
@@ -74,11 +75,11 @@ def leaderboard(
         says, shown, title = overall_sentence(library), library.manifest.standings, "Mean ranks"
     if out is not None:
         written = write_leaderboard(library, [task] if task else list(library.tasks), out)
-    print(says)
+    print(fill(says, 80))
     if shown:
         print_frame(terminal_frame(shown), f"\n{title}")
     if not task:
-        print(f"\nOn one task: naslab leaderboard TASK, of {', '.join(library.tasks)}")
+        print(fill(f"\nOn one task: naslab leaderboard TASK, of {', '.join(library.tasks)}", 80))
     if out is not None:
         print(f"\nPage: {written}")
 

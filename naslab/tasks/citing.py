@@ -9,6 +9,7 @@ from typing import Any
 
 import naslab
 from naslab.files import read_toml
+from naslab.registry import entries
 from naslab.tasks.stored import task
 
 OWN = "naslab"
@@ -26,9 +27,10 @@ def citations(task_id: str = "") -> dict[str, str]:
     data = _data()
     if not task_id:
         return {OWN: _written(OWN)}
-    found, plain = task(task_id), task_id.partition("@")[0]
+    plain = task_id.partition("@")[0]
     keys = [key for pattern, each in data["tasks"].items() if fnmatchcase(plain, pattern) for key in each]
-    keys += data["spaces"].get(found.problem.space.name.partition("@")[0], [])
+    if plain not in entries("tasks"):  # of registered ones all is recorded, and making a table takes seconds
+        keys += data["spaces"].get(task(plain).problem.space.name, [])
     return {key: _written(key) for key in dict.fromkeys(keys)}
 
 
