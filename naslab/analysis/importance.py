@@ -23,6 +23,7 @@ from naslab.errors import InvalidValue
 MOST_MISSING = 0.01
 """The share of all combinations that may be missing."""
 REST = "three and more"
+_DIGITS = 12
 SHARES = ("share of variance", "share of variance of ranks")
 
 
@@ -64,10 +65,10 @@ def importance(rows: npt.ArrayLike, values: npt.ArrayLike, names: Sequence[str],
             **{title: list(each.values()) for title, each in zip(SHARES, explained, strict=True)},
         }
     ).sort_values(["how many", SHARES[1]], ascending=[True, False], kind="stable", ignore_index=True)
-    rest = {"decisions": REST, "how many": 3, **{title: 1 - frame[title].sum() for title in SHARES}}
-    if len(sizes) > 2:
-        frame.loc[len(frame)] = rest
-    return frame
+    if len(sizes) < 3:
+        return frame
+    rest = pd.DataFrame([[REST, 3, *(1 - frame[title].sum() for title in SHARES)]], columns=frame.columns)
+    return pd.concat([frame, rest], ignore_index=True)
 
 
 def _explained(codes: npt.NDArray[np.int64], scores: FloatArray, sizes: Sequence[int]) -> dict[tuple[int, ...], float]:
@@ -86,4 +87,4 @@ def _explained(codes: npt.NDArray[np.int64], scores: FloatArray, sizes: Sequence
     found: dict[tuple[int, ...], float] = {(i,): of_means((i,)) for i in decisions}
     for pair in combinations(decisions, 2):
         found[pair] = of_means(pair) - found[pair[:1]] - found[pair[1:]]
-    return found
+    return {group: round(share, _DIGITS) + 0.0 for group, share in found.items()}  # what rounding leaves is zero

@@ -30,11 +30,11 @@ def plot_spread(scores: FloatArray, metric: str, *, lower_is_better: bool, guess
     ordered = np.sort(scores) if lower_is_better else np.sort(scores)[::-1]
     place = np.unique(np.linspace(0, len(ordered) - 1, _POINTS).round().astype(int))
     with style():
-        ax = new_axes(left=0.62)
+        ax = new_axes(left=0.62, right=0.22)
         ax.plot((place + 1) / len(ordered), ordered[place], color=palette(["all"])["all"].colour)
         if guess is not None:
             ax.axhline(guess, color=INK, linewidth=0.6, linestyle=(0, (1, 2)))
-            ax.annotate("ignoring the input", (1, guess), xytext=(0, 2), textcoords="offset points", ha="right",
+            ax.annotate("ignoring the input", (0, guess), xytext=(4, 2), textcoords="offset points", ha="left",
                         xycoords=ax.get_yaxis_transform(), fontsize=SIZE)  # fmt: skip
         if ordered.min() > 0 and ordered.max() / ordered.min() > _LONGEST_LINEAR:
             ax.set_yscale("log")

@@ -183,9 +183,8 @@ class TaskStudy:
             return "evaluations only"
         seconds = self.table.charge(dataset, self.entry.reward.epochs)
         seconds = seconds[~np.isnan(seconds)]
-        return (
-            f"{number(float(np.median(seconds)))} s at the median, {number(float(seconds.sum() / 86400))} days for one training of each"
-        )
+        median, days = number(float(np.median(seconds))), number(float(seconds.sum() / 86400))
+        return f"{median} s at the median, {days} days for one of each"
 
     def _found(self, combination: tuple[int, ...]) -> tuple[int, ...] | None:
         space = self.task.problem.space
@@ -239,9 +238,12 @@ def task_study(task_id: str) -> TaskStudy:
 
     Raises:
         UnknownTask: There is none of this id.
-        InvalidValue: Its truth is no table.
+        InvalidValue: Its truth is no table, or its reward is computed in another way (``@live``).
     """
     task = find_task(task_id)
+    if "@" in task_id:
+        plain = task_id.rpartition("@")[0]
+        raise InvalidValue(f"task {task_id!r} is rewarded by no table. Fix: look at {plain!r}")
     if "table" not in task.source or not hasattr(task.truth, "values"):
         raise InvalidValue(f"task {task_id!r} is judged by no table, so that nobody knows all of its architectures")
     table = find_table(task.source["table"])

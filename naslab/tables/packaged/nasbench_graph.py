@@ -51,10 +51,10 @@ def _describe(operations: str, files: Mapping[str, str]) -> TableSpec:
     """
     columns = []
     for dataset in files:
-        shared = {"dataset": dataset, "epochs": (), "seeds": ("mean",)}
-        for split, role in (("valid", "reward"), ("test", "truth")):
-            score = {"metric": _score(dataset), "unit": "%", "direction": "max", **shared}
-            columns.append(ColumnSpec(split=split, role=role, **score))
+        shared: dict[str, Any] = {"dataset": dataset, "epochs": (), "seeds": ("mean",)}
+        score = {"metric": _score(dataset), "unit": "%", "direction": "max", **shared}
+        columns.append(ColumnSpec(split="valid", role="reward", **score))
+        columns.append(ColumnSpec(split="test", role="truth", **score))
         for metric, unit in (("latency", ""), ("params_M", "millions")):
             columns.append(ColumnSpec(metric=metric, split=None, role="cost", unit=unit, direction="min", **shared))
     return TableSpec(

@@ -21,13 +21,13 @@ from naslab.errors import InvalidTable
 from naslab.files import is_passing, read_json, unreadable, written_whole
 from naslab.files.arrays import load_npz
 from naslab.tables.format import file_sha256
-from naslab.tables.header import ColumnSpec, Reading, TableSpec, TableTask
+from naslab.tables.header import ColumnSpec, Reading, Role, Split, TableSpec, TableTask
 from naslab.tables.packaged.base import Content, Packaged
 
 LAYOUT = 1
 """Version of an expanded table: goes up when what is written of an archive changes, so that no old one is used."""
-SPLITS = ("train", "valid", "test")
-_ROLES = {"train": "context", "valid": "reward", "test": "truth"}
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+_ROLES: dict[Split, Role] = {"train": "context", "valid": "reward", "test": "truth"}
 _FOLDER = Path(__file__).parent.parent / "pocket_archives"
 
 
@@ -106,16 +106,23 @@ def _spec(header: Mapping[str, Any]) -> TableSpec:
     dataset, build = header["dataset"], header["provenance"]["build"]
     epochs = tuple(range(1, build["recipe"]["epochs"] + 1))
     seeds = tuple(str(seed) for seed in range(1, build["seeds"] + 1))
-    accuracy = {"dataset": dataset, "metric": "accuracy", "unit": "%", "direction": "max", "epochs": epochs}
+    accuracy: dict[str, Any] = {
+        "dataset": dataset,
+        "metric": "accuracy",
+        "unit": "%",
+        "direction": "max",
+        "epochs": epochs,
+    }
     columns = [ColumnSpec(split=split, role=_ROLES[split], seeds=seeds, **accuracy) for split in SPLITS]
-    for metric, role, unit, lengths in (
+    once: dict[str, Any] = {"dataset": dataset, "split": None, "direction": "min", "seeds": ("once",)}
+    costs: tuple[tuple[str, Role, str, tuple[int, ...]], ...] = (
         ("train_seconds", "cost", "seconds", epochs),
         ("latency_seconds", "cost", "seconds", ()),
         ("latency_iqr_seconds", "context", "seconds", ()),
         ("params", "context", "", ()),
         ("macs", "context", "", ()),
-    ):
-        once: dict[str, Any] = {"dataset": dataset, "split": None, "direction": "min", "seeds": ("once",)}
+    )
+    for metric, role, unit, lengths in costs:
         columns.append(ColumnSpec(metric=metric, role=role, unit=unit, epochs=lengths, **once))
     task = TableTask(
         reward=Reading(column=f"{dataset}/accuracy/valid", epochs=epochs[-1]),
