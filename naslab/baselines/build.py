@@ -73,18 +73,20 @@ def build_library(
                 if progress and last:
                     progress(before + runs, total, last)
 
-            made = _made(job, out / WORK / file_name(job.task.id), workers, tick)
+            work = out / WORK / file_name(job.task.id)
+            made = _made(job, work, workers, tick)
             done += sum(job.missing.values())
             runs = {name: made[name] if name in made else job.kept[name] for name in job.wanted}
             scores = scores_of(job.task, {name: outcomes for name, (_, outcomes) in runs.items()})
             standings = task_standings(scores, sign_of(job.task))
             shelves[job.task.id] = write_shelf(out, job.task, job.budget, runs.values(), standings)
             write_manifest(out, Manifest(shelves=shelves))
-            shutil.rmtree(out / WORK, ignore_errors=True)
+            shutil.rmtree(work, ignore_errors=True)  # others may be left of a build that was killed
         library = Library(out)
         by_task = {job.task.id: scores_of(job.task, library.outcomes(job.task.id)) for job in jobs}
         wanted = {job.task.id: shelves[job.task.id] for job in jobs}
         write_manifest(out, Manifest(shelves=wanted, standings=overall_standings(by_task)))
+        shutil.rmtree(out / WORK, ignore_errors=True)
     return Library(out)
 
 

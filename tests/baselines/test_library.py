@@ -76,13 +76,20 @@ def test_a_build_goes_on_where_it_was_killed_and_takes_over_what_would_be_the_sa
     calls: list[Any] = []
 
     def killed(*progress: Any) -> None:
-        calls.append(progress)
         if progress[0] == 10:
             raise KeyboardInterrupt
 
+    first = plan(seeds=2, names=["random"])
+    other = first.groups[0].model_copy(update={"tasks": ("pocket-mlp/segments",), "seeds": 16})
+    both = Plan(budgets={**first.budgets, "pocket-*": "2"}, groups=(*first.groups, other))
+    build_library(first, tmp_path / "two")
+    with pytest.raises(KeyboardInterrupt):
+        build_library(both, tmp_path / "two", progress=killed)
+    build_library(both, tmp_path / "two", progress=lambda *progress: calls.append(progress))
+    assert [done for done, total, _ in calls if total == 16] == [0, *range(11, 17)]  # ten were kept
     with pytest.raises(KeyboardInterrupt):
         build_library(plan(), tmp_path / "new", progress=killed)
-    again = build_library(plan(), tmp_path / "new", progress=lambda *progress: calls.append(progress))
+    again = build_library(plan(), tmp_path / "new")
     assert (again.folder / again.shelf(stored_task).file).name == library.shelf(stored_task).file  # the same bytes
     assert not (tmp_path / "new" / "work").exists()
     done: list[Any] = []
