@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-import naslab
 from naslab.files import read_toml
 from naslab.registry import entries
 from naslab.tasks.stored import task
@@ -36,7 +36,7 @@ def citations(task_id: str = "") -> dict[str, str]:
 
 def _written(key: str) -> str:
     text: str = _data()["works"][key]
-    return text.strip().replace("{version}", naslab.__version__)
+    return text.strip().replace("{version}", version(OWN))
 
 
 @cache
