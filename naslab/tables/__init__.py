@@ -1,7 +1,7 @@
 """Stored ground truth: the format of a table, where tables are stored, and how they are imported.
 
-A table is a folder of plain ``.npy`` arrays and a JSON header (:mod:`naslab.tables.format`). Tables come from the
-packaged NAS-Bench-201 (:mod:`~naslab.tables.packaged`), from a CSV with a TOML schema (:mod:`~naslab.tables.from_csv`)
+A table is a folder of plain ``.npy`` arrays and a JSON header (:mod:`naslab.tables.format`). Tables come from packages
+that are installed (:mod:`~naslab.tables.packaged`), from a CSV with a TOML schema (:mod:`~naslab.tables.from_csv`)
 or from official NATS-Bench records (:mod:`~naslab.tables.from_nats`), and are found by name
 (:mod:`~naslab.tables.store`). This wing only reads and writes what was recorded; a task says how a search uses it.
 """

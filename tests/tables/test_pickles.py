@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import copyreg
+import hashlib
 import os
 import pickle
 from collections import OrderedDict
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from naslab.errors import InvalidTable
+from naslab.tables import pickles
 from naslab.tables.pickles import NUMPY_SCALARS, load_pickle
 
 
@@ -160,3 +162,21 @@ def test_damaged_compression_is_named(tmp_path: Path) -> None:
         file.write_bytes(broken)
         assert "Fix: get the file again" in refused(file)
     assert "can't be read" in refused(tmp_path / "absent.pickle")
+
+
+def test_the_bounds_of_a_known_file_are_not_checked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = store(tmp_path, pickle.dumps({"a": [1.0]}))
+    known = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert load_pickle(file, {}, known=known) == {"a": [1.0]}
+
+    def refuse(data: bytes) -> None:
+        raise ValueError("checked")
+
+    monkeypatch.setattr(pickles, "check_bounds", refuse)
+    assert load_pickle(file, {}, known=known) == {"a": [1.0]}
+    for other in ("", "0" * 64):
+        with pytest.raises(InvalidTable, match="checked"):
+            load_pickle(file, {}, known=other)
+    harmful = store(tmp_path, pickle.dumps(Malicious("true")), "harmful.pickle")
+    with pytest.raises(InvalidTable, match="is refused: it names"):  # known or not
+        load_pickle(harmful, {}, known=hashlib.sha256(harmful.read_bytes()).hexdigest())

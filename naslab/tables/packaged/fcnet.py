@@ -50,8 +50,8 @@ _METRICS = {"val_loss": ("mse/valid", 1.0), "train_time": ("train_seconds", 1.0)
 def _describe() -> TableSpec:
     """All 62,208 ways to build and train a perceptron of two layers, on four regression datasets.
 
-    The mean squared error on validation rows after 100 epochs, in variances of the training targets, and the seconds of the training, for four seeds. Deviations of this copy from the official
-    benchmark (four HDF5 files of learning curves):
+    The mean squared error on validation rows after 100 epochs, in variances of the training targets, and the seconds of
+    the training, for four seeds. Deviations of this copy from the official benchmark (four files of learning curves):
 
     * It has neither test errors nor the epochs before the last: reward and truth are both the last validation error,
       the truth its mean over the seeds.
