@@ -13,7 +13,7 @@ from naslab.baselines.library import Library, Standing
 from naslab.running import versions
 
 OVERALL = "Over all tasks"
-_LONGEST_NAME = 30
+_COLUMNS, _LONGEST_NAME = 80, 27
 
 
 def standing_frame(standings: Sequence[Standing]) -> pd.DataFrame:
@@ -35,9 +35,9 @@ def standing_frame(standings: Sequence[Standing]) -> pd.DataFrame:
 
 
 def terminal_frame(standings: Sequence[Standing]) -> pd.DataFrame:
-    """The same in at most 80 columns: intervals of ranks without decimals on one task, means with ``±``."""
+    """The same in 80 columns: long names and lists are cut short, intervals of ranks on one task have no decimals."""
     full = standing_frame(standings)
-    name = full["optimizer"].map(lambda text: text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 3]}...")
+    name = full["optimizer"].map(lambda text: _clipped(text, _LONGEST_NAME))
     digits = 0 if all(each.tasks == 1 for each in standings) else 1
     rank = [f"{each.rank:.{max(digits, 0 if each.rank == round(each.rank) else 1)}f}" for each in standings]
     bounds = [
@@ -59,7 +59,9 @@ def terminal_frame(standings: Sequence[Standing]) -> pd.DataFrame:
     shown["n"] = full["n"].map(str)
     if "failed" in full:
         shown["failed"] = full["failed"].map(str)
-    shown["not told from"] = full["not told from"].map(lambda text: text.replace(", ", ","))
+    taken = sum(2 + max(len(name), *map(len, column)) for name, column in shown.items())
+    lists = full["not told from"].map(lambda text: text.replace(", ", ","))
+    shown["not told from"] = lists.map(lambda text: _clipped(text, max(_COLUMNS - taken, len("not told from"))))
     return pd.DataFrame(shown, dtype=str)
 
 
@@ -135,6 +137,10 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
+def _clipped(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def _decimals(widths: Sequence[float]) -> int:
-    """So many that the narrowest interval has two digits."""
-    return min(6, max(0, 1 - math.floor(math.log10(min(widths))))) if widths else 2
+    """So many that the narrowest interval has a digit."""
+    return min(6, max(0, -math.floor(math.log10(min(widths))))) if widths else 2

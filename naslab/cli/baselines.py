@@ -75,11 +75,12 @@ def leaderboard(
         says, shown, title = overall_sentence(library), library.manifest.standings, "Mean ranks"
     if out is not None:
         written = write_leaderboard(library, [task] if task else list(library.tasks), out)
-    print(fill(says, 80))
+    print(fill(says, 80, break_on_hyphens=False))
     if shown:
         print_frame(terminal_frame(shown), f"\n{title}")
     if not task:
-        print(fill(f"\nOn one task: naslab leaderboard TASK, of {', '.join(library.tasks)}", 80))
+        named = f"On one task: naslab leaderboard TASK, of {', '.join(library.tasks)}"
+        print(f"\n{fill(named, 80, break_on_hyphens=False)}")
     if out is not None:
         print(f"\nPage: {written}")
 

@@ -16,6 +16,7 @@ from naslab.baselines.against import ALL, compare_against
 from naslab.baselines.build import build_library
 from naslab.baselines.library import MANIFEST, Library
 from naslab.baselines.plan import Plan
+from naslab.baselines.verify import verify_library
 from naslab.cli import run_command
 from naslab.errors import InvalidLibrary, UnknownTask
 from naslab.running.comparison import compare
@@ -148,6 +149,25 @@ def test_the_leaderboard_fits_a_terminal_and_is_a_page(
     assert SEGMENTS in page
     said = refused(capsys, "leaderboard", "pocket-mlp/segmnts", "--against", str(library.folder))
     assert "Did you mean 'pocket-mlp/segments'?" in said
+
+
+def test_the_library_in_the_package_is_whole_and_its_leaderboard_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    shipped = Library()
+    assert all(len(shipped.outcomes(task_id)) == len(shelf.entries) for task_id, shelf in shipped.tasks.items())
+    assert sum(path.stat().st_size for path in shipped.folder.iterdir()) < 10e6
+    for words in (["leaderboard"], *(["leaderboard", task_id] for task_id in shipped.tasks)):
+        assert run_command(words) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert max(len(line.rstrip()) for line in lines) <= 80
+        assert sum("optuna-tpe" in line for line in lines) == 1
+
+
+@pytest.mark.slow  # tables of 18 tasks are made
+def test_runs_of_the_library_in_the_package_come_out_the_same() -> None:
+    found = verify_library(Library(), 50)
+    if not found.same_machine or found.made_otherwise:
+        pytest.skip(f"it was made elsewhere, or otherwise: {found.made_otherwise}")
+    assert found.different == []
 
 
 def test_verifying_from_the_command_line(library: Library, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
