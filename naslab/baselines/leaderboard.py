@@ -45,9 +45,9 @@ def terminal_frame(standings: Sequence[Standing]) -> pd.DataFrame:
         else f" [{each.rank_low:.{digits}f}, {each.rank_high:.{digits}f}]"
         for each in standings
     ]  # fmt: skip
-    shown = {
-        "": full["place"].map(str),
-        "optimizer": name,
+    shown: dict[str, list[str]] = {
+        "": [str(place) for place in full["place"]],
+        "optimizer": list(name),
         "rank (95 %)": [a + b for a, b in zip(rank, bounds, strict=True)],
     }
     if "mean" in full:
@@ -56,12 +56,12 @@ def terminal_frame(standings: Sequence[Standing]) -> pd.DataFrame:
             "-" if each.mean is None else f"{each.mean:.{decimals}f} ± {_number(each.half_width):.{decimals}f}"
             for each in standings
         ]
-    shown["n"] = full["n"].map(str)
+    shown["n"] = [str(each.n) for each in standings]
     if "failed" in full:
-        shown["failed"] = full["failed"].map(str)
+        shown["failed"] = [str(each.failed) for each in standings]
     taken = sum(2 + max(len(name), *map(len, column)) for name, column in shown.items())
-    lists = full["not told from"].map(lambda text: text.replace(", ", ","))
-    shown["not told from"] = lists.map(lambda text: _clipped(text, max(_COLUMNS - taken, len("not told from"))))
+    left = max(_COLUMNS - taken, len("not told from"))
+    shown["not told from"] = [_clipped(text.replace(", ", ","), left) for text in full["not told from"]]
     return pd.DataFrame(shown, dtype=str)
 
 
