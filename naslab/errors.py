@@ -110,6 +110,10 @@ class InvalidTable(NaslabError):
     """A table, or a file to import as one, that is damaged or incomplete; names the file, row and column."""
 
 
+class InvalidLibrary(NaslabError):
+    """A library of results that is not there, is damaged, or can't be compared with."""
+
+
 FOREIGN: tuple[type[BaseException], ...] = (Exception, SystemExit)
 """What code of others may raise. ``SystemExit`` is no ``Exception``: unless it is caught where their code is called,
 naslab ends in silence, with the exit code that they chose, perhaps 0."""

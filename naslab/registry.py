@@ -69,6 +69,11 @@ class Entry:
         self.description = bracket.rstrip().removesuffix("]") or summary or ""
         self.provider = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
 
+    @property
+    def module(self) -> str:
+        """The module of the object, without importing it."""
+        return self._target.partition(":")[0].strip()
+
     def load(self) -> Any:
         """Import the object.
 

@@ -10,6 +10,8 @@ import typer
 
 import naslab
 from naslab.cli import completion
+from naslab.cli.baselines import baselines_app, compare_with_library, leaderboard
+from naslab.cli.citing import cite
 from naslab.cli.examples import show_examples
 from naslab.cli.folders import export, merge, report, show_report
 from naslab.cli.looking import show, status
@@ -31,7 +33,7 @@ from naslab.cli.options import (
 from naslab.cli.searching import search
 from naslab.cli.tables import table_app
 from naslab.cli.values import whole
-from naslab.errors import OutputError
+from naslab.errors import InvalidValue, OutputError
 
 app = typer.Typer(
     name="naslab",
@@ -42,6 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(table_app, name="table")
+app.add_typer(baselines_app, name="baselines")
 
 
 @app.callback(invoke_without_command=True)
@@ -84,9 +87,6 @@ def list_names(
 
 @app.command()
 def compare(
-    tasks: Annotated[
-        list[str], typer.Argument(help="Task ids; see: naslab list tasks.", autocompletion=completion.tasks)
-    ],
     optimizers: Annotated[
         str,
         typer.Option(
@@ -95,8 +95,21 @@ def compare(
         ),
     ],
     out: Out,
-    budget: Budget = "100",
-    seeds: Annotated[int, typer.Option(parser=whole, help="Runs of every optimizer on every task.")] = 10,
+    tasks: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Task ids; see: naslab list tasks. With --against by default all that the library has.",
+            autocompletion=completion.tasks,
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Compare with a library of results instead of running others: baselines, or its folder."),
+    ] = None,
+    budget: Budget = None,
+    seeds: Annotated[
+        int | None, typer.Option(parser=whole, help="Runs of every optimizer on every task. Default: 10.")
+    ] = None,
     workers: Annotated[int, typer.Option(parser=whole, help="Processes. The results do not depend on it.")] = 1,
     maximum: Limits = [],  # noqa: B006
     paired: Annotated[
@@ -118,9 +131,22 @@ def compare(
     """Compare optimizers on tasks, and write the report. With more tasks, optimizers or seeds, a folder grows."""
     from naslab.cli.console import progress
     from naslab.registry import parse_list
-    from naslab.running.comparison import compare as run_comparison
 
     named = parse_list(optimizers)
+    if against is not None:
+        given = {
+            "--max": maximum, "--paired": paired, "--objectives": objectives, "--device": device != "cpu",
+            "--precision": precision != "float32", "--deterministic": deterministic, "--resume": resume,
+            "--simulate-workers": simulate_workers > 1, "--workers-per-run": workers_per_run > 1, "--retries": retries,
+            "--evaluation-limit": evaluation_limit, "--on-failure": on_failure != "record",
+        }  # fmt: skip
+        options = {"out": out, "budget": budget, "seeds": seeds, "workers": workers}
+        compare_with_library(tasks or [], named, against, given, options)
+        return
+    if not tasks:
+        raise InvalidValue("which tasks? Give at least one; see: naslab list tasks")
+    from naslab.running.comparison import compare as run_comparison
+
     say_idle_limits(tasks, maximum)
     say_idle_placement(tasks, named, device, precision, deterministic)
     say_one_worker(named, max(simulate_workers, workers_per_run))
@@ -129,9 +155,9 @@ def compare(
         results = run_comparison(
             tasks,
             named,
-            budget=budget,
+            budget="100" if budget is None else budget,
             out=out,
-            seeds=seeds,
+            seeds=10 if seeds is None else seeds,
             workers=workers,
             max=maximum,
             paired=paired,
@@ -284,7 +310,7 @@ def reproduce(
     print(f"\nReport: {outcome.report}")
 
 
-for _command in (report, status, show, merge, export):
+for _command in (report, status, show, merge, export, leaderboard, cite):
     app.command()(_command)
 
 show_examples(app)

@@ -95,7 +95,8 @@ def _reader_left() -> int:
 
 def _command(arguments: list[str]) -> str:
     known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    return f"{arguments[0]} " if arguments and arguments[0] in {*known, "table"} else ""
+    known |= {group.name for group in app.registered_groups if group.name}
+    return f"{arguments[0]} " if arguments and arguments[0] in known else ""
 
 
 def _fail(message: str) -> int:

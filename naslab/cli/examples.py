@@ -28,7 +28,16 @@ EXAMPLES = {
     "show": "naslab show runs/first/runs/nasbench201--cifar10/random/0.jsonl",
     "merge": "naslab merge runs/first runs/second --out runs/both",
     "export": "naslab export runs/first --to csv --out evaluations.csv",
-    "table import": "naslab table import mine.csv --schema mine.toml --name mine",
+    "importance": "naslab importance fcnet/protein-structure --out runs/importance",
+    "leaderboard": "naslab leaderboard pocket-mlp/segments",
+    "cite": "naslab cite nasbench201/cifar10",
+    "baselines build": "naslab baselines build --out runs/library --workers 2",
+    "table import": (
+        "naslab table import mine.csv --schema mine.toml --name mine\n"
+        "naslab table import nasbench_only108.tfrecord \\\n"
+        "  --format nasbench101 --name nb101"
+    ),
+    "table join": "naslab table join mine costs.csv --schema costs.toml",
     "table schema": "naslab table schema mine.csv > mine.toml",
     "table build": "naslab table build pocket-mlp/segments --workers 2 --verify 50",
 }

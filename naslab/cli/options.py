@@ -10,8 +10,11 @@ import typer
 from naslab.cli.values import whole
 
 Budget = Annotated[
-    str,
-    typer.Option(help="Of every run: evaluations (100), seconds on the task's clock (12000s), or epochs (50epochs)."),
+    str | None,
+    typer.Option(
+        help="Of every run: evaluations (default: 100), seconds on the task's clock (12000s), or epochs (50epochs); "
+        "with --against the library's."
+    ),
 ]
 Limits = Annotated[
     list[str], typer.Option("--max", help="Limit on a cost or a metric, such as params=41153; may be repeated.")

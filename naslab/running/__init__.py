@@ -21,7 +21,7 @@ from naslab.running.runs import (
     search,
 )
 from naslab.running.seeds import TrialGenerator, seed_sequence
-from naslab.running.software import placement_entries, versions
+from naslab.running.software import machine, placement_entries, versions
 from naslab.running.trace import Recorded, Step, Trace, differences, read, trace_path
 from naslab.running.workers import Progress, do_in_processes
 
@@ -43,6 +43,7 @@ __all__ = [
     "do_in_processes",
     "execution_of",
     "informed",
+    "machine",
     "placed",
     "placement_entries",
     "read",

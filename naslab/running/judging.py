@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from naslab.analysis.carried_out import FAILURES, MAKESPAN, READ, READ_SECONDS, REASON, RESUME, UTILISATION
-from naslab.analysis.data import COMPLETE, COSTS, FAILED, NO_FEASIBLE, ExactFront, Landscape
+from naslab.analysis.data import COSTS, ExactFront, Landscape
 from naslab.analysis.front_tables import exact_front
 from naslab.analysis.tradeoff import landscape, pareto_front
 from naslab.running.archives import cost_column, exact_points, judged_front
 from naslab.running.kept import Kept
-from naslab.running.runs import has_failed
-from naslab.running.session import READS
+from naslab.running.outcomes import Outcome
 from naslab.running.software import versions
 from naslab.running.trace import Recorded, file_name
 from naslab.space import Architecture
@@ -113,70 +110,38 @@ class Judge:
             self._kept.add([list(architecture), self._truth[architecture]])
         return self._truth[architecture]
 
-    def run(self, recorded: Recorded) -> dict[str, Any]:
+    def run(self, outcome: Outcome) -> dict[str, Any]:
         """The row of a finished run."""
-        seconds = math.fsum(step.evaluation.seconds for step in recorded.steps)
-        assert recorded.end is not None
-        status = FAILED if has_failed(recorded) else NO_FEASIBLE
-        row: dict[str, Any] = {"status": status, "evaluations": len(recorded.steps), "seconds": seconds}
-        row |= _carried_out(recorded, seconds)
-        if self.task.problem.constraint.limits:
-            row["infeasible"] = sum(not step.feasible for step in recorded.steps)
-        if recorded.end["best"] is None:
+        row: dict[str, Any] = {
+            "status": outcome.status,
+            "evaluations": outcome.evaluations,
+            "seconds": outcome.seconds,
+            **outcome.carried_out,
+        }
+        if outcome.best is None:
             return row
-        best: Architecture = tuple(recorded.end["best"])
-        problem, truth = self.task.problem, self.truth(best)
-        optimum = self.task.optimum
-        chosen = [s for s in recorded.steps if s.query.architecture == best]
-        scores = [s.evaluation.score for s in chosen if s.incumbent]
-        told = {} if not chosen else sorted(chosen, key=lambda s: s.incumbent)[-1].evaluation.metrics
+        problem, truth, optimum = self.task.problem, self.truth(outcome.best), self.task.optimum
         return {
             **row,
-            "status": COMPLETE,
-            "architecture": problem.space.to_string(best),
-            "reward": scores[-1] if scores else math.nan,
+            "architecture": problem.space.to_string(outcome.best),
+            "reward": outcome.reward,
             "truth": truth,
             "regret": math.nan if optimum is None else abs(optimum - truth),
-            **{cost: problem.cost(cost, best) for cost in problem.costs},
-            **{name: told[name] for name in problem.measurable if name in told},
+            **{cost: problem.cost(cost, outcome.best) for cost in problem.costs},
+            **outcome.metrics,
         }
 
-    def incumbents(self, recorded: Recorded) -> list[dict[str, Any]]:
+    def incumbents(self, outcome: Outcome) -> list[dict[str, Any]]:
         """A row each time the incumbent changed, stamped with the clock at the end of its evaluation."""
-        rows = []
-        for number, (step, clock) in enumerate(zip(recorded.steps, recorded.clocks(), strict=True), start=1):
-            if step.incumbent:
-                rows.append(
-                    {
-                        "evaluations": number,
-                        "seconds": clock,
-                        "reward": step.evaluation.score,
-                        "truth": self.truth(step.query.architecture),
-                    }
-                )
-        return rows
-
-
-def _carried_out(recorded: Recorded, seconds: float) -> dict[str, Any]:
-    """What failed, what was read of other tasks, how long several workers took and how busy they were, if at all."""
-    failed = [step.evaluation.failed for step in recorded.steps if step.evaluation.failed]
-    found: dict[str, Any] = {}
-    if failed:
-        kinds = Counter(reason.partition(":")[0] for reason in failed)
-        found = {FAILURES: len(failed), **{f"{FAILURES}: {kind}": count for kind, count in kinds.items()}}
-        found[REASON] = Counter(failed).most_common(1)[0][0]
-    if READS in recorded.header:
-        assert recorded.end is not None
-        read = recorded.end[READS].values()
-        found[READ] = sum(each["evaluations"] for each in read)
-        found[READ_SECONDS] = math.fsum(math.nan if each["seconds"] is None else each["seconds"] for each in read)
-    if RESUME in recorded.header:
-        found[RESUME] = recorded.header[RESUME]
-    if "workers" in recorded.header and recorded.steps:
-        makespan = max(step.told.at for step in recorded.steps if step.told is not None)
-        ((_, workers),) = recorded.header["workers"].items()
-        found |= {MAKESPAN: makespan, UTILISATION: seconds / (workers * makespan) if makespan else math.nan}
-    return found
+        return [
+            {
+                "evaluations": each.evaluations,
+                "seconds": each.seconds,
+                "reward": each.reward,
+                "truth": self.truth(each.architecture),
+            }
+            for each in outcome.incumbents
+        ]
 
 
 def _kept_truths(one: Task, folder: Path) -> Kept:

@@ -30,6 +30,7 @@ from naslab.files import load_json, unreadable
 from naslab.running.archives import front_members
 from naslab.running.execution import execution_options
 from naslab.running.judging import Judge
+from naslab.running.outcomes import outcome_of
 from naslab.running.runs import constrained_task
 from naslab.running.session import READS
 from naslab.running.steps import step_frame
@@ -100,8 +101,9 @@ class Results:
                     if recorded is None or recorded.end is None:
                         runs.append({**key, "status": MISSING})
                         continue
-                    runs.append({**key, **judge.run(recorded)})
-                    changes += [{**key, **change} for change in judge.incumbents(recorded)]
+                    outcome = outcome_of(one.problem, recorded)
+                    runs.append({**key, **judge.run(outcome)})
+                    changes += [{**key, **change} for change in judge.incumbents(outcome)]
                     costs += [(task_id, optimizer, seed, *point) for point in judge.fronts(recorded)]
                     fronts += [{**key, **member} for member in judge.front(recorded)]
         columns = ["task", "optimizer", "seed", "evaluations", "seconds", "reward", "truth"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import platform
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -28,7 +26,7 @@ from naslab.running.gradient_loop import run_gradient
 from naslab.running.loop import check_workers, resume_of, run
 from naslab.running.seeds import seed_sequence
 from naslab.running.session import source_entries
-from naslab.running.software import placement_entries, versions
+from naslab.running.software import machine, placement_entries, versions
 from naslab.running.trace import FORMAT, Recorded, Trace, read, trace_path
 from naslab.running.workers import Progress
 from naslab.space import Architecture
@@ -252,7 +250,7 @@ def run_one(
         "optimizer": spec.describe(),
         "seed": seed,
         "budget": str(budget),
-        "versions": versions(*VERSIONS) | ({"machine": _machine(device)} if measured else {}),
+        "versions": versions(*VERSIONS) | ({"machine": machine(device)} if measured else {}),
     }
     header |= placement_entries(task.problem) | objective_entries(task.problem)
     if measured and device != "cpu":
@@ -342,19 +340,3 @@ def forget_tasks() -> None:
 def _named_task(task_id: str, constraint: Constraint) -> Task:
     found = task(task_id)
     return found.constrained(constraint) if constraint.limits else found
-
-
-@cache
-def _machine(device: str) -> str:
-    """The machine on which seconds are measured; a run is resumed only where its seconds mean the same."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():  # Linux, where platform.processor() is often empty
-        lines = cpuinfo.read_text(errors="replace").splitlines()
-        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
-    found = f"{name}, {os.cpu_count()} cores"
-    if not device.startswith("cuda"):
-        return found
-    import torch
-
-    return f"{found}, {torch.cuda.get_device_name(device)}"

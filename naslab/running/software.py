@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from naslab.tasks.placement import DEFAULT
@@ -24,6 +26,22 @@ def placement_entries(problem: Problem) -> dict[str, Any]:
     kind = problem.device.partition(":")[0]
     found = problem.placement._replace(device=kind)._asdict()
     return {name: value for name, value in found.items() if value != getattr(DEFAULT, name)}
+
+
+@cache
+def machine(device: str = "cpu") -> str:
+    """The machine on which seconds are measured; a run is resumed only where its seconds mean the same."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():  # Linux, where platform.processor() is often empty
+        lines = cpuinfo.read_text(errors="replace").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    found = f"{name}, {os.cpu_count()} cores"
+    if not device.startswith("cuda"):
+        return found
+    import torch
+
+    return f"{found}, {torch.cuda.get_device_name(device)}"
 
 
 @cache

@@ -92,7 +92,7 @@ def test_bad_comparisons(
         (["nasbench/cifar10"], "UnknownTask: 'nasbench/cifar10'. Did you mean 'nasbench201/cifar10'? See: naslab list"),
         (["toymlp/toy", "toymlp/to"], "UnknownTask: 'toymlp/to'. Did you mean 'toymlp/toy'?"),
         (["toymlp/toy", "toymlp/toy"], "named twice"),
-        ([], "UsageError: Missing argument 'tasks'"),
+        ([], "InvalidValue: which tasks? Give at least one"),
     ],
 )
 @pytest.mark.usefixtures("stored_task")

@@ -8,7 +8,6 @@ table's size.
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -18,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from naslab.errors import InvalidTable
-from naslab.files import is_passing, read_json, unreadable, written_whole
-from naslab.files.arrays import load_npz
+from naslab.files import is_passing, read_json, unreadable
+from naslab.files.arrays import load_npz, save_npz
 from naslab.tables.format import file_sha256
 from naslab.tables.header import ColumnSpec, Reading, Role, Split, TableSpec, TableTask
 from naslab.tables.packaged.base import Content, Packaged
@@ -51,11 +50,7 @@ def pocket_table(archive: Path) -> Packaged:
 
 def write_archive(path: Path, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Store an archive: no pickle, no time stamps, so that equal content is equal bytes."""
-    with written_whole(path) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_LZMA) as archive:
-        content = {"header": np.array(json.dumps(header, sort_keys=True)), **arrays}
-        for name, array in content.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as stream:
-                np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+    save_npz(path, {"header": np.array(json.dumps(header, sort_keys=True)), **arrays})
 
 
 def read_archive(path: Path, only: str | None = None) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
