@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from naslab.analysis import anytime, plots, rank_plots, tables
 from naslab.analysis.carried_out import UTILISATION
 from naslab.analysis.contents import INTERVAL, Section
 from naslab.analysis.data import COMPLETE, MISSING, FloatArray, ResultsData
+from naslab.analysis.paired import signed_rank
 from naslab.analysis.statistics import holm, mann_whitney_holm, mean_columns, probability_of_improvement
 from naslab.analysis.style import palette
 
@@ -81,18 +81,23 @@ def regret_of(data: ResultsData, task: str, optimizer: str) -> FloatArray:
 
 
 def continued(going_on: ResultsData, scratch: ResultsData) -> pd.DataFrame:
-    """Per task and strategy the regret where trials go on and where they begin again, and how far these are apart."""
+    """Per task and strategy the regret where trials go on and where they begin again, and how far these are apart.
+
+    Runs of one seed begin with the same random numbers on both sides: their differences are taken, and tested.
+    """
     rows, tests = [], []
     for task in scratch.tasks:
         for optimizer in scratch.optimizers:
             on, again = (regret_of(data, task, optimizer) for data in (going_on, scratch))
-            interval = stats.ttest_ind(again, on, equal_var=False).confidence_interval(0.95)
-            row: dict[str, Any] = {"task": task, "optimizer": optimizer, "n": min(len(on), len(again))}
-            row |= {**mean_columns(on, "continue"), **mean_columns(again, "scratch")}
-            gain = {"gain": float(again.mean() - on.mean()), "gain low": interval.low, "gain high": interval.high}
-            samples = {"a": going_on.scores(task, optimizer), "b": scratch.scores(task, optimizer)}
-            tests.append(float(mann_whitney_holm(samples)["p"].iloc[0]))
-            rows.append({**row, **gain})
+            row: dict[str, Any] = {"task": task, "optimizer": optimizer, "n": len(again)}
+            row |= {
+                **mean_columns(on, "continue"),
+                **mean_columns(again, "scratch"),
+                **mean_columns(again - on, "gain"),
+            }
+            pairs = [[data.by_seed(task, optimizer)] for data in (going_on, scratch)]
+            tests.append(signed_rank(*pairs)[0])
+            rows.append(row)
     return pd.DataFrame(rows).assign(p=holm(tests))
 
 
@@ -129,15 +134,6 @@ def _end(found: Found) -> Section:
         "over n runs with Student's 95 % interval. P: probability that a run beats one of random search, with its "
         "interval; p: Mann-Whitney against random search, after Holm over the rows of one number of workers.",
     )  # fmt: skip
-    for workers, data in found.shown.items():
-        quality = tables.final_quality(data, np.random.default_rng(0))
-        for task, info in data.tasks.items():
-            runs = data.runs[(data.runs["status"] == COMPLETE) & (data.runs["task"] == task)]
-            section.draw(
-                f"final-{workers}-{task}", f"{task}, {_workers_are(workers)}",
-                plots.plot_final(runs, quality, info, styles=palette(found.everyone.optimizers)),
-                f"Test accuracy of what each run returned: boxes of quartiles, diamond: IQM with its {INTERVAL}.",
-            )  # fmt: skip
     return section
 
 
@@ -150,7 +146,7 @@ def _ranks(found: Found) -> Section:
     ):
         ranked = tables.ranks(data, np.random.default_rng(0))
         caption = (
-            f"Rank of the interquartile mean of the test accuracy on each table (1 = best), {len(data.seeds)} runs each; "
+            f"Rank of the interquartile mean test accuracy on each table (1 = best), {len(data.seeds)} runs each; "
             f"average with its {INTERVAL}: other runs, the same tables."
         )
         section.add(f"ranks-{name}", f"Ranks, {what}", ranked, caption)
@@ -167,8 +163,8 @@ def _over_time(found: Found) -> Section:
     ]
     section.add(
         "area", "Regret over time", pd.concat(areas, ignore_index=True),
-        f"Regret of what a run would return, averaged over its budget; mean over runs with its {INTERVAL}. Until its first "
-        "architecture a run is charged the largest regret seen on the task.",
+        f"Regret of what a run would return, averaged over its budget; mean over runs with its {INTERVAL}. Until its "
+        "first architecture a run is charged the largest regret seen on the task.",
     )  # fmt: skip
     for workers, data in found.shown.items():
         for task, info in data.tasks.items():
@@ -176,8 +172,8 @@ def _over_time(found: Found) -> Section:
             section.draw(
                 f"anytime-{workers}-{task}", f"{task}, {_workers_are(workers)}",
                 plots.plot_anytime_mean(curves, info, styles=palette(found.everyone.optimizers)),
-                f"Mean test accuracy of what a run would return (the best at the highest fidelity told so far), with its "
-                f"{INTERVAL}; from the moment when every run of a strategy would return something.",
+                f"Mean test accuracy of what a run would return (the best at the highest fidelity told so far), with "
+                f"its {INTERVAL}; from the moment when every run of a strategy would return something.",
             )  # fmt: skip
     return section
 
@@ -186,9 +182,9 @@ def _workers(found: Found) -> Section:
     section = Section("Workers")
     section.add(
         "workers", "What the budget was used for", busy(found),
-        "Means over n runs with Student's 95 % interval. Evaluations: results told, of any fidelity. Share of the budget: "
-        "seconds charged, over the workers' seconds; what would end after the budget is not begun. Utilisation: the same "
-        "over the workers' seconds until the last result.",
+        "Means over n runs with Student's 95 % interval. Evaluations: results told, of any fidelity. Share of the "
+        "budget: seconds charged, over the workers' seconds; what would end after the budget is not begun. Utilisation: "
+        "the same over the workers' seconds until the last result.",
     )  # fmt: skip
     return section
 
@@ -197,9 +193,10 @@ def _scratch(found: Found) -> Section:
     section = Section("Continue against scratch")
     section.add(
         "scratch", "What going on is worth", continued(found.several[1], found.scratch),
-        "Regret with one worker where a trial that goes on pays for its further epochs alone (continue), and where it is "
-        "trained again from the first (scratch: --resume scratch), at the same seconds; gain: the difference, with Welch's "
-        "95 % interval; p: Mann-Whitney, after Holm over the table.",
+        "Regret with one worker where a trial that goes on pays for its further epochs alone (continue), and where it "
+        "is trained again from the first (scratch: --resume scratch), at the same seconds; gain: the difference of runs "
+        "that began with the same random numbers. Means over n runs with Student's 95 % interval; p: Wilcoxon's "
+        "signed-rank test of the differences, after Holm over the table.",
     )  # fmt: skip
     return section
 

@@ -1,4 +1,4 @@
-"""Strategies over rungs beside those that train in full, at equal recorded seconds, with 1, 4 and 16 simulated workers."""
+"""Strategies over rungs beside those that train in full, at equal recorded seconds, with 1, 4 and 16 workers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OVER_RUNGS = (
     "dehb",
     "bohb",
 )
-SLOW, SLOW_SEEDS = ("freeze-thaw",), 30
+SLOW, SLOW_SEEDS = ("freeze-thaw",), 20
 """Run with one worker alone: ten seconds a run, some hundred times what the others take."""
 
 
