@@ -183,8 +183,8 @@ def _workers(found: Found) -> Section:
     section.add(
         "workers", "What the budget was used for", busy(found),
         "Means over n runs with Student's 95 % interval. Evaluations: results told, of any fidelity. Share of the "
-        "budget: seconds charged, over the workers' seconds; what would end after the budget is not begun. Utilisation: "
-        "the same over the workers' seconds until the last result.",
+        "budget: seconds charged, over the workers' seconds; what would end after the budget is not begun. "
+        "Utilisation: the same over the workers' seconds until the last result.",
     )  # fmt: skip
     return section
 
@@ -194,8 +194,8 @@ def _scratch(found: Found) -> Section:
     section.add(
         "scratch", "What going on is worth", continued(found.several[1], found.scratch),
         "Regret with one worker where a trial that goes on pays for its further epochs alone (continue), and where it "
-        "is trained again from the first (scratch: --resume scratch), at the same seconds; gain: the difference of runs "
-        "that began with the same random numbers. Means over n runs with Student's 95 % interval; p: Wilcoxon's "
+        "is trained again from the first (scratch: --resume scratch), at the same seconds; gain: the difference of "
+        "runs that began with the same random numbers. Means over n runs with Student's 95 % interval; p: Wilcoxon's "
         "signed-rank test of the differences, after Holm over the table.",
     )  # fmt: skip
     return section
