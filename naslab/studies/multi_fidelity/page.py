@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
-from naslab.analysis import anytime, plots, rank_plots, tables
+from naslab.analysis import anytime, rank_plots, tables
 from naslab.analysis.carried_out import UTILISATION
 from naslab.analysis.contents import INTERVAL, Section
-from naslab.analysis.data import COMPLETE, MISSING, FloatArray, ResultsData
+from naslab.analysis.data import COMPLETE, MISSING, FloatArray, ResultsData, TaskInfo
+from naslab.analysis.labels import block_width, label_ends
 from naslab.analysis.paired import signed_rank
 from naslab.analysis.statistics import holm, mann_whitney_holm, mean_columns, probability_of_improvement
-from naslab.analysis.style import palette
+from naslab.analysis.style import Styles, new_axes, palette, style
 
 BASELINE = "random"
 
@@ -171,11 +173,31 @@ def _over_time(found: Found) -> Section:
             curves = anytime.curves(data, task, np.random.default_rng(0))
             section.draw(
                 f"anytime-{workers}-{task}", f"{task}, {_workers_are(workers)}",
-                plots.plot_anytime_mean(curves, info, styles=palette(found.everyone.optimizers)),
-                f"Mean test accuracy of what a run would return (the best at the highest fidelity told so far), with "
-                f"its {INTERVAL}; from the moment when every run of a strategy would return something.",
+                regret_over_time(curves, info, palette(found.everyone.optimizers)),
+                f"Mean regret of what a run would return (the best at the highest fidelity told so far), with its "
+                f"{INTERVAL}; from the moment when every run of a strategy would return something.",
             )  # fmt: skip
     return section
+
+
+def regret_over_time(curves: pd.DataFrame, info: TaskInfo, styles: Styles) -> Axes:
+    """Mean regret against the clock, both on logarithmic scales (`curves`: :func:`naslab.analysis.anytime.curves`)."""
+    names, ends = list(curves["optimizer"].unique()), {}
+    right = block_width(names)
+    with style():
+        ax = new_axes(3.0 + right, 3.4, left=0.5, right=right)
+        for name, curve in curves.groupby("optimizer", sort=False):
+            look, clock = styles[str(name)], curve["clock"].to_numpy(float)
+            mean, low, high = ((info.optimum or 0.0) - curve[each].to_numpy(float) for each in ("mean", "high", "low"))
+            ax.step(clock, mean, where="post", color=look.colour, linestyle=look.line, gid=look.gid("line"))
+            ax.fill_between(
+                clock, low, high, step="post", color=look.colour, alpha=0.08, linewidth=0, gid=look.gid("band")
+            )
+            ends[str(name)] = (float(clock[-1]), float(mean[-1]))
+        ax.set(xscale="log", yscale="log", xlabel=info.clock_label, ylabel="mean regret (points)", title=info.id)
+        ax.set_xlim(right=float(curves["clock"].max()))
+        label_ends(ax, ends, styles)
+    return ax
 
 
 def _workers(found: Found) -> Section:
