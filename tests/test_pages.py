@@ -14,9 +14,10 @@ from naslab import ops
 from naslab.testing import check_optimizer
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("comparing", "growing", "nasbench101", "networks", "objectives", "tables", "tabular-networks")
+NAMES = ("comparing", "growing", "multi-fidelity", "nasbench101", "networks", "objectives", "tables")
 NAMES = (*NAMES, "coming-from-naslib", "coming-from-optuna", "coming-from-syne-tune", "index", "limits", "reproducing")
-NAMES = (*NAMES, "transformer", "your-own-operation", "your-own-optimizer", "your-own-table", "workers")
+NAMES = (*NAMES, "tabular-networks", "transformer", "your-own-operation", "your-own-optimizer", "your-own-table")
+NAMES = (*NAMES, "workers")
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 CHECKED = [

@@ -48,7 +48,11 @@ class OptunaOptimizer(AskTell):
         self._open: dict[int, Trial] = {}
         self._begun = 0
 
-    def ask(self) -> Architecture:
+    def ask(self) -> Architecture | Query:
+        return self.begin()
+
+    def begin(self) -> Architecture:
+        """The architecture of a new trial."""
         trial, architecture = self._valid()
         self._open[self._begun] = trial
         self._begun += 1
@@ -93,16 +97,19 @@ class OptunaOptimizer(AskTell):
         if trial is None:
             return
         values = self.objectives(architecture, evaluation)
-        for limit in self.problem.constraint.limits:
-            found = self.problem.value(limit.metric, architecture, evaluation)
-            if math.isnan(found):  # a metric of an evaluation that failed
-                values = [math.nan]
-                break
-            trial.set_constraint(limit.metric, found / limit.maximum - 1)
-        if np.isfinite(values).all():
+        if self._constrain(trial, architecture, evaluation) and np.isfinite(values).all():
             self._study.tell(trial, values)
         else:
             self._study.tell(trial, state=TrialState.FAIL)
+
+    def _constrain(self, trial: Trial, architecture: Architecture, evaluation: Evaluation) -> bool:
+        """Say how far limits are exceeded; whether all is known: metrics of an evaluation that failed are not."""
+        for limit in self.problem.constraint.limits:
+            found = self.problem.value(limit.metric, architecture, evaluation)
+            if math.isnan(found):
+                return False
+            trial.set_constraint(limit.metric, found / limit.maximum - 1)
+        return True
 
     def objectives(self, architecture: Architecture, evaluation: Evaluation) -> list[float]:
         """What the study optimises, in the order of :attr:`directions`."""

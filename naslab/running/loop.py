@@ -120,12 +120,12 @@ def _run(session: Session, crew: Crew, budget: Budget, workers: int, worth: floa
     limit_asks = budget.amount if budget.unit == "evaluations" else math.inf
     limit_seconds = budget.amount if budget.unit == "s" else math.inf
     measured, several, known, continues = session.timed, workers > 1, session.known, session.optimizer.continues
-    clock, reason = 0.0, "budget"
+    clock, reason, dropped = 0.0, "budget", False
     idle = list(range(workers))
     pending: list[Pending] = []
     while True:
         while idle and session.asks < limit_asks:
-            query = session.ask(bool(pending))
+            query = session.ask(bool(pending) or dropped)  # what it waits for may be what did not count
             if isinstance(query, Wait):
                 break
             if query is None:
@@ -146,6 +146,7 @@ def _run(session: Session, crew: Crew, budget: Budget, workers: int, worth: floa
                 continue
             worker = heapq.heappop(idle)
             if ends > limit_seconds:
+                dropped = True
                 continue  # this worker has no time for it: it stops
             heapq.heappush(pending, (ends, number, worker, query, evaluation, retried))
         if not pending:

@@ -151,6 +151,12 @@ def test_who_waits_is_asked_again_when_something_was_told() -> None:
     assert [each[0] for each in found] == list(range(8))
 
 
+def test_who_waits_for_what_would_end_past_the_budget_has_ended() -> None:
+    """The first of a pair would end at 9 and does not count; its strategy waits for it, and two workers for that."""
+    found = schedule(timed(9.0, 1.0), InPairs, 3, "3s")
+    assert found == [(1, 2, 1, 1.0)]
+
+
 def test_waiting_for_nothing_is_an_error() -> None:
     for workers in (1, 2):
         with pytest.raises(naslab.NaslabError, match="waits while nothing is under way"):

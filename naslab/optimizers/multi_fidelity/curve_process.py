@@ -71,9 +71,13 @@ class CurveProcess:
     def predict(self, trials: Sequence[int], times: Floats) -> Normal:
         """What trials of the fit will score."""
         weights, constant, own = np.zeros((len(trials), self._size)), np.zeros(len(trials)), np.zeros(len(trials))
-        for i, (trial, time) in enumerate(zip(trials, times, strict=True)):
-            cross = self._own(np.array([time]), self._times[trial])[0]
-            explained = linalg.cho_solve(self._factors[tuple(self._times[trial])], cross)
+        shared: dict[tuple[tuple[float, ...], float], tuple[Floats, Floats]] = {}  # by trials whose times are alike
+        for i, (trial, time) in enumerate(zip(trials, times.tolist(), strict=True)):
+            seen = tuple(self._times[trial])
+            if (seen, time) not in shared:
+                cross = self._own(np.array([time]), self._times[trial])[0]
+                shared[seen, time] = cross, linalg.cho_solve(self._factors[seen], cross)
+            cross, explained = shared[seen, time]
             weights[i, trial] = 1 - explained.sum()
             weights[i, self._columns[trial]] -= explained
             constant[i] = explained @ self._scores[trial]
