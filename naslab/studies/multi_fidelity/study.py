@@ -34,7 +34,7 @@ OVER_RUNGS = (
     "dehb",
     "bohb",
 )
-SLOW, SLOW_SEEDS = ("freeze-thaw",), 20
+SLOW, SLOW_SEEDS = ("freeze-thaw",), 30
 """Run with one worker alone: ten seconds a run, some hundred times what the others take."""
 
 
