@@ -57,6 +57,11 @@ class Section:
     items: list[Table | Picture | Words] = field(default_factory=list)
     fold: str = ""
 
+    @property
+    def tables(self) -> list[Table]:
+        """Its tables alone."""
+        return [item for item in self.items if isinstance(item, Table)]
+
     def add(
         self, name: str, title: str, frame: pd.DataFrame, caption: str, *, bold: pd.DataFrame | None = None
     ) -> None:

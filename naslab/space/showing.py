@@ -77,7 +77,7 @@ def _edge(operation: Any, decisions: Mapping[str, Any] | None) -> str:
     if decisions is None and (names := scope(operation)):
         return ", ".join(names)
     if isinstance(operation, Choice):
-        return labels(operation)[(decisions or {})[operation.name]]
+        return str(labels(operation)[(decisions or {})[operation.name]])
     operation = resolve(operation, decisions or {})
     fields = dataclasses.fields(operation)
     stated = [f"{getattr(operation, each.name)}" for each in fields if getattr(operation, each.name) != each.default]

@@ -12,10 +12,11 @@ from matplotlib.axes import Axes
 
 from naslab.analysis import anytime, rank_plots, tables
 from naslab.analysis.carried_out import UTILISATION
-from naslab.analysis.contents import INTERVAL, Section
+from naslab.analysis.contents import Section
 from naslab.analysis.data import COMPLETE, MISSING, FloatArray, ResultsData, TaskInfo
 from naslab.analysis.labels import block_width, label_ends
 from naslab.analysis.paired import signed_rank
+from naslab.analysis.sections.words import INTERVAL
 from naslab.analysis.statistics import holm, mann_whitney_holm, mean_columns, probability_of_improvement
 from naslab.analysis.style import Styles, new_axes, palette, style
 

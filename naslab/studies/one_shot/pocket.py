@@ -89,7 +89,7 @@ def run(title: str, description: str, out: Path, *, workers: int, progress: Prog
         ]
     notes = [" ".join(description.split())]
     page = write_page(sections, out / "report", title, "naslab reproduce one-shot-pocket", environment("torch"), notes)
-    return Outcome([(item.title, item.frame) for item in equal.items if hasattr(item, "frame")][:1], page)
+    return Outcome([(each.title, each.frame) for each in equal.tables][:1], page)
 
 
 def planned(cost: Mapping[str, float], seconds: float) -> int:

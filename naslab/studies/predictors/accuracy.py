@@ -111,7 +111,7 @@ def run(
         sections, out / "report", title, "naslab reproduce tnasp-nasbench201",
         environment("torch", "scikit-learn"), notes,
     )  # fmt: skip
-    return Outcome([(item.title, item.frame) for item in beside.items if hasattr(item, "frame")][:1], page)
+    return Outcome([(each.title, each.frame) for each in beside.tables][:1], page)
 
 
 def planned(

@@ -63,7 +63,7 @@ def run(
         sections, out / "report", title, "naslab reproduce latency-prediction",
         environment("torch", "scikit-learn"), notes,
     )  # fmt: skip
-    return Outcome([(item.title, item.frame) for item in sections[0].items if hasattr(item, "frame")][:1], page)
+    return Outcome([(each.title, each.frame) for each in sections[0].tables][:1], page)
 
 
 def counted(task: str, cost: str) -> float:
