@@ -197,12 +197,13 @@ class Results:
         return front_tables.summary(self.data)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the final quality of each optimizer on each task."""
+        """What a notebook shows: the table for a paper, and what it shows in one sentence."""
         from naslab.analysis.notebook import card
 
         facts = {"budget": self.spec["budget"], "seeds": len(self.seeds), "folder": self.folder}
         title = f"Comparison of {len(self.optimizers)} strategies on {', '.join(self.spec['tasks'])}"
-        return card(title, facts, [("Final quality", self.summary().dropna(axis=1, how="all"))])
+        table, finding = self.paper()
+        return card(title, facts, [(finding, table.frame)])
 
     def plot_anytime(self, task_id: str = "") -> Axes:
         """Median and quartiles of the incumbent's truth over the budget, for one task (by default the first)."""
