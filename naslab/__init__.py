@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from naslab.cli.console import progress
     from naslab.compiler import compile_network, compile_supernet
     from naslab.correlation.study import Correlations, correlate
     from naslab.errors import NaslabError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "naslab.running.comparison": ("compare",),
+    "naslab.cli.console": ("progress",),
     "naslab.compiler": ("compile_network", "compile_supernet"),
     "naslab.errors": ("NaslabError",),
     "naslab.evaluators": ("Evaluation", "Evaluator"),
@@ -87,6 +89,7 @@ __all__ = [
     "correlate",
     "load_model",
     "operation",
+    "progress",
     "search",
     "search_csv",
     "search_space",

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as MplPath
 
-from naslab.analysis.style import INK, palette, style
+from naslab.analysis.style import INK, ShownAxes, palette, style
 
 WIDTH = 3.4
 ACROSS, UP = 0.85, 0.26  # inches between nodes, and between arcs
@@ -37,7 +37,8 @@ def draw_cell(cell: nx.DiGraph[Any], ax: Axes | None = None, *, title: str = "")
             width = max(WIDTH, ACROSS * len(order))
             high, low = UP * above + 0.25, 0.5 * UP * below + 0.15
             figure = Figure(figsize=(width, high + low + 0.25))
-            ax = figure.add_axes((0, 0, 1, (high + low) / (high + low + 0.25)))
+            box = (0, 0, 1, (high + low) / (high + low + 0.25))
+            ax = figure.add_axes(box, axes_class=ShownAxes)
             ax.set(xlim=(-0.5, len(order) - 0.5), ylim=(-low, high))
         colours = {name: look.colour for name, look in palette(sorted({e[2] for e in edges if e[2]})).items()}
         for start, end, label in edges:
@@ -74,7 +75,8 @@ def draw_distribution(
     with style():
         height = 0.5 + 0.115 * len(rows)
         figure = Figure(figsize=(WIDTH, height))
-        ax = figure.add_axes((1.3 / WIDTH, 0.35 / height, (WIDTH - 1.8) / WIDTH, (height - 0.55) / height))
+        box = (1.3 / WIDTH, 0.35 / height, (WIDTH - 1.8) / WIDTH, (height - 0.55) / height)
+        ax = figure.add_axes(box, axes_class=ShownAxes)
         image = ax.imshow(shares, aspect="auto", cmap="viridis", vmin=0, vmax=1, interpolation="none")
         image_axes = figure.add_axes(((WIDTH - 0.42) / WIDTH, 0.35 / height, 0.08 / WIDTH, (height - 0.55) / height))
         figure.colorbar(image, cax=image_axes).ax.tick_params(labelsize=6)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from naslab.analysis.style import INK, palette, style
+from naslab.analysis.style import INK, ShownAxes, palette, style
 
 ACROSS, BOX, KERNEL = 0.36, 0.27, 0.12  # inches: from box to box, a box's width, its height per pixel of the kernel
 
@@ -46,7 +46,7 @@ def draw_chain(layers: Sequence[Layer], ax: Axes | None = None, *, title: str = 
         if ax is None:
             wide = ACROSS * max(len(layers), 12) + 0.2
             figure = Figure(figsize=(wide, high + 0.9))
-            ax = figure.add_axes((0, 0, 1, (high + 0.7) / (high + 0.9)))
+            ax = figure.add_axes((0, 0, 1, (high + 0.7) / (high + 0.9)), axes_class=ShownAxes)
             ax.set(xlim=(-ACROSS, wide - ACROSS), ylim=(-0.6, high + 0.1))
         colours = {kind: look.colour for kind, look in palette(kinds).items()} | {"": "white"}
         drawn = {}

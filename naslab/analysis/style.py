@@ -113,6 +113,13 @@ def style() -> Iterator[None]:
             _within.pop()
 
 
+class ShownAxes(Axes):
+    """Axes that a notebook shows: pyplot, which would do that, does not know their figure."""
+
+    def _repr_svg_(self) -> str:
+        return render(figure_of(self), "svg").decode()
+
+
 def new_axes(
     width: float = COLUMN_WIDTH,
     height: float = 2.3,
@@ -125,7 +132,7 @@ def new_axes(
     """Axes alone in a new figure that pyplot does not know of. All lengths in inches."""
     figure = Figure(figsize=(width, height))
     box = (left / width, bottom / height, (width - left - right) / width, (height - bottom - top) / height)
-    return figure.add_axes(box)
+    return figure.add_axes(box, axes_class=ShownAxes)
 
 
 def legend_above(ax: Axes) -> None:

@@ -66,6 +66,7 @@ def test_a_picture_of_an_architecture_leaves_out_what_is_no_operation() -> None:
 def test_results_searches_tables_and_correlations(stored_task: str, tmp_path: Path) -> None:
     results = naslab.compare([stored_task], ["random", "local-search"], budget=5, seeds=2, out=tmp_path / "out")
     assert "local-search" in words(shown(results))
+    assert results.plot_anytime()._repr_svg_().startswith("<?xml")  # type: ignore[attr-defined]
     found = naslab.search("pocket-cell/mnist", "random", budget=3)
     root = shown(found)
     assert found.name in words(root)
