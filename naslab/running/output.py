@@ -93,6 +93,8 @@ def claimed_folder(
 ) -> Iterator[None]:
     """Lock a folder for this process, and write its description into it; arguments as of :func:`check_folder`.
 
+    Where what is done with it fails before anything else is in the folder, the description is taken out again.
+
     Raises:
         OutputError: As there; or another process has locked it, or it can't be written.
     """
@@ -115,7 +117,12 @@ def claimed_folder(
                     draft.write_text(json.dumps(unwritten, indent=1) + "\n")
             except OSError as error:
                 raise unwritable(folder, error) from None
-        yield
+        try:
+            yield
+        except BaseException:
+            if unwritten is not None and {path.name for path in folder.iterdir()} <= {file, LOCK}:
+                (folder / file).unlink(missing_ok=True)  # nothing came of it: the folder is free for anything
+            raise
     finally:
         os.close(descriptor)
 

@@ -53,3 +53,15 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OutputError, match="file"), claimed_folder(tmp_path / "file", MINE, "spec.json", "search"):
         pass
+
+
+def test_a_folder_in_which_nothing_came_about_is_free_again(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    with pytest.raises(ZeroDivisionError), claimed_folder(folder, {"a": 1}, "thing.json", "thing"):
+        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), claimed_folder(folder, {"b": 2}, "other.json", "other"):
+        (folder / "result").touch()
+        raise ZeroDivisionError
+    with pytest.raises(OutputError, match="holds no thing"):
+        check_folder(folder, {"a": 1}, "thing.json", "thing")
+    assert check_folder(folder, {"b": 2}, "other.json", "other")
