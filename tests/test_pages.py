@@ -51,7 +51,10 @@ def shell_lines():
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "hill.py").write_text(plug_in(PAGES[0]))
+    for page in PAGES:
+        for block in blocks(page, "python"):
+            if name := re.match(r"# (\w+\.py)\n", block):
+                (tmp_path / name[1]).write_text(block)
     rng = np.random.default_rng(0)
     rows = [f"{x:.3f},{y:.3f},{'yes' if x > y else 'no'}\n" for x, y in rng.random((120, 2))]
     for name in ("data.csv", "new.csv"):
@@ -87,8 +90,10 @@ def test_the_commands_are_understood(line, workplace, monkeypatch):
     words = shlex.split(line)
     if words[1:2] == ["reproduce"]:
         monkeypatch.setenv("NASLAB_CACHE", str(workplace))  # where nothing was imported
-    if words[1:2] == ["report"]:
+    if words[1:2] in (["report"], ["status"], ["show"]):
         pytest.skip("needs the comparison before it")
+    if words[1:3] == ["table", "join"]:
+        pytest.skip("needs a table and a file; tests/tables/test_joining.py")
     if words[1:2] == ["predict"]:
         naslab.search_csv("data.csv", "label", widths=(4, 8), depth=2, budget=20, out=words[2])
     if words[1:2] in (["merge"], ["export"]):

@@ -26,6 +26,13 @@ SLOW = {
         "fairnas",
         "pc-darts",
         "darts-v2",
+        "proxylessnas",
+        "relax",
+        "robust-darts",
+        "rsps",
+        "setn",
+        "snas",
+        "spos",
     ),
 }
 

@@ -412,6 +412,10 @@ def test_lists(stored_task: str, capsys: pytest.CaptureFixture[str], kind: str) 
                 "experiments": "nasbench201-search"}  # fmt: skip
     assert run_command(["list", *filter(None, [kind])]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    if kind == "tasks":  # a table of its own, with what each offers
+        assert rows[0][:2] == ["name", "size"]
+        assert any(row[0] == stored_task for row in rows[1:])
+        return
     assert rows[0][:2] == ["kind", "name"]
     for group, name in expected.items():
         assert any(row[:2] == [group, name] for row in rows[1:]) == (kind in ("", group))

@@ -56,7 +56,7 @@ def test_the_list_is_complete() -> None:
         "freeze-thaw",
     )  # likewise
     priors = ("prior-random", "prior-evolution")  # likewise
-    transfer = ("portfolio-evolution", "portfolio-bohb")  # likewise
+    transfer = ("portfolio-evolution", "portfolio-bohb", "optuna-tpe-pruned")  # likewise
     assert {name.partition("[")[0] for name in (*FAST, "optuna-gp", "naswot", *guided, *rungs, *priors, *transfer)} == {
         name
         for name, e in entries("optimizers").items()

@@ -202,9 +202,8 @@ def test_each_process_sees_one_gpu_in_turn(monkeypatch, device, expected):
         def submit(self, function: Any, *given: Any) -> Any:
             from concurrent.futures import Future
 
-            begin, begin_with = started.pop(0)[1]
-            if begin is not None:
-                begin(*begin_with)
+            initializer, arguments = started.pop(0)
+            initializer(*arguments)
             future: Future[Any] = Future()
             future.set_result(function(*given))
             return future
@@ -213,6 +212,7 @@ def test_each_process_sees_one_gpu_in_turn(monkeypatch, device, expected):
             pass
 
     monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(workers.signal, "signal", lambda *_: None)  # this process goes on hearing Ctrl-C
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "all")
     do_in_processes(seen, {i: (i,) for i in range(3)}, 3, lambda _, result: found.append(result), device=device)
     assert set(found) == expected

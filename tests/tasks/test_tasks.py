@@ -301,6 +301,6 @@ def test_shared_trainings_are_said(stored_task: str, monkeypatch: pytest.MonkeyP
     found = correlate("pocket-cell/mnist", ["reward"], 20)
     assert found.notes[0].startswith(said)
     passed: list[Any] = []
-    monkeypatch.setattr(report, "write_report", lambda *given: passed.append(given))
+    monkeypatch.setattr(report, "write_report", lambda *given, **_: passed.append(given))
     naslab.compare(["pocket-cell/mnist", stored_task], ["random"], budget=3, seeds=1, out=tmp_path).report()
     assert [note for note in passed[0][5] if "numbers" in note] == [found.notes[0]]

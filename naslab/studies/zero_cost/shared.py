@@ -57,8 +57,8 @@ def worst_for_missing(scores: pd.DataFrame, names: tuple[str, ...]) -> Floats:
 
 def about(found: Correlations, heading: str, *, each_other: bool = True) -> list[Section]:
     """Sections on one task, under headings that say which."""
-    against, matrix, size, cost = page.sections(found)
-    chosen = [against, *([matrix] if each_other else []), size, cost]
+    against, top, matrix, size, basis = page.sections(found)
+    chosen = [against, top, *([matrix] if each_other else []), size, basis]
     for section in chosen:
         section.title = f"{heading}: {section.title[0].lower()}{section.title[1:]}"
     return chosen
