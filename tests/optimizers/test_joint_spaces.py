@@ -17,7 +17,8 @@ from naslab.testing import ToyReward, toy_tasks
 
 SEARCH_EVERYTHING = {
     "asha", "bohb", "dehb", "freeze-thaw", "hyperband", "local-search", "mo-regularized-evolution", "optuna-gp",
-    "optuna-nsgaii", "optuna-tpe", "optuna-tpe-pruned", "pasha", "portfolio-bohb", "portfolio-evolution", "prior-evolution", "prior-random",
+    "optuna-nsgaii", "optuna-tpe", "optuna-tpe-pruned", "pasha",
+    "portfolio-bohb", "portfolio-evolution", "prior-evolution", "prior-random",
     "random", "regularized-evolution", "successive-halving",
 }  # fmt: skip
 PLAIN = toy_tasks()["joint"]

@@ -59,9 +59,8 @@ def test_a_folder_in_which_nothing_came_about_is_free_again(tmp_path: Path) -> N
     folder = tmp_path / "out"
     with pytest.raises(ZeroDivisionError), claimed_folder(folder, {"a": 1}, "thing.json", "thing"):
         raise ZeroDivisionError
-    with pytest.raises(ZeroDivisionError), claimed_folder(folder, {"b": 2}, "other.json", "other"):
-        (folder / "result").touch()
-        raise ZeroDivisionError
+    with pytest.raises(FileExistsError), claimed_folder(folder, {"b": 2}, "other.json", "other"):
+        (folder / "result").mkdir() or (folder / "result").mkdir()
     with pytest.raises(OutputError, match="holds no thing"):
         check_folder(folder, {"a": 1}, "thing.json", "thing")
     assert check_folder(folder, {"b": 2}, "other.json", "other")
