@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from naslab.cli.console import progress
     from naslab.compiler import compile_network, compile_supernet
     from naslab.correlation.study import Correlations, correlate
     from naslab.errors import NaslabError
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from naslab.registry import operation, search_space
     from naslab.running import Callback, search
     from naslab.running.comparison import compare
+    from naslab.running.progress_bar import progress
     from naslab.running.results import Results
     from naslab.space import SGD, Adam, AdamW, Architecture, Choice, Cosine, Range, Recipe, Rule, SearchSpace
     from naslab.tabular.model import Model, load_model
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "naslab.running.comparison": ("compare",),
-    "naslab.cli.console": ("progress",),
+    "naslab.running.progress_bar": ("progress",),
     "naslab.compiler": ("compile_network", "compile_supernet"),
     "naslab.errors": ("NaslabError",),
     "naslab.evaluators": ("Evaluation", "Evaluator"),

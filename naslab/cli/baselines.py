@@ -35,7 +35,7 @@ def build(
 ) -> None:
     """Make the library: run what is missing or would differ now. If interrupted, the same command continues."""
     from naslab.baselines.library import SHIPPED, Library
-    from naslab.cli.console import progress
+    from naslab.running.progress_bar import progress
 
     if verify is not None:
         _verify(Library(SHIPPED if out is None else out), verify, workers)
@@ -96,7 +96,7 @@ def compare_with_library(
                 "without --against"
             )
     from naslab.baselines.against import compare_against
-    from naslab.cli.console import progress
+    from naslab.running.progress_bar import progress
 
     with progress("runs") as tick:
         found = compare_against(optimizers, tasks=tasks, against=against, progress=tick, **options)
@@ -119,7 +119,7 @@ def compare_with_library(
 
 def _verify(library: Any, count: int, workers: int) -> None:
     from naslab.baselines.verify import verify_library
-    from naslab.cli.console import progress
+    from naslab.running.progress_bar import progress
 
     with progress("runs") as tick:
         outcome = verify_library(library, count, workers=workers, progress=tick)

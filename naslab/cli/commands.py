@@ -129,8 +129,8 @@ def compare(
     evaluation_limit: EvaluationLimit = None,
 ) -> None:
     """Compare optimizers on tasks, and write the report. With more tasks, optimizers or seeds, a folder grows."""
-    from naslab.cli.console import progress
     from naslab.registry import parse_list
+    from naslab.running.progress_bar import progress
 
     named = parse_list(optimizers)
     if against is not None:
@@ -234,8 +234,9 @@ def correlate(
     figures: Annotated[str, typer.Option(help="Further kinds of figure files: pdf, png, or pdf,png.")] = "",
 ) -> None:
     """Judge evaluators: how well do their scores order architectures?"""
-    from naslab.cli.console import print_frame, progress
+    from naslab.cli.console import print_frame
     from naslab.correlation.study import correlate as run_correlate
+    from naslab.running.progress_bar import progress
 
     with progress("scores", detail=True) as tick:
         found = run_correlate(
@@ -288,7 +289,8 @@ def reproduce(
     device: Device = "cpu",
 ) -> None:
     """Reproduce a published table: our numbers beside the published ones."""
-    from naslab.cli.console import print_frame, progress
+    from naslab.cli.console import print_frame
+    from naslab.running.progress_bar import progress
     from naslab.studies.nasbench201.rows import CELLS
     from naslab.studies.reproduce import experiment, run_experiment
 

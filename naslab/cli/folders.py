@@ -50,8 +50,8 @@ def export(
     out: Annotated[Path, typer.Option(help="A new file.")],
 ) -> None:
     """Write every evaluation of a comparison into one file, for other programs."""
-    from naslab.cli.console import progress
     from naslab.running.exports import export as write
+    from naslab.running.progress_bar import progress
     from naslab.running.results import Results
 
     with progress("evaluations") as tick:

@@ -110,11 +110,11 @@ def search(
         raise InvalidValue(
             f"--{next(name for name in own if own[name] is not None)} is for a table, --csv; not for a TASK"
         )
-    from naslab.cli.console import progress
     from naslab.optimizers import optimizer_spec
     from naslab.registry import parse_list
     from naslab.running import default_budget, trace_path
     from naslab.running import search as run_search
+    from naslab.running.progress_bar import progress
 
     say_idle_limits([task], maximum)
     say_idle_placement([task], [optimizer], device, precision, deterministic)
@@ -161,8 +161,9 @@ def search(
 
 
 def _search_csv(csv: Path, out: Path, options: dict[str, Any]) -> None:
-    from naslab.cli.console import print_frame, progress
+    from naslab.cli.console import print_frame
     from naslab.running import check_folder
+    from naslab.running.progress_bar import progress
     from naslab.tabular.plan import plan_search
     from naslab.tabular.search import SPEC, run_search
 

@@ -32,7 +32,7 @@ def import_table(
     nats: Annotated[Path | None, typer.Option(help="A folder of NATS-Bench records: as DIR --format nats.")] = None,
 ) -> None:
     """Store a table of your own, or an official file, for naslab to use."""
-    from naslab.cli.console import progress
+    from naslab.running.progress_bar import progress
     from naslab.tables.from_csv import import_csv
     from naslab.tables.importers.catalogue import importer
 
@@ -131,7 +131,7 @@ def build_table(
     ] = None,
 ) -> None:
     """Rebuild a pocket table from scratch: train every architecture. If interrupted, the same command continues."""
-    from naslab.cli.console import progress
+    from naslab.running.progress_bar import progress
 
     with progress("blocks" if verify is None else "rows") as tick:
         if verify is not None:
