@@ -26,6 +26,13 @@ SLOW = {
         "fairnas",
         "pc-darts",
         "darts-v2",
+        "area",
+        "mnasnet-reinforce",
+        "naswot",
+        "one-shot",
+        "optuna-tpe-pruned",
+        "pasha",
+        "prior-random",
         "proxylessnas",
         "relax",
         "robust-darts",
@@ -33,6 +40,9 @@ SLOW = {
         "setn",
         "snas",
         "spos",
+        "successive-halving",
+        "tunas",
+        "zero-cost-moves",
     ),
 }
 

@@ -102,6 +102,7 @@ def test_rows_of_one_key_that_disagree(name: str, second: float, message: str, t
     assert not list(cache.rglob("*.npy"))
 
 
+@pytest.mark.slow
 def test_separate_trainings_of_isomorphic_cells_may_differ(tmp_path: Path, cache: Path) -> None:
     one, other = isomorphic(naslab.search_space("nasbench201"))
     low, high = OTHERS["nasbench201"]
@@ -132,6 +133,7 @@ def test_keys_of_another_version_are_not_used() -> None:
     assert some.architecture(other) == one
 
 
+@pytest.mark.slow
 def test_separate_trainings_of_isomorphic_cells_are_closer_than_half_of_a_range() -> None:
     """What the rule allows is more than what happens on NAS-Bench-201, whose 15,625 cells are 5,425 functions."""
     table, space = find_table("nasbench201"), naslab.search_space("nasbench201")

@@ -92,6 +92,7 @@ def test_cells_stand_beside_the_published_numbers(tmp_path, monkeypatch, nats_ts
     assert task.metric == "test accuracy"
 
 
+@pytest.mark.slow
 def test_pocket_tasks_are_judged_at_equal_seconds(tmp_path, monkeypatch):
     monkeypatch.setattr(on_pocket, "TASKS", {"pocket-mlp/segments": "all"})
     monkeypatch.setattr(on_pocket, "TIMED", 2)
