@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from naslab.analysis.data import COSTS, ResultsData
-from naslab.baselines.judged import frames, scores_of, sign_of
+from naslab.baselines.judged import frames, scores_of
 from naslab.baselines.leaderboard import makers
 from naslab.baselines.library import SHIPPED, Library, Standing
 from naslab.baselines.stamps import differences, stamp
@@ -155,7 +155,7 @@ class Against:
                 name: [outcome_of(task.problem, r) for r in each if r is not None] for name, each in recorded.items()
             }
             scores[task_id] = scores_of(task, {**mine, **self.library.outcomes(task_id)})
-        found = {name: task_standings(each, sign_of(self.tasks[name])) for name, each in scores.items()}
+        found = {name: task_standings(each, self.tasks[name].sign) for name, each in scores.items()}
         overall = overall_standings(scores)
         return {**({ALL: overall} if overall else {}), **found}
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from naslab.baselines.judged import scores_of, sign_of
+from naslab.baselines.judged import scores_of
 from naslab.baselines.library import MANIFEST, Entry, Library, Manifest, shipped, write_manifest, write_shelf
 from naslab.baselines.plan import Plan
 from naslab.baselines.stamps import differences, stamp
@@ -78,7 +78,7 @@ def build_library(
             done += sum(job.missing.values())
             runs = {name: made[name] if name in made else job.kept[name] for name in job.wanted}
             scores = scores_of(job.task, {name: outcomes for name, (_, outcomes) in runs.items()})
-            standings = task_standings(scores, sign_of(job.task))
+            standings = task_standings(scores, job.task.sign)
             shelves[job.task.id] = write_shelf(out, job.task, job.budget, runs.values(), standings)
             write_manifest(out, Manifest(shelves=shelves))
             shutil.rmtree(work, ignore_errors=True)  # others may be left of a build that was killed

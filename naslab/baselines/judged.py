@@ -10,18 +10,16 @@ import numpy as np
 import pandas as pd
 
 from naslab.analysis.data import FloatArray
-from naslab.running.judging import Judge
+from naslab.running.judging import ANYTIME, Judge
 from naslab.running.outcomes import Outcome
 from naslab.tasks import Task
-
-ANYTIME = ["task", "optimizer", "seed", "evaluations", "seconds", "reward", "truth"]
 
 
 def scores_of(task: Task, outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, FloatArray]:
     """Truths of the strategies' runs, ``(n,)`` each: higher is better, -inf for a run without an architecture."""
-    judge, sign = judge_of(task), sign_of(task)
+    judge = judge_of(task)
     return {
-        name: np.array([sign * judge.truth(each.best) if each.best is not None else -np.inf for each in runs])
+        name: np.array([task.sign * judge.truth(each.best) if each.best is not None else -np.inf for each in runs])
         for name, runs in outcomes.items()
     }
 
@@ -46,8 +44,3 @@ def frames(task: Task, outcomes: Mapping[str, Iterable[Outcome]]) -> tuple[pd.Da
 def judge_of(task: Task) -> Judge:
     """What judges a task whose truth is a table: nothing is kept beside it."""
     return Judge(task, Path())
-
-
-def sign_of(task: Task) -> int:
-    """+1 where a higher truth is better, else -1."""
-    return 1 if task.direction == "max" else -1

@@ -172,9 +172,8 @@ def _judged(
         for s in wanted
         for n, metric in s.columns.items()
     }
-    sign = 1.0 if task.direction == "max" else -1.0
     if judge is None:
-        truth = sign * _truths(task, architectures)
+        truth = task.sign * _truths(task, architectures)
     else:
         truth = np.array(kept[judge.label].column(next(iter(judge.columns)), architectures))
     finite = np.isfinite(truth)
@@ -196,7 +195,7 @@ def _judged(
         scores=pd.DataFrame(columns, index=pd.Index([space.to_string(a) for a in architectures]))[judged],
         truth=truth[judged],
         params=_params(space, chosen),
-        trainings=None if trainings is None else sign * trainings[judged],
+        trainings=None if trainings is None else task.sign * trainings[judged],
         seconds={n: float(np.median(spent / scores)) for n, (spent, scores) in ((n, p.T) for n, p in passes.items())},
         sharing={n: int(p[:, 1].max()) for n, p in passes.items()},
         duplicates=len(chosen) - len({space.canonical(a) for a in chosen}),

@@ -24,6 +24,9 @@ from naslab.tasks import Task
 LARGEST_LANDSCAPE = 100_000
 """Architectures of a table up to which its exact Pareto fronts are computed."""
 
+ANYTIME = ["task", "optimizer", "seed", "evaluations", "seconds", "reward", "truth"]
+"""Columns of the frame of all incumbents: which run, and what :meth:`Judge.incumbents` says of it."""
+
 
 class Judge:
     """Joins traces of one task with its truth; every architecture is judged once.
@@ -58,7 +61,7 @@ class Judge:
         feasible = points[[problem.is_feasible(a) for a in values]]
         known = {cost: feasible[np.isfinite(feasible[:, [0, i]]).all(axis=1)] for i, cost in enumerate(self.costs, 1)}
         return {
-            cost: landscape(rows[:, 0], rows[:, i], self._sign)
+            cost: landscape(rows[:, 0], rows[:, i], self.task.sign)
             for i, (cost, rows) in enumerate(known.items(), 1)
             if len(rows)
         }
@@ -74,7 +77,7 @@ class Judge:
         found = []
         for cost, values in zip(self.costs, columns, strict=True):
             known = np.flatnonzero(np.isfinite(truths) & np.isfinite(values))
-            best = known[pareto_front(self._sign * truths[known], values[known])]
+            best = known[pareto_front(self.task.sign * truths[known], values[known])]
             found += [(cost, float(truths[i]), float(values[i])) for i in best]
         return found
 
@@ -91,7 +94,7 @@ class Judge:
         points = exact_points(self.task, values)
         if points is None:
             return None
-        return exact_front(points * [self._sign, *(each.sign for each in objectives[1:])])
+        return exact_front(points * [self.task.sign, *(each.sign for each in objectives[1:])])
 
     def _point(self, architecture: Architecture) -> tuple[float, ...]:
         """The truth and the costs of an architecture, computed once."""
@@ -99,10 +102,6 @@ class Judge:
             costs = (float(self.task.problem.cost(cost, architecture)) for cost in self.costs)
             self._points[architecture] = (self.truth(architecture), *costs)
         return self._points[architecture]
-
-    @property
-    def _sign(self) -> int:
-        return 1 if self.task.direction == "max" else -1
 
     def truth(self, architecture: Architecture) -> float:
         if architecture not in self._truth:

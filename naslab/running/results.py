@@ -29,7 +29,7 @@ from naslab.errors import OutputError, UnknownOptimizer, UnknownTask
 from naslab.files import load_json, unreadable
 from naslab.running.archives import front_members
 from naslab.running.execution import execution_options
-from naslab.running.judging import Judge
+from naslab.running.judging import ANYTIME, Judge
 from naslab.running.outcomes import outcome_of
 from naslab.running.runs import constrained_task
 from naslab.running.session import READS
@@ -106,7 +106,6 @@ class Results:
                     changes += [{**key, **change} for change in judge.incumbents(outcome)]
                     costs += [(task_id, optimizer, seed, *point) for point in judge.fronts(recorded)]
                     fronts += [{**key, **member} for member in judge.front(recorded)]
-        columns = ["task", "optimizer", "seed", "evaluations", "seconds", "reward", "truth"]
         wanted = [
             "task",
             "optimizer",
@@ -121,7 +120,7 @@ class Results:
         frame = pd.DataFrame(runs)
         frame = frame.reindex(columns=[*wanted, "seconds", *(c for c in frame if c not in {*wanted, "seconds"})])
         infos = {task_id: self._info(one) for task_id, one in self.tasks.items()}
-        anytime = pd.DataFrame(changes, columns=columns)
+        anytime = pd.DataFrame(changes, columns=ANYTIME)
         archives = pd.DataFrame(costs, columns=["task", "optimizer", "seed", "cost", "truth", "value"])
         found, paired = pd.DataFrame(fronts) if fronts else None, self.spec.get("paired", False)
         return ResultsData(

@@ -118,8 +118,7 @@ class Table:
     @property
     def untimed(self) -> list[str]:
         """The datasets of tasks for which no training seconds were recorded."""
-        datasets = dict.fromkeys(task.dataset or name for name, task in self.tasks.items())
-        return [dataset for dataset in datasets if f"{dataset}/train_seconds" not in self.columns]
+        return self.header.untimed
 
     @cached_property
     def duplicates(self) -> int:

@@ -169,6 +169,13 @@ class TableSpec(Strict):
     rules: tuple[StatedRule, ...] = ()
     builder: Builder | None = None
 
+    @property
+    def untimed(self) -> list[str]:
+        """The datasets of tasks for which no training seconds were recorded."""
+        datasets = dict.fromkeys(task.dataset or name for name, task in self.tasks.items())
+        columns = {column.name for column in self.columns}
+        return [dataset for dataset in datasets if f"{dataset}/train_seconds" not in columns]
+
     @model_validator(mode="after")
     def _consistent(self) -> TableSpec:
         columns = {column.name: column for column in self.columns}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from naslab.errors import InvalidTable
-from naslab.files import decompress, unreadable
+from naslab.files import decompress, read_json, unreadable
 
 Lines: TypeAlias = list[tuple[int, list[str]]]
 
@@ -50,6 +50,14 @@ def read_rows(path: Path, data: bytes) -> tuple[list[str], Lines]:
         if len(cells) != len(header):
             raise InvalidTable(f"'{path}' row {row}: {len(cells)} fields, but the header has {len(header)}")
     return header, lines
+
+
+def parsed_json(path: Path, data: bytes) -> Any:
+    """What a JSON file holds. Raises InvalidTable where it is none."""
+    try:
+        return read_json(data)
+    except ValueError as error:
+        raise InvalidTable(f"'{path}' is not JSON ({error})") from None
 
 
 def _json_rows(path: Path, data: bytes) -> tuple[list[str], Lines]:

@@ -176,6 +176,11 @@ class Task:
         told: Evaluation = called(what, self.truth.evaluate, architecture, rng=rng)
         return told.score
 
+    @property
+    def sign(self) -> int:
+        """+1 where a higher truth is better, else -1."""
+        return 1 if self.direction == "max" else -1
+
     @cached_property
     def optimum(self) -> float | None:
         """The best truth of any feasible architecture; None where the truth is no table, or a limit is on a metric."""

@@ -60,12 +60,11 @@ def _facts(spec: TableSpec, task: str, size: int) -> Facts:
     truth, reward = columns[entry.truth.column], columns[entry.reward.column]
     computed = METRICS if not spec.choices and _has_network(spec.space) else ()
     costs = [c.metric for c in spec.columns if (c.dataset, c.role, c.direction) == (dataset, "cost", "min")]
-    timed = f"{dataset}/train_seconds" in columns
     return Facts(
         size,
         f"{truth.direction} {truth.split or ''} {truth.metric}; min {', '.join(dict.fromkeys([*computed, *costs]))}",
         _written(reward.epochs),
-        SECONDS if timed else EVALUATIONS,
+        EVALUATIONS if dataset in spec.untimed else SECONDS,
     )
 
 

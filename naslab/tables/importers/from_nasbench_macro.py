@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from naslab.errors import InvalidArchitecture, InvalidTable
-from naslab.files import clipped, read_json
+from naslab.files import clipped
 from naslab.registry import search_space
 from naslab.tables.format import Table
 from naslab.tables.header import ColumnSpec, Reading, SpaceOption, TableSpec, TableTask
 from naslab.tables.importers.tfrecord import Reached
-from naslab.tables.rows import read_bytes
+from naslab.tables.rows import parsed_json, read_bytes
 from naslab.tables.store import table_path
 from naslab.tables.writing import write_table
 
@@ -53,10 +53,7 @@ def import_nasbench_macro(path: Path | str, name: str, progress: Reached | None 
     """
     target, path = table_path(name), Path(path)
     data = read_bytes(path)
-    try:
-        records = read_json(data)
-    except ValueError as error:
-        raise InvalidTable(f"'{path}' is not JSON ({error})") from None
+    records = parsed_json(path, data)
     if not isinstance(records, dict) or not records:
         raise InvalidTable(f"'{path}' is not the file of NAS-Bench-Macro: no object of architectures")
     if data.count(b'"test_acc"') > len(records):

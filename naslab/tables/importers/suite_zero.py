@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from naslab.errors import InvalidTable
-from naslab.files import clipped, read_json
+from naslab.files import clipped
 from naslab.search_spaces.nasbench201 import EDGES, NASLIB_EDGES, NASLIB_OPERATIONS, OPERATIONS
 from naslab.space import Architecture
 from naslab.tables.format import Table
@@ -19,7 +19,7 @@ from naslab.tables.from_csv import Recorded
 from naslab.tables.header import ColumnSpec
 from naslab.tables.importers.hw_nas_bench import DATASETS, check_space, datasets
 from naslab.tables.joining import Addition
-from naslab.tables.rows import read_bytes
+from naslab.tables.rows import parsed_json, read_bytes
 
 _KEY = re.compile(r"\((?:[0-4], ){5}[0-4]\)", re.ASCII)
 _METRIC = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
@@ -38,10 +38,7 @@ def read_suite_zero(table: Table, path: Path | str) -> Addition:
     path = Path(path)
     check_space(table, path)
     data = read_bytes(path)
-    try:
-        content = read_json(data)
-    except ValueError as error:
-        raise InvalidTable(f"'{path}' is not JSON ({error})") from None
+    content = parsed_json(path, data)
     scores: dict[Architecture, dict[str, float]] = {}
     names: dict[str, None] = {}
     for dataset in datasets(table, path):
