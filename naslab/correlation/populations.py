@@ -101,7 +101,8 @@ def has_no_dead_edge(space: SearchSpace, architecture: Architecture) -> bool:
 def _members(space: SearchSpace, kind: str) -> list[Architecture]:
     everything = list(space.architectures())
     if kind == "canonical":
-        return list({space.canonical(a): a for a in reversed(everything)}.values())[::-1]
+        classes = space.canonical_classes(everything)
+        return list(dict(zip(reversed(classes), reversed(everything), strict=True)).values())[::-1]
     return [a for a in everything if kind == "all" or has_no_dead_edge(space, a)]
 
 

@@ -198,7 +198,7 @@ def _judged(
         trainings=None if trainings is None else task.sign * trainings[judged],
         seconds={n: float(np.median(spent / scores)) for n, (spent, scores) in ((n, p.T) for n, p in passes.items())},
         sharing={n: int(p[:, 1].max()) for n, p in passes.items()},
-        duplicates=len(chosen) - len({space.canonical(a) for a in chosen}),
+        duplicates=len(chosen) - len(set(space.canonical_classes(chosen))),
         making={n: kept[s.label].making for s in wanted for n in s.columns},
         notes=tuple(notes),
         seed=seed,

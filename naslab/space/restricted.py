@@ -7,6 +7,7 @@ rows, and a move leads to another row. Everything else (costs, keys, notation) i
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
 from typing import Any, Literal, cast
@@ -171,6 +172,16 @@ class _Listed:
         near = self.neighbors(architecture)
         return near[int(rng.random() * len(near))] if near else architecture
 
+    def canonical_classes(self, architectures: Sequence[Architecture]) -> list[str]:
+        stored = self._stored
+        if stored is None:
+            return [self.whole.canonical(a) for a in architectures]
+        # Isomorphic architectures are looked up by one key, so that a key of its own is a class of its own.
+        key = dict(zip(self._listing, stored, strict=True))
+        found = [key[a] for a in architectures]
+        times = Counter(found)
+        return [self.whole.canonical(a) if times[k] > 1 else k.hex() for a, k in zip(architectures, found, strict=True)]
+
     def _listed(self) -> Iterator[tuple[int, ...]]:
         return iter(self._listing)
 
@@ -198,14 +209,17 @@ class _Listed:
     @cached_property
     def _by_key(self) -> dict[bytes, Architecture]:
         """The first row of every key."""
-        listing, known = self._listing, self._digests
-        ends = (0, len(listing) - 1)
-        if known is not None and all(known[i].tobytes() == lookup_digest(self.whole, listing[i]) for i in ends):
-            whole = known.tobytes()
-            found = [whole[i : i + 16] for i in range(0, len(whole), 16)]
-        else:
-            found = [lookup_digest(self.whole, a) for a in listing]
-        return dict(zip(reversed(found), reversed(listing), strict=True))
+        found = self._stored or [lookup_digest(self.whole, a) for a in self._listing]
+        return dict(zip(reversed(found), reversed(self._listing), strict=True))
+
+    @cached_property
+    def _stored(self) -> list[bytes] | None:
+        """The rows' digests; None where none were given, or those of other keys."""
+        known, ends = self._digests, (0, len(self._listing) - 1)
+        if known is None or any(known[i].tobytes() != lookup_digest(self.whole, self._listing[i]) for i in ends):
+            return None
+        joined = known.tobytes()
+        return [joined[i : i + 16] for i in range(0, len(joined), 16)]
 
 
 @cache

@@ -140,6 +140,10 @@ class SearchSpace(DecisionSpace):
             keys.append(repr(resolve(self.recipe, decisions)))
         return " | ".join(keys)
 
+    def canonical_classes(self, architectures: Sequence[Architecture]) -> list[str]:
+        """One text per architecture, equal for two of them exactly if :meth:`canonical` is; quick for stored rows."""
+        return [self.canonical(a) for a in architectures]
+
     def lookup_key(self, architecture: Architecture) -> str:
         """The key by which tables find an architecture: :meth:`canonical`, or a benchmark's own."""
         return self.canonical(architecture)
