@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from naslab.analysis.data import FloatArray
+from naslab.analysis.pairs import Codes, taus
 from naslab.analysis.statistics import LEVEL
 from naslab.errors import InvalidValue
 
@@ -36,12 +35,15 @@ STATISTICS = (_SPEARMAN, _KENDALL, _WEIGHTED, _TOP_TAU, *_PRECISION, *_BEST, _RE
   ``1 / log2(1 + place)``, over that of the perfect order. By rank, not by the truth itself, so that it means the same
   whatever the truth's unit; a random order has about 0.2.
 """
-RESAMPLES, FEWER, LARGE = 500, 200, 4000
-"""Of the bootstrap; FEWER above LARGE architectures, where intervals are narrow and resamples are slow."""
+RESAMPLES = ((4_000, 500), (100_000, 200), (np.inf, 50))
+"""Of the bootstrap, up to so many architectures: where there are more, intervals are narrow and resamples slow."""
 _TIE_BREAKS = 20
 _LARGEST_GAIN = 10.0
 
-Codes = npt.NDArray[np.int64]
+
+def resamples_of(n: int) -> int:
+    """How many resamples an interval over ``n`` architectures is drawn from."""
+    return next(count for most, count in RESAMPLES if n <= most)
 
 
 def agreement(
@@ -57,7 +59,7 @@ def agreement(
         scores: ``(n, evaluators)``, higher is better; what is not finite is the worst.
         truth: ``(n,)``, finite, higher is better.
         rng: For resamples and ties.
-        resamples: How many; :data:`RESAMPLES` by default.
+        resamples: How many; by default as :data:`RESAMPLES` says.
 
     Returns:
         Columns evaluator, statistic, value, low, high; NaN where a statistic is undefined (fewer than two
@@ -75,12 +77,16 @@ def agreement(
     names = [str(name) for name in scores.columns]
     codes = np.array([dense(scores[name].to_numpy(float)) for name in scores.columns], np.int64).reshape(len(names), n)
     true = dense(truth)
-    tied = len(np.unique(true)) < n or any(len(np.unique(row)) < n for row in codes)
-    values = _mean([_all(codes, true, truth, rng) for _ in range(_TIE_BREAKS if tied else 1)])
-    count = (RESAMPLES if n <= LARGE else FEWER) if resamples is None else resamples
+    tied = any(row.max(initial=-1) + 1 < n for row in (true, *codes))
+    placed = _mean([_by_place(codes, true, truth, rng) for _ in range(_TIE_BREAKS if tied else 1)])
+    values = np.hstack([_by_rank(codes, true), placed])
+    count = resamples_of(n) if resamples is None else resamples
     if n >= 3 and count:
-        drawn = np.array([_all(codes[:, rows], true[rows], truth[rows], rng) for rows in _resamples(n, count, rng)])
-        low, high = _quantiles(drawn)
+        drawn = []
+        for rows in _resamples(n, count, rng):
+            sample = codes[:, rows], true[rows]
+            drawn.append(np.hstack([_by_rank(*sample), _by_place(*sample, truth[rows], rng)]))
+        low, high = _quantiles(np.array(drawn))
     else:
         low, high = np.full((2, len(names), len(STATISTICS)), np.nan)
     return pd.DataFrame(
@@ -105,7 +111,7 @@ def tau_at_top(scores: FloatArray, truth: FloatArray, shares: Sequence[float], r
     code, true = dense(np.asarray(scores, float)), dense(np.asarray(truth, float))
     best_first = _order(true, rng)
     tops = [best_first[: max(2, round(share * len(true)))] for share in shares]
-    return [_tau(code[top], true[top]) for top in tops]
+    return [taus(code[top], true[top])[0] for top in tops]
 
 
 def counts(scores: pd.DataFrame) -> pd.DataFrame:
@@ -150,7 +156,7 @@ def bias(scores: pd.DataFrame, cost: FloatArray, rng: np.random.Generator) -> pd
         return [_pearson(_ranks(code[rows]), ranks) for code in codes]
 
     values = correlations(np.arange(n))
-    low, high = _quantiles(np.array([correlations(rows) for rows in _resamples(n, RESAMPLES, rng)]))
+    low, high = _quantiles(np.array([correlations(rows) for rows in _resamples(n, resamples_of(n), rng)]))
     names = [str(name) for name in scores.columns]
     return pd.DataFrame({"evaluator": names, "Spearman": values, "Spearman low": low, "Spearman high": high})
 
@@ -170,7 +176,7 @@ def difference(
         a, b = (_pearson(_ranks(codes[rows]), ranks) for codes in columns)
         return a - b
 
-    drawn = np.array([gained(rows) for rows in _resamples(len(true), RESAMPLES, rng)])
+    drawn = np.array([gained(rows) for rows in _resamples(len(true), resamples_of(len(true)), rng)])
     if not np.isfinite(drawn).any():
         return gained(np.arange(len(true))), np.nan, np.nan
     low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -217,11 +223,19 @@ def dense(values: FloatArray) -> Codes:
     return np.unique(worst, return_inverse=True)[1].astype(np.int64).reshape(-1)
 
 
-def _all(codes: Codes, true: Codes, truth: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """``(evaluators, statistics)``."""
+def _by_rank(codes: Codes, true: Codes) -> FloatArray:
+    """``(evaluators, 3)``: the statistics to which the order of equals makes no difference."""
+    if len(true) < 2:
+        return np.full((len(codes), 3), np.nan)
+    true_ranks = _ranks(true)
+    return np.array([(_pearson(_ranks(code), true_ranks), *taus(code, true)) for code in codes]).reshape(-1, 3)
+
+
+def _by_place(codes: Codes, true: Codes, truth: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """``(evaluators, statistics)``: the others, equals in a random order."""
     n = len(true)
     if n < 2:
-        return np.full((len(codes), len(STATISTICS)), np.nan)
+        return np.full((len(codes), len(STATISTICS) - 3), np.nan)
     best_first = _order(true, rng)
     place = np.empty(n, np.int64)
     place[best_first] = np.arange(n)
@@ -230,22 +244,18 @@ def _all(codes: Codes, true: Codes, truth: FloatArray, rng: np.random.Generator)
     gains = 2.0 ** (_LARGEST_GAIN * (1 - np.arange(n) / (n - 1))) - 1
     discounts = 1 / np.log2(2 + np.arange(len(top)))
     ideal = float(gains[: len(top)] @ discounts)
-    true_ranks = _ranks(true)
     rows = []
     for code in codes:
         found = place[_order(code, rng)]
         row = [
-            _pearson(_ranks(code), true_ranks),
-            _tau(code, true),
-            _weighted(code, true),
-            _tau(code[top], true[top]),
+            taus(code[top], true[top])[0],
             *((found[:k] < k).mean() for k in ks),
             *((found[:k].min() + 1) / n for k in ks),
             truth[best_first[0]] - truth[best_first[found[0]]],
             float(gains[found[: len(top)]] @ discounts) / ideal,
         ]
         rows.append(row)
-    return np.array(rows)
+    return np.array(rows).reshape(len(codes), -1)
 
 
 def _order(codes: Codes, rng: np.random.Generator) -> Codes:
@@ -265,22 +275,6 @@ def _pearson(x: FloatArray, y: FloatArray) -> float:
     x, y = x - x.mean(), y - y.mean()
     norm = np.sqrt((x @ x) * (y @ y))
     return float(x @ y / norm) if norm > 0 else np.nan
-
-
-def _varied(x: Codes, y: Codes) -> bool:
-    return len(x) >= 2 and bool(np.ptp(x) > 0 and np.ptp(y) > 0)
-
-
-def _tau(x: Codes, y: Codes) -> float:
-    if not _varied(x, y):
-        return np.nan
-    if len(x) == 2:  # SciPy divides by zero in the p-value, which nobody wants
-        return 1.0 if (x[0] < x[1]) == (y[0] < y[1]) else -1.0
-    return float(stats.kendalltau(x, y, method="asymptotic").statistic)
-
-
-def _weighted(x: Codes, y: Codes) -> float:
-    return float(stats.weightedtau(x, y).statistic) if _varied(x, y) else np.nan
 
 
 def _resamples(n: int, count: int, rng: np.random.Generator) -> Iterator[Codes]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from naslab.analysis.contents import Section
-from naslab.analysis.correlation import FEWER, LARGE, RESAMPLES, SHARES, TOP
+from naslab.analysis.correlation import SHARES, TOP, resamples_of
 from naslab.analysis.correlation_plots import MOST_POINTS, plot_agreement, plot_matrix, plot_ranks
 from naslab.analysis.formats import to_csv
 from naslab.analysis.learning_curves import plot_curves
@@ -67,7 +67,7 @@ def finding(found: Agreement) -> str:
 
 def interval_text(n: int) -> str:
     """How the intervals of ``n`` architectures are computed, in words."""
-    return f"95 % percentile bootstrap over architectures, {RESAMPLES if n <= LARGE else FEWER} resamples"
+    return f"95 % percentile bootstrap over architectures, {resamples_of(n)} resamples"
 
 
 def _against(found: Agreement) -> Section:

@@ -24,6 +24,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 EDGES = edges_between(VERTICES)
 """From each vertex to each later one: the first 21 choices, row by row."""
 LAST, INNER = VERTICES - 1, range(1, VERTICES - 1)
+_WRITTEN = tuple(f"{u}{v}" for u, v in EDGES)
 MOST_JOINED = 4
 """The output concatenates at most so many vertices: each takes an edge to reach it, and one to be reached."""
 LETTERS = "31m"
@@ -149,9 +151,9 @@ class NASBench101(SearchSpace):
 
     def to_string(self, architecture: Architecture) -> str:
         """Edges as two digits each, then the operations: ``3`` and ``1`` convolutions, ``m`` the maximum pooling."""
-        cell = self.cell(architecture)
-        letters = "".join(LETTERS[OPERATIONS.index(name)] for name in cell.operations)
-        return f"{' '.join(f'{u}{v}' for u, v in cell.edges)}|{letters}"
+        options = self.architecture(architecture)
+        letters = "".join([LETTERS[option] for option in options[len(EDGES) :]])
+        return f"{' '.join(compress(_WRITTEN, options))}|{letters}"
 
     def from_string(self, string: str) -> Architecture:
         """Inverse of :meth:`to_string`; with fewer operations it is a cell of fewer vertices, as for

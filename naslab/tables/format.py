@@ -122,10 +122,15 @@ class Table:
 
     @cached_property
     def duplicates(self) -> int:
-        """How many rows hold the very numbers of an earlier row, in every column: trainings that may be shared."""
-        if not self.columns:
+        """How many rows hold the very numbers of an earlier row, in every column: trainings that may be shared.
+
+        0 where a row holds one number alone: two are often equal by chance, then.
+        """
+        numbers = np.concatenate(
+            [np.empty((len(self), 0)), *(each.values.reshape(len(self), -1) for each in self.columns.values())], axis=1
+        )
+        if numbers.shape[1] < 2:
             return 0
-        numbers = np.concatenate([each.values.reshape(len(self), -1) for each in self.columns.values()], axis=1)
         rows = np.ascontiguousarray(numbers).view(np.dtype((np.void, numbers.shape[1] * numbers.itemsize)))
         return len(rows) - len(np.unique(rows))
 
