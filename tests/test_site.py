@@ -1,4 +1,4 @@
-"""The documentation site is built as `make docs` builds it."""
+"""The documentation site is built as `make docs` builds it, in a plainer theme, which takes two thirds of the time."""
 
 import os
 import subprocess
@@ -16,7 +16,8 @@ DOCS = Path(__file__).parent.parent / "docs"
 def site(tmp_path_factory):
     """The built pages; warnings (a link that leads nowhere, a page in no list, a malformed docstring) are errors."""
     out = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", out / "read", DOCS, out]
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", out / "read"]
+    command += ["-D", "html_theme=basic", DOCS, out]
     done = subprocess.run(
         command,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(DOCS.parent), os.environ.get("PYTHONPATH", "")])},
