@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
 
 from naslab.errors import InvalidValue, UnknownMetric
 
@@ -109,6 +108,8 @@ class TrainingObjective:
             if self.metric == "balanced-accuracy":
                 return np.where(finite, outputs.argmax(axis=1) == y, np.nan), y
             if self.metric == "log-loss":
+                from scipy import special  # SciPy takes a second, and searches on a table need none of it
+
                 log_probabilities = special.log_softmax(outputs, axis=1)[np.arange(len(y)), y]
                 return (np.maximum(log_probabilities, math.log(_LEAST_PROBABILITY)),)
             return outputs[:, 1] - outputs[:, 0], y
@@ -142,6 +143,8 @@ def _area(scores: npt.NDArray[np.float64], ones: npt.NDArray[np.bool_], zeros: n
     positive, negative = int(ones.sum()), int(zeros.sum())
     if not positive or not negative or np.isnan(scores).any():
         return math.nan
+    from scipy import stats
+
     ranks = stats.rankdata(scores)[ones]
     return 100.0 * float(ranks.sum() - positive * (positive + 1) / 2) / (positive * negative)
 

@@ -19,7 +19,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,9 +27,9 @@ from naslab.errors import InvalidValue, NaslabError, OutputError, rebuilt
 from naslab.optimizers import Optimizer, OptimizerSpec, optimizer_spec
 from naslab.running.callbacks import Callback
 from naslab.running.execution import ALONE, Execution, check_executor, parse_limit
+from naslab.running.folder import SPEC, closing_line, headers, run_header
 from naslab.running.growth import extended, lacking, named, without_history
 from naslab.running.output import LOCK, Grown, claimed_folder, unwritable
-from naslab.running.results import SPEC, Results, headers, run_header
 from naslab.running.runs import (
     check_budget,
     check_execution,
@@ -42,11 +42,13 @@ from naslab.running.runs import (
 )
 from naslab.running.session import source_entries
 from naslab.running.software import placement_entries, versions
-from naslab.running.status import closing_line
 from naslab.running.trace import FORMAT, differences, trace_path
 from naslab.running.workers import Progress, do_in_processes
 from naslab.tasks import Budget, Constraint, Placement, Task
 from naslab.tasks.placement import AS_IT_IS
+
+if TYPE_CHECKING:
+    from naslab.running.results import Results
 
 LARGEST_CHUNK = 25
 
@@ -242,6 +244,8 @@ def compare(
         _execute(jobs, at_once, executor, finished, "cuda" if shared else "cpu")
         if failed:
             raise failed[0] if not done else _of_all(failed, total)
+    from naslab.running.results import Results  # pandas and SciPy take a second that workers should not wait
+
     return Results(folder, {_id(t): one for t, one in zip(comparison.tasks, prepared.values(), strict=True)})
 
 
@@ -341,6 +345,8 @@ def _growth(
 
     @cache
     def check_runs() -> None:
+        from naslab.running.results import Results
+
         # Before anything is added: what takes long should not be found useless in the end.
         for _ in Results(folder, tasks).runs():
             pass

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from naslab.errors import InvalidValue, OutputError
 from naslab.files import read_json, unreadable, written_whole
+from naslab.running.folder import SPEC
 from naslab.running.growth import disagreement, named, united, without_history
 from naslab.running.output import claimed_folder, unwritable
-from naslab.running.results import SPEC, Results
+from naslab.running.results import Results
 from naslab.running.trace import trace_path
 
 _CHECKPOINT, _SECONDS = ".checkpoint", ".jsonl.seconds"

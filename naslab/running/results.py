@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -29,10 +28,10 @@ from naslab.errors import OutputError, UnknownOptimizer, UnknownTask
 from naslab.files import load_json, unreadable
 from naslab.running.archives import front_members
 from naslab.running.execution import execution_options
+from naslab.running.folder import SPEC, headers, run_header
 from naslab.running.judging import ANYTIME, Judge
 from naslab.running.outcomes import outcome_of
 from naslab.running.runs import constrained_task
-from naslab.running.session import READS
 from naslab.running.steps import step_frame
 from naslab.running.trace import Recorded, differences, read, trace_path
 from naslab.tasks import Budget, Constraint, Task, table_notes, task
@@ -41,7 +40,6 @@ from naslab.tasks.objective import SCORE
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SPEC = "comparison.json"
 OLD_FORMAT = "These runs are recorded in format 1, in which changes after a run had ended are not noticed."
 
 
@@ -299,46 +297,6 @@ class Results:
             one.id, one.metric, one.unit, one.direction, one.optimum, budget.amount, budget.unit, limits, space,
             measures, () if alone else tuple(each.name for each in problem.objectives),
         )  # fmt: skip
-
-
-def headers(folder: Path) -> Iterator[dict[str, Any]]:
-    """The first line of every trace in a comparison's folder.
-
-    Raises:
-        ValueError: Of one that is no JSON; a run that has just begun may have none.
-    """
-    for path in sorted(folder.glob("runs/*/*/*.jsonl")):
-        with path.open("rb") as file:
-            if first := file.readline():
-                yield json.loads(first)
-
-
-def run_header(spec: Mapping[str, Any], task_id: str, optimizer: str, seed: int) -> dict[str, Any]:
-    """What the header of a run's trace must say in a comparison.
-
-    Raises:
-        KeyError: The comparison has no such task, optimizer or seed.
-    """
-    described = {each["name"]: dict(each) for each in spec["optimizers"]}
-    waits, reads = described[optimizer].pop("one_worker", False), described[optimizer].pop(READS, None)
-    if not 0 <= seed < spec["seeds"]:
-        raise KeyError(seed)
-    header = {
-        "task": task_id,
-        "source": spec["sources"][task_id],
-        "optimizer": described[optimizer],
-        "seed": seed,
-        "budget": spec["budget"],
-        "paired": spec.get("paired"),
-    }
-    header |= {READS: reads} if reads is not None else {}
-    header |= {name: spec[name] for name in ("retries", "evaluation_limit") if name in spec}
-    if "workers" in spec and not waits:
-        header["workers"] = spec["workers"]
-    if len(spec.get("objectives", ())) > 1:
-        header["objectives"] = spec["objectives"]
-    # Without limits or objectives of the comparison a task may have its own.
-    return {**header, "constraint": spec["constraint"]} if spec["constraint"] else header
 
 
 def _bootstrap() -> np.random.Generator:

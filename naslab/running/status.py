@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 import pandas as pd
 
 from naslab.errors import OutputError
 from naslab.files import lock, unreadable
-from naslab.running.results import SPEC, Results
+from naslab.running.folder import SPEC, closing_line
+from naslab.running.results import Results
 from naslab.running.trace import trace_path
 
-_BLOCK = 4096
 STATES = ("done", "failed", "running", "stopped", "to do")
 
 
@@ -66,32 +65,6 @@ def status(folder: str | Path) -> Status:
     except OSError as error:
         raise OutputError(unreadable(error.filename or folder, error)) from None
     return Status(_frame(states), None, "")
-
-
-def closing_line(path: Path) -> dict[str, Any] | None:
-    """How a run ended, from the last line of its trace alone; None while it has no trace, or no end.
-
-    Raises:
-        OutputError: The file can't be read.
-    """
-    try:
-        with path.open("rb") as file:
-            left, tail = path.stat().st_size, b""
-            while left and b"\n" not in tail[:-1]:
-                start = max(0, left - _BLOCK)
-                file.seek(start)
-                left, tail = start, file.read(left - start) + tail
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise OutputError(unreadable(path, error)) from None
-    line = tail[:-1].rpartition(b"\n")[2]
-    if not (tail.endswith(b"}\n") and line.startswith(b'{"end":')):
-        return None
-    try:
-        return dict(json.loads(line)["end"])
-    except (ValueError, TypeError):  # it was changed: reading the whole trace says so
-        return None
 
 
 def _study(folder: Path, parts: Sequence[Path]) -> Status:

@@ -17,7 +17,7 @@ import naslab
 from naslab.errors import InvalidTable, NaslabError, OutputError
 from naslab.pocket import build
 from naslab.running import Kept, check_folder, gradient_loop
-from naslab.running.status import closing_line
+from naslab.running.folder import closing_line
 from naslab.tables.packaged.pocket import read_archive, write_archive
 
 passing = pytest.mark.parametrize("number", PASSING)

@@ -20,7 +20,7 @@ from naslab.evaluators import Evaluation
 from naslab.optimizers import Query
 from naslab.running import Step, Trace, differences, read, trace_path
 from naslab.running import trace as module
-from naslab.running.status import closing_line
+from naslab.running.folder import closing_line
 
 HEADER = {"task": "toy", "seed": 3, "optimizer": {"name": "random", "hyperparameters": {}}}
 STEPS = [
