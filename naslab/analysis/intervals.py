@@ -6,9 +6,11 @@ Everything here takes scores where higher is better. How often the intervals cov
 
 from __future__ import annotations
 
+import pickle
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -184,9 +186,24 @@ def mean_columns(values: npt.ArrayLike, name: str) -> dict[str, float]:
 def bootstrap_weights(n: int, rng: np.random.Generator, n_resamples: int = RESAMPLES) -> FloatArray:
     """How much each of `n` runs weighs in each resample, shape ``(n_resamples, n)``; rows sum to one.
 
-    With them the bootstrap of a mean, or of a U statistic, is a matrix product.
+    With them the bootstrap of a mean, or of a U statistic, is a matrix product. The same generator in the same state
+    gives the same array, which is not to be changed: a report asks for few of them hundreds of times.
     """
-    return rng.multinomial(n, np.full(n, 1 / n), size=n_resamples) / n
+    bits = rng.bit_generator
+    weights, bits.state = _drawn_weights(n, n_resamples, type(bits), pickle.dumps(bits.state))
+    return weights
+
+
+@lru_cache(8)
+def _drawn_weights(
+    n: int, n_resamples: int, kind: type[np.random.BitGenerator], state: bytes
+) -> tuple[FloatArray, Mapping[str, Any]]:
+    """The weights, and the generator's state after they were drawn."""
+    bits = kind()
+    bits.state = pickle.loads(state)
+    weights = np.random.Generator(bits).multinomial(n, np.full(n, 1 / n), size=n_resamples) / n
+    weights.setflags(write=False)
+    return weights, bits.state
 
 
 def probability_of_improvement(

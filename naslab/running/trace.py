@@ -32,7 +32,6 @@ from naslab.errors import OutputError
 from naslab.evaluators import Evaluation
 from naslab.files import BINARY, lock, reason, sync_folder
 from naslab.optimizers import Query
-from naslab.space import Architecture
 
 Seconds: TypeAlias = list[tuple[float, ...]]
 FORMAT = 2
@@ -56,8 +55,7 @@ class Told(NamedTuple):
     at: float
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One evaluation as recorded.
 
     Attributes:
@@ -269,14 +267,17 @@ def parse(content: bytes, path: Path, seconds: Seconds | None = None) -> Recorde
         version = found.header.get("format", FORMAT)
         if version not in READABLE:
             raise OutputError(f"{path} has format {version!r}. This naslab reads: {', '.join(map(str, READABLE))}")
-        for number, line in enumerate(lines[1:]):
+        # At once: line by line takes twice as long.
+        entries = json.loads(b"[" + b",".join(lines[1:]) + b"]")
+        if len(entries) != len(lines) - 1 or not all(line[:1] == b"{" and line[-1:] == b"}" for line in lines):
+            raise ValueError
+        for number, entry in enumerate(entries):
             if found.end is not None:
                 raise OutputError(f"{path} goes on after its end: it was changed; {_AWAY.format('it')}")
-            entry = json.loads(line)
             if "end" in entry:
                 found.end = dict(entry["end"])
                 if version > 1:
-                    _check_sum(entry, content[: len(content) - len(line) - 1], path)
+                    _check_sum(entry, content[: len(content) - len(lines[-1]) - 1], path)
             else:
                 found.steps.append(_step(entry, number, None if seconds is None else seconds[number]))
     except OutputError:  # a ValueError, too
@@ -347,23 +348,20 @@ def _read_side(path: Path) -> Seconds:
 
 
 def _step(entry: dict[str, Any], number: int, measured: tuple[float, ...] | None) -> Step:
-    architecture: Architecture = tuple(entry["architecture"])
-    metrics = {name: float(value) for name, value in entry.get("metrics", {}).items()}
-    charged, *clock = (float(entry["seconds"]), entry.get("at", 0.0)) if measured is None else measured
-    failed = str(entry.get("failed", ""))
+    get = entry.get
+    charged, *clock = (float(entry["seconds"]), get("at", 0.0)) if measured is None else measured
+    failed = str(get("failed", ""))
     score = math.nan if failed else float(entry["score"])
-    curve = tuple((int(epoch), float(value)) for epoch, value in entry.get("curve", ()))
-    ask = int(entry.get("ask", number))
+    ask = int(get("ask", number))
+    evaluation = Evaluation(score, charged)
+    if failed or "metrics" in entry or "curve" in entry:
+        metrics = {name: float(value) for name, value in get("metrics", {}).items()}
+        curve = tuple((int(epoch), float(value)) for epoch, value in get("curve", ()))
+        evaluation = Evaluation(score, charged, metrics, curve, failed)
     told = Told(int(entry["asked"]), int(entry["worker"]), float(clock[0])) if "asked" in entry else None
-    return Step(
-        Query(architecture, entry.get("fidelity"), int(entry.get("trial", ask))),
-        Evaluation(score, charged, metrics, curve, failed),
-        entry.get("feasible", True),
-        entry.get("incumbent", False),
-        ask,
-        told,
-        tuple(entry.get("retried", ())),
-    )
+    query = Query(tuple(entry["architecture"]), get("fidelity"), int(get("trial", ask)))
+    retried = tuple(get("retried", ()))
+    return Step(query, evaluation, get("feasible", True), get("incumbent", False), ask, told, retried)
 
 
 def _number(value: float) -> str:
