@@ -66,7 +66,8 @@ def workplace(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_python_examples_run(page, workplace, capsys):
+def test_the_python_examples_run(page, workplace, capsys, monkeypatch):
+    monkeypatch.setattr(defaults, "STEPS", 60)  # of networks trained from scratch
     names: dict[str, object] = {}
     for block in blocks(page, "python"):
         if not block.startswith(PLUG_IN):
