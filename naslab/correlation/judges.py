@@ -155,6 +155,14 @@ def is_stateful(source: Source) -> bool:
     return owner is not None and (owner.stateful or owner.learns)
 
 
+def unscored(source: Source, task: Task, architectures: Sequence[Architecture]) -> set[Architecture]:
+    """The architectures of which an evaluator has no score: of a stored column that was not measured for all."""
+    if not getattr(_class(source), "partial", False):
+        return set()
+    made: Any = build(source, task, np.random.default_rng(0), source.columns.values())
+    return {a for a in architectures if made.lacks(a)}
+
+
 def learns(source: Source) -> bool:
     """Whether the evaluator learns from rewards of architectures."""
     owner = _class(source)

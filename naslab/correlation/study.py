@@ -14,7 +14,7 @@ import pandas as pd
 
 from naslab.analysis.data import FloatArray
 from naslab.correlation.agreement import Agreement
-from naslab.correlation.judges import Source, inputs_of, looks_at_inputs, sources
+from naslab.correlation.judges import Source, inputs_of, looks_at_inputs, sources, unscored
 from naslab.correlation.populations import Population, draw
 from naslab.correlation.scores import Scores, score_all, score_path
 from naslab.errors import InvalidValue
@@ -95,6 +95,8 @@ def correlate(
     if judge is not None and len(judge.columns) != 1:
         raise InvalidValue(f"reference {reference!r} gives {len(judge.columns)} scores. Allowed: one")
     members = draw(found, population, *_number(architectures), seed)
+    gaps = set().union(*(unscored(s, found, members.architectures) for s in [*wanted, *([judge] if judge else [])]))
+    members = dataclasses.replace(members, architectures=tuple(a for a in members.architectures if a not in gaps))
     if workers < 1:
         raise InvalidValue(f"workers={workers}. Allowed: from 1")
     described = {"task": found.id, "source": dict(found.source), "seed": seed} | placement_entries(found.problem)
@@ -113,7 +115,7 @@ def correlate(
     command = " ".join(
         [
             f"naslab correlate {found.id} --evaluators '{','.join(written)}'",
-            f"--architectures {len(members.architectures)}",
+            f"--architectures {len(members.architectures) + len(gaps)}",
             *(
                 f"--{name} {value}".removesuffix(" True")
                 for name, value in options.items()
@@ -122,7 +124,9 @@ def correlate(
             f"--out {out or 'DIR'}",
         ]
     )
-    return _judged(found, wanted, judge, kept, members, command, seed)
+    judged = _judged(found, wanted, judge, kept, members, command, seed)
+    left_out = f"Left out, because a stored score is missing there: {len(gaps):,} of the architectures."
+    return dataclasses.replace(judged, notes=(*judged.notes, left_out)) if gaps else judged
 
 
 def with_images(task: Task, folder: str | Path) -> Task:

@@ -93,30 +93,31 @@ class TableColumn(Evaluator):
 
     Raises:
         UnknownMetric: The table lacks the column; names the nearest.
-        InvalidValue: None was given; it is what searches are judged by, or test data; or an architecture of the task
-            has no number: ranked as the worst, it would say nothing of the column.
+        InvalidValue: None was given; or it is what searches are judged by, or test data. An architecture that has no
+            number is refused when it is evaluated: ranked as the worst, it would say nothing of the column.
     """
 
+    partial = True
+    """`naslab correlate` leaves out what it has no score for."""
+
     def __init__(self, table: Table, dataset: str, task: TaskLike, *, column: str = "") -> None:
-        known = [each.partition("/")[2] for each in table.columns if each.startswith(f"{dataset}/")]
+        columns = {spec.name.removeprefix(f"{dataset}/"): spec for spec in table.columns.values()}
+        known = {name: spec for name, spec in columns.items() if spec.dataset in (dataset, None)}
         if not column:
             raise InvalidValue(f"which column? table[column=NAME]. Columns: {', '.join(known)}")
         if column not in known:
             raise UnknownMetric(column, known, of=table.name)
-        name = f"{dataset}/{column}"
-        spec = table.columns[name]
+        spec = known[column]
         if spec.role == "truth" or spec.split == "test":
             raise InvalidValue(f"table[column={column}] is what searches are judged by: no evaluator sees it")
-        values = table.mean(name) if spec.direction == "max" else -table.mean(name)
+        values = table.mean(spec.name) if spec.direction == "max" else -table.mean(spec.name)
         architectures = map(tuple, table.architectures.tolist())
         self._scores = dict(zip(architectures, values.tolist(), strict=True))
-        space = task.problem.space
-        lacking = sum(math.isnan(score) and space.is_valid(a) for a, score in self._scores.items())
-        if lacking:
-            raise InvalidValue(
-                f"table[column={column}]: {lacking:,} architectures of {task.id!r} have no number. Fix: a table of "
-                "those that have one: naslab table join ... --complete --name NEW"
-            )
+        self._what = f"table[column={column}] of {task.id!r}"
+
+    def lacks(self, architecture: Architecture) -> bool:
+        """Whether an architecture has no number there."""
+        return math.isnan(self._scores[architecture])
 
     @classmethod
     def for_task(cls, task: TaskLike, rng: np.random.Generator, **options: Any) -> Evaluator:
@@ -129,6 +130,8 @@ class TableColumn(Evaluator):
     def evaluate(
         self, architecture: Architecture, *, fidelity: Fidelity | None = None, rng: np.random.Generator
     ) -> Evaluation:
+        if self.lacks(architecture):
+            raise InvalidValue(f"{self._what} has no number for {architecture}. Fix: search a table of those that have")
         return Evaluation(self._scores[architecture], 0.0)
 
 

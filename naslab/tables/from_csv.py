@@ -18,9 +18,11 @@ from naslab.tables.format import Floats, Table
 from naslab.tables.header import MOST_OPTIONS, ColumnSpec, TableSpec
 from naslab.tables.keys import check_agreement, row_keys
 from naslab.tables.messages import nearest
+from naslab.tables.patterns import architecture_columns
 from naslab.tables.rows import Lines, read_bytes, read_rows
-from naslab.tables.schema import CsvSchema, read_schema
+from naslab.tables.schema import CsvSchema, load_schema, read_schema
 from naslab.tables.spaces import table_space
+from naslab.tables.spreading import spread_out
 from naslab.tables.store import table_path
 from naslab.tables.writing import write_table
 
@@ -38,8 +40,7 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
     target = table_path(name)
     path = Path(csv_path)
     stated, data = read_bytes(Path(schema_path)), read_bytes(path)
-    header, lines = read_rows(path, data)
-    schema = read_schema(schema_path, header)
+    schema, header, lines = read_described(path, data, schema_path)
     _positions(path, header, schema)  # a missing column is named before a space is built
     if not schema.tasks:
         raise InvalidTable(f"schema '{schema_path}': key 'tasks' is missing")
@@ -49,7 +50,7 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
         if builder is not None:
             space = built_space(builder, task.space_options)
         else:
-            space = table_space(schema.space or name, schema.choices, schema.rules, task.space_options)
+            space = table_space(schema.space or name, schema.stated_choices, schema.rules, task.space_options)
         space.require_choices("a table")
         for choice in space.choices:
             if len(choice.options) > MOST_OPTIONS:
@@ -68,7 +69,7 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
         space=schema.space or name,
         builder=builder,
         options=tuple(space.sizes),
-        choices=schema.choices,
+        choices=schema.stated_choices,
         rules=schema.rules,
         columns=recorded.columns,
         tasks=schema.table_tasks(),
@@ -86,6 +87,18 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
     if builder is not None:
         allow(builder)
     return stored
+
+
+def read_described(path: Path, data: bytes, schema_path: Path | str) -> tuple[CsvSchema, list[str], Lines]:
+    """The schema of a file, its columns, and its rows: one per architecture. Raises InvalidTable."""
+    header, lines = read_rows(path, data)
+    raw = load_schema(schema_path)
+    if by := raw.get("spread"):
+        keys = architecture_columns(raw, header)
+        if not isinstance(by, list) or not all(isinstance(name, str) for name in by):
+            raise InvalidTable(f"schema '{schema_path}': spread = {by!r}. Needed: a list of columns")
+        header, lines = spread_out(path, header, lines, keys, by)
+    return read_schema(schema_path, header), header, lines
 
 
 @dataclass(frozen=True)
@@ -154,7 +167,9 @@ def _numbers(path: Path, lines: Lines, column: str, position: int, *, never_nega
         value = read_number(cells[position])
         if value is None:
             given = clipped(cells[position])
-            raise InvalidTable(f"'{path}' row {row}, column {column!r}: {given} is not a finite number")
+            raise InvalidTable(
+                f"'{path}' row {row}, column {column!r}: {given} is not a finite number; a missing one is an empty cell"
+            )
         if never_negative and value < 0:
             raise InvalidTable(
                 f"'{path}' row {row}, column {column!r}: {cells[position]} seconds. Time is never negative: correct "

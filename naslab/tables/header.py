@@ -40,10 +40,11 @@ class ColumnSpec(Strict):
     """What one column of a table holds.
 
     ``epochs`` are the training lengths at which it was recorded, ascending; empty for a metric that has none
-    (a latency). ``seeds`` name the recorded trainings, or are ``("mean",)`` where only their mean is known.
+    (a latency). ``seeds`` name the recorded trainings, or are ``("mean",)`` where only their mean is known. Without
+    ``dataset`` it holds for all of them: what a network costs on a device often does not depend on the data.
     """
 
-    dataset: Word
+    dataset: Word | None
     metric: Word
     split: Split | None
     role: Role
@@ -54,8 +55,12 @@ class ColumnSpec(Strict):
 
     @property
     def name(self) -> str:
-        """``dataset/metric/split``, or ``dataset/metric`` where there is no split."""
+        """``dataset/metric/split``, without what is not stated."""
         return "/".join(filter(None, (self.dataset, self.metric, self.split)))
+
+    def is_cost_on(self, dataset: str) -> bool:
+        """Whether a search on this dataset may limit it or have it as an objective: it is a cost, better when lower."""
+        return self.dataset in (dataset, None) and (self.role, self.direction, self.split) == ("cost", "min", None)
 
     @property
     def depth(self) -> tuple[int, int]:
@@ -174,13 +179,17 @@ class TableSpec(Strict):
         """The datasets of tasks for which no training seconds were recorded."""
         datasets = dict.fromkeys(task.dataset or name for name, task in self.tasks.items())
         columns = {column.name for column in self.columns}
-        return [dataset for dataset in datasets if f"{dataset}/train_seconds" not in columns]
+        return [each for each in datasets if not columns & {f"{each}/train_seconds", "train_seconds"}]
 
     @model_validator(mode="after")
     def _consistent(self) -> TableSpec:
         columns = {column.name: column for column in self.columns}
         if len(columns) < len(self.columns):
             raise InvalidTable("two columns have the same dataset, metric and split")
+        everywhere = {column.metric for column in self.columns if column.dataset is None}
+        for column in self.columns:
+            if column.dataset is not None and column.split is None and column.metric in everywhere:
+                raise InvalidTable(f"{column.metric!r} is stated without a dataset, and for {column.dataset!r}, too")
         for name, task in self.tasks.items():
             dataset = task.dataset or name
             for use in ("reward", "truth"):

@@ -13,10 +13,9 @@ import numpy.typing as npt
 from naslab.errors import InvalidTable, InvalidValue
 from naslab.space import SearchSpace
 from naslab.tables.format import Floats, Table
-from naslab.tables.from_csv import Recorded, read_columns
+from naslab.tables.from_csv import Recorded, read_columns, read_described
 from naslab.tables.header import ColumnSpec, TableSpec
-from naslab.tables.rows import read_bytes, read_rows
-from naslab.tables.schema import read_schema
+from naslab.tables.rows import read_bytes
 from naslab.tables.spaces import table_space
 from naslab.tables.store import packaged_names, table_path
 from naslab.tables.writing import write_table
@@ -55,12 +54,11 @@ def read_addition(table: Table, path: Path | str, schema_path: Path | str) -> Ad
     """
     path, schema_path = Path(path), Path(schema_path)
     stated, data = read_bytes(schema_path), read_bytes(path)
-    header, lines = read_rows(path, data)
-    schema = read_schema(schema_path, header)
+    schema, header, lines = read_described(path, data, schema_path)
     if schema.tasks:
         raise InvalidTable(f"schema '{schema_path}': a join adds columns, and no tasks. Fix: leave [tasks] out")
     space = space_of(table)
-    if (schema.space or table.space, schema.choices) != (table.space, table.header.choices):
+    if (schema.space or table.space, schema.stated_choices) != (table.space, table.header.choices):
         raise InvalidTable(
             f"schema '{schema_path}' is about {schema.space or 'other choices'!r}; table {table.name!r} holds "
             f"architectures of {table.space!r}"

@@ -9,11 +9,16 @@
     metric = "accuracy"
     ...
 
+    [[choices]]
+    name = "op_{i}"                      # a choice for every such column
+    options = ["conv3x3", "skip"]
+
     [tasks."{dataset}"]                  # one for each dataset that was found
     reward = "{dataset}/valid777"
     truth = "{dataset}/test"
 
-A placeholder stands for one or more characters other than ``/``; a number where the schema wants one (``epochs``).
+A placeholder stands for one or more characters other than ``/``; a number where the schema wants one (``epochs``). In
+the name of a dataset, a task, a metric or a choice, what may not stand there (a space) becomes a hyphen.
 """
 
 from __future__ import annotations
@@ -42,8 +47,8 @@ def written_out(raw: Mapping[str, Any], header: Sequence[str]) -> dict[str, Any]
     columns, tasks = raw.get("columns"), raw.get("tasks", {})
     if not isinstance(columns, list) or not isinstance(tasks, dict):
         return dict(raw)  # the schema's own check says what is wrong
-    choices = raw.get("choices")
-    keys = [each.get("name") for each in choices if isinstance(each, dict)] if isinstance(choices, list) else []
+    choices = _choices(raw, header)
+    keys = [_key(each) for each in choices]
     named = {raw.get("architecture"), *keys, *(each.get("column") for each in columns if isinstance(each, dict))}
     bindings: list[Binding] = []
     plain: list[Any] = []
@@ -66,8 +71,41 @@ def written_out(raw: Mapping[str, Any], header: Sequence[str]) -> dict[str, Any]
             raise InvalidTable(f"tasks.{name}: no pattern of [[columns]] has {' and '.join(wanted)}")
         for binding in here if wanted else [{}]:
             bound = {key: binding[key] for key in wanted}
-            listed[_fill(name, bound)] = _filled(task, bound, name) if wanted else task
-    return {**raw, "columns": plain, "tasks": listed}
+            listed[_fill(name, _as_names(bound))] = _filled(task, bound, name) if wanted else task
+    return {**raw, **({"choices": choices} if choices else {}), "columns": plain, "tasks": listed}
+
+
+def architecture_columns(raw: Mapping[str, Any], header: Sequence[str]) -> list[str]:
+    """The columns that say which architecture a row is about, as far as a schema states them rightly."""
+    architecture = raw.get("architecture")
+    return [architecture] if isinstance(architecture, str) else [_key(each) for each in _choices(raw, header)]
+
+
+def _choices(raw: Mapping[str, Any], header: Sequence[str]) -> list[Any]:
+    """The choices, patterns written out in the order of the file."""
+    found: list[Any] = []
+    stated = raw.get("choices")
+    for entry in stated if isinstance(stated, list) else []:
+        pattern = _key(entry)
+        if not _PLACEHOLDER.search(pattern):
+            found.append(entry)
+            continue
+        others = {_key(each) for each in stated or ()}
+        bound = [(name, each) for name in header if name not in others for each in _bound(pattern, name)]
+        if not bound:
+            raise InvalidTable(f"the choice {pattern!r} matches none of the file's columns.{nearest(pattern, header)}")
+        found += [{**_filled(entry, each, pattern), "column": name} for name, each in bound]
+    return found
+
+
+def _key(choice: Any) -> str:
+    """The column of a choice as a schema has it."""
+    return str(choice.get("column", choice.get("name"))) if isinstance(choice, dict) else ""
+
+
+def _as_names(binding: Binding) -> Binding:
+    """What a dataset or a metric may be called: other characters become hyphens."""
+    return {key: re.sub(r"[^A-Za-z0-9._-]+", "-", value).strip("-._") or value for key, value in binding.items()}
 
 
 def _bound(pattern: str, name: str) -> list[Binding]:
@@ -87,7 +125,8 @@ def _filled(entry: Any, binding: Binding, where: str) -> Any:
     """An entry of the schema with the placeholders of its texts filled."""
     if not isinstance(entry, dict):
         return entry
-    filled = {key: _fill(value, binding) if isinstance(value, str) else value for key, value in entry.items()}
+    names = {key: _as_names(binding) if key in ("dataset", "metric", "name") else binding for key in entry}
+    filled = {key: _fill(value, names[key]) if isinstance(value, str) else value for key, value in entry.items()}
     for key, value in filled.items():
         if isinstance(value, str) and (left := _PLACEHOLDER.search(value)):
             raise InvalidTable(f"{key} = {entry[key]!r}: the pattern {where!r} has no {left[0]}")

@@ -10,7 +10,7 @@
 
     [[columns]]
     column = "cifar10/valid12"                 # the CSV column
-    dataset = "cifar10"
+    dataset = "cifar10"                        # left out for a cost that holds for all of them
     metric = "accuracy"
     split = "valid"                            # train, valid or test; left out where there is none
     role = "reward"                            # reward, truth, cost or context
@@ -28,7 +28,7 @@ Instead of ``space`` and ``architecture``, the space may be stated: a choice for
 combinations are valid where not all are. There is no network then: nothing is counted or trained::
 
     [[choices]]
-    name = "depth"                             # also the name of the column
+    name = "depth"                             # also the name of the column, unless column = "..." names it
     options = [2, 3, 4]
 
     [[rules]]
@@ -41,14 +41,15 @@ relative to the schema; see :mod:`naslab.tables.builders`.
 
 ``protocol = "test-only"`` lets test data be the reward where nothing else was recorded; every report names it. A column
 or a task's name may be a pattern, such as ``column = "{dataset}/valid{seed}"`` with ``dataset = "{dataset}"`` and
-``seed = "{seed}"``: see :mod:`naslab.tables.patterns`.
+``seed = "{seed}"``, and so may a choice: see :mod:`naslab.tables.patterns`. ``spread = ["dataset", "seed"]`` makes
+one row of several that are about one architecture: see :mod:`naslab.tables.spreading`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -74,11 +75,22 @@ from naslab.tables.messages import explain, nearest
 from naslab.tables.patterns import written_out
 
 
+class CsvChoice(StatedChoice):
+    """A choice, and the column that it is in where that has another name."""
+
+    column: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The column that it is in."""
+        return self.column or self.name
+
+
 class CsvColumn(Strict):
     """What one column of the CSV holds."""
 
     column: str
-    dataset: Word
+    dataset: Word | None = None
     metric: Word
     split: Split | None = None
     role: Role
@@ -86,6 +98,12 @@ class CsvColumn(Strict):
     direction: Direction
     epochs: Annotated[Whole, Field(gt=0)] | None = None
     seed: str = "mean"
+
+    @model_validator(mode="after")
+    def _of_a_dataset(self) -> CsvColumn:
+        if self.dataset is None and self.role in ("reward", "truth"):
+            raise InvalidTable(f"{self.column!r}: a {self.role} is of one dataset. Fix: state it; a cost may have none")
+        return self
 
     @property
     def target(self) -> str:
@@ -107,7 +125,8 @@ class CsvSchema(Strict):
 
     space: str | None = None
     architecture: str | None = None
-    choices: tuple[StatedChoice, ...] = ()
+    choices: tuple[CsvChoice, ...] = ()
+    spread: tuple[str, ...] = ()
     rules: tuple[StatedRule, ...] = ()
     provenance: str
     curve: bool = False
@@ -141,7 +160,12 @@ class CsvSchema(Strict):
     @property
     def keys(self) -> tuple[str, ...]:
         """The columns that say which architecture a row is about."""
-        return (self.architecture,) if self.architecture else tuple(choice.name for choice in self.choices)
+        return (self.architecture,) if self.architecture else tuple(choice.key for choice in self.choices)
+
+    @property
+    def stated_choices(self) -> tuple[StatedChoice, ...]:
+        """The choices without their columns: as a table states them."""
+        return tuple(StatedChoice(name=each.name, options=each.options) for each in self.choices)
 
     def groups(self) -> dict[str, list[CsvColumn]]:
         """Table column -> the CSV columns that it is made of, in the order of the file."""
@@ -210,13 +234,19 @@ def read_schema(path: Path | str, header: Sequence[str] | None = None) -> CsvSch
 
     A reward that is test data, or whose role is not ``reward``, is refused here.
     """
-    path = Path(path)
+    raw = load_schema(path)
     try:
-        raw = load_toml(path)
         return CsvSchema.model_validate(raw if header is None else written_out(raw, header))
-    except OSError as error:
-        raise InvalidTable(unreadable(path, error, "the schema ")) from None
     except ValidationError as error:
         raise InvalidTable(f"schema '{path}': {explain(error, CsvSchema)}") from None
+
+
+def load_schema(path: Path | str) -> dict[str, Any]:
+    """A schema as it is written. Raises InvalidTable where it can't be read, or is no TOML."""
+    path = Path(path)
+    try:
+        return load_toml(path)
+    except OSError as error:
+        raise InvalidTable(unreadable(path, error, "the schema ")) from None
     except ValueError as error:  # not TOML, or not text
         raise InvalidTable(f"the schema '{path}' is not TOML: {error}") from None

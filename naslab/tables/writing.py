@@ -77,6 +77,8 @@ def _checked(spec: TableSpec, architectures: ArrayLike, columns: Mapping[str, Ar
             )
         if column.is_time and (values < 0).any():
             raise InvalidTable(f"table {spec.name!r}, column {column.name!r}: negative seconds. Time is never negative")
+        if _file_name(column.name) in {*arrays, KEYS}:
+            raise InvalidTable(f"table {spec.name!r}: a column can't be called {column.name!r}. Fix: state a dataset")
         arrays[_file_name(column.name)] = values
     return arrays
 

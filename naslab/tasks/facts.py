@@ -59,7 +59,7 @@ def _facts(spec: TableSpec, task: str, size: int) -> Facts:
     columns = {column.name: column for column in spec.columns}
     truth, reward = columns[entry.truth.column], columns[entry.reward.column]
     computed = METRICS if not spec.choices and _has_network(spec.space) else ()
-    costs = [c.metric for c in spec.columns if (c.dataset, c.role, c.direction) == (dataset, "cost", "min")]
+    costs = [column.metric for column in spec.columns if column.is_cost_on(dataset)]
     return Facts(
         size,
         f"{truth.direction} {truth.split or ''} {truth.metric}; min {', '.join(dict.fromkeys([*computed, *costs]))}",

@@ -228,8 +228,11 @@ def test_what_is_no_evaluator(tmp_path: Path) -> None:
     task, rng = naslab.task("mine/cifar10"), np.random.default_rng(0)
     cheap = TableColumn.for_task(task, rng, column="phone_ms")
     assert cheap.evaluate(search_space("nasbench201").from_string(CELLS[3]), rng=rng) == (-1.0, 0.0, {}, (), "")
-    with pytest.raises(InvalidValue, match=r"1 architectures of 'mine/cifar10' have no number. Fix: a table of those"):
-        TableColumn.for_task(task, rng, column="board_ms")
+    partial = TableColumn.for_task(task, rng, column="board_ms")
+    lacking = search_space("nasbench201").from_string(CELLS[3])
+    with pytest.raises(InvalidValue, match=r"board_ms\] of 'mine/cifar10' has no number for .*Fix: search a table of"):
+        partial.evaluate(lacking, rng=rng)
+    assert [partial.lacks(a) for a in task.problem.space.architectures()].count(True) == 1
     with pytest.raises(NaslabError, match=r"'phon_ms' of 'mine'. Did you mean 'phone_ms'"):
         TableColumn.for_task(task, rng, column="phon_ms")
     with pytest.raises(InvalidValue, match=r"which column\? table\[column=NAME\]. Columns: accuracy/valid, phone_ms"):

@@ -63,7 +63,7 @@ def seconds(task_id: str, workers: int) -> str:
     """The budget of a run: :data:`TRAININGS` average trainings of the whole table, divided among the workers."""
     table = find_table(task_id.replace("/", "-"))
     reward = table.tasks[task_id.partition("/")[2]].reward
-    average = float(table.charge(table.columns[reward.column].dataset).mean())
+    average = float(table.charge(str(table.columns[reward.column].dataset)).mean())
     return f"{TRAININGS * average / workers:.3g}s"
 
 
