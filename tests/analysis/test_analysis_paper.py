@@ -104,3 +104,26 @@ def test_the_checklist_says_what_the_records_say():
     assert bad["Hardware, library versions and run time do not confound"] == practice.PARTLY
     assert bad["Tabular or surrogate benchmarks are used for depth"] == practice.NO
     assert practice.OPEN in set(good)
+
+
+@pytest.mark.parametrize("name", [r"a_b{c}[d=50%,e=#1]", r"~/my files/x^2\y&z.py:Mine$", "a≤b"])
+def test_the_latex_is_what_a_compiler_takes(name):
+    """No TeX here: environments, braces and cells are counted, and what TeX would act upon is escaped."""
+    data = comparison(TASKS, ["plain", name], 8)
+    table, _, _ = parts(data)
+    lines = to_latex(table.frame, table.bold).splitlines()
+    columns = re.fullmatch(r"\\begin\{tabular\}\{([lr]+)\}", lines[0])[1]
+    assert lines[1] == r"\toprule"
+    assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
+    rows = [line for line in lines if line.endswith(r" \\")]
+    assert len(rows) == len(lines) - 5 == 1 + len(table.frame)
+    for row in rows:
+        bare = re.sub(
+            r"\\(textbackslash|textasciitilde|textasciicircum|textbf|pm|leq)\b(\{\})?|\\[_{}%#&$]|\{\[\}|\{\]\}",
+            "",
+            row,
+        )
+        assert row.replace(r"\&", "").count(" & ") == len(columns) - 1
+        assert not set(bare.removesuffix(r" \\")) & set("\\_%#^~")
+        assert bare.count("$") % 2 == 0
+        assert bare.count("{") == bare.count("}")
