@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -22,9 +21,14 @@ from naslab.errors import InvalidValue
 RESAMPLES = 2000
 MOST_DRAWN = 2**22
 """How many values resamples hold at a time: 32 MiB."""
+MOST_KEPT = 2**23
+"""How many weights are kept for who draws the same again: 64 MiB, twenty tasks of a hundred runs."""
 LEVEL = 0.95
 FEWEST = 5
 """Below this number of runs nothing is tested: four runs against four can hardly reach p < 0.05."""
+
+
+_drawn: dict[tuple[int, int, bytes], tuple[FloatArray, Any]] = {}
 
 
 class Interval(NamedTuple):
@@ -186,24 +190,22 @@ def mean_columns(values: npt.ArrayLike, name: str) -> dict[str, float]:
 def bootstrap_weights(n: int, rng: np.random.Generator, n_resamples: int = RESAMPLES) -> FloatArray:
     """How much each of `n` runs weighs in each resample, shape ``(n_resamples, n)``; rows sum to one.
 
-    With them the bootstrap of a mean, or of a U statistic, is a matrix product. The same generator in the same state
-    gives the same array, which is not to be changed: a report asks for few of them hundreds of times.
+    With them the bootstrap of a mean, or of a U statistic, is a matrix product. A report draws for hundreds of pairs, each
+    afresh from one seed: what a generator in the same state drew before is given again, and the generator is left as it
+    was then. The array can't be written to.
     """
     bits = rng.bit_generator
-    weights, bits.state = _drawn_weights(n, n_resamples, type(bits), pickle.dumps(bits.state))
-    return weights
-
-
-@lru_cache(8)
-def _drawn_weights(
-    n: int, n_resamples: int, kind: type[np.random.BitGenerator], state: bytes
-) -> tuple[FloatArray, Mapping[str, Any]]:
-    """The weights, and the generator's state after they were drawn."""
-    bits = kind()
-    bits.state = pickle.loads(state)
-    weights = np.random.Generator(bits).multinomial(n, np.full(n, 1 / n), size=n_resamples) / n
-    weights.setflags(write=False)
-    return weights, bits.state
+    key = n, n_resamples, pickle.dumps(bits.state)
+    if (known := _drawn.pop(key, None)) is None:
+        weights = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples) / n
+        weights.flags.writeable = False
+        known = weights, bits.state
+    else:
+        bits.state = known[1]
+    _drawn[key] = known  # the last of them is the latest used
+    while len(_drawn) > 1 and sum(weights.size for weights, _ in _drawn.values()) > MOST_KEPT:
+        del _drawn[next(iter(_drawn))]
+    return known[0]
 
 
 def probability_of_improvement(
