@@ -189,9 +189,9 @@ def mean_columns(values: npt.ArrayLike, name: str) -> dict[str, float]:
 def bootstrap_weights(n: int, rng: np.random.Generator, n_resamples: int = RESAMPLES) -> FloatArray:
     """How much each of `n` runs weighs in each resample, shape ``(n_resamples, n)``; rows sum to one.
 
-    With them the bootstrap of a mean, or of a U statistic, is a matrix product. Every pair of a report draws afresh from
-    one seed: what a generator in the same state drew a moment ago is given again, and the generator left as it was then.
-    The array can't be written to.
+    With them the bootstrap of a mean, or of a U statistic, is a matrix product. Every pair of a report draws afresh
+    from one seed: what a generator in the same state drew a moment ago is given again, and the generator left as it was
+    then. The array can't be written to.
     """
     generator = rng.bit_generator
     key = n, n_resamples, repr(generator.state)

@@ -32,7 +32,6 @@ from naslab.errors import OutputError
 from naslab.evaluators import Evaluation
 from naslab.files import BINARY, lock, reason, sync_folder
 from naslab.optimizers import Query
-from naslab.space import Architecture
 
 Seconds: TypeAlias = list[tuple[float, ...]]
 FORMAT = 2
