@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import naslab
@@ -45,7 +46,7 @@ def measure(folder: Path) -> None:
     times.append(time.process_time())
     page = results.report()
     times.append(time.process_time())
-    spent = [after - before for before, after in zip(times, times[1:], strict=False)]
+    spent = [after - before for before, after in pairwise(times)]
     print(json.dumps({"runs": runs, "seconds": spent, "bytes": page.stat().st_size}))
 
 
