@@ -244,7 +244,12 @@ class ResultsData:
 
     def of(self, task: str, optimizer: str) -> pd.DataFrame:
         """The expected runs of one optimizer on one task."""
-        return self.runs[(self.runs["task"] == task) & (self.runs["optimizer"] == optimizer)]
+        return self._of.get((task, optimizer), self.runs[:0])
+
+    @cached_property
+    def _of(self) -> dict[tuple[str, str], pd.DataFrame]:
+        seeds, pairs = len(self.seeds), [(task, name) for task in self.tasks for name in self.optimizers]
+        return {pair: self.runs.iloc[n * seeds : (n + 1) * seeds] for n, pair in enumerate(pairs)}
 
     def truths(self, task: str, optimizer: str) -> FloatArray:
         """The truths of the complete runs, shape ``(n,)``, in the task's own direction and unit."""

@@ -139,23 +139,26 @@ def plot_tradeoff(
         for name, found in frame.groupby("optimizer", sort=False):
             look = styles[str(name)]
             # One size for each power of two: marks of one size are one shape in the drawing.
-            for doubled, part in found.groupby(np.floor(np.log2(found["runs"])).clip(upper=5)):
+            values, doublings = (
+                found[["cost", "truth"]].to_numpy(float),
+                np.floor(np.log2(found["runs"].to_numpy())).clip(max=5),
+            )
+            for doubled in np.unique(doublings):
                 ax.plot(
-                    part["cost"],
-                    part["truth"],
+                    *values[doublings == doubled].T,
                     look.marker,
-                    markersize=float(np.sqrt(5 + 17 * float(str(doubled)))),
+                    markersize=float(np.sqrt(5 + 17 * doubled)),
                     color=look.colour,
                     alpha=0.45,
                     markeredgewidth=0,
                     gid=look.gid("points"),
                 )
-            front = found[found["front"]]
+            front = values[found["front"].to_numpy(bool)]
             # A worse cost buys no less: the front goes on to the edge, where its name stands.
-            ends[str(name)] = (edge, float(front["truth"].iloc[-1]))
+            ends[str(name)] = (edge, float(front[-1, 1]))
             ax.step(
-                [*front["cost"], edge],
-                [*front["truth"], ends[str(name)][1]],
+                [*front[:, 0], edge],
+                [*front[:, 1], ends[str(name)][1]],
                 where="post",
                 color=look.colour,
                 linestyle=look.line,

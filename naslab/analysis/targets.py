@@ -9,6 +9,7 @@ runs themselves set both ends (:func:`levels`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,7 @@ def levels(data: ResultsData, task: str) -> FloatArray:
     weigh the same; those without an incumbent count as never. One target where the two ends are not apart; none where
     no run has an incumbent.
     """
-    runs = [_regrets(data, task, truths) for each in data.steps(task).values() for _, truths in each]
+    runs = [run for each in _regrets(data)[task].values() for run in each]
     first = _quantile([run[0] if len(run) else np.inf for run in runs], EASIEST)
     last = [float(run[-1]) if len(run) else np.inf for run in runs]
     hardest = _quantile(last, HARDEST)
@@ -63,9 +64,9 @@ def hits(data: ResultsData, task: str, distances: Sequence[float] | FloatArray) 
     found = {}
     for optimizer, runs in data.steps(task).items():
         rows = np.full((len(runs), len(wanted)), np.inf)
-        for row, (times, truths) in zip(rows, runs, strict=True):
+        for row, (times, _), regrets in zip(rows, runs, _regrets(data)[task][optimizer], strict=True):
             # The nearest so far falls, so that its negative is sorted.
-            place = np.searchsorted(-_regrets(data, task, truths), -near, side="left")
+            place = np.searchsorted(-regrets, -near, side="left")
             row[place < len(times)] = times[place[place < len(times)]]
         found[optimizer] = rows
     return found
@@ -175,10 +176,22 @@ def shared_clock(data: ResultsData, tasks: Sequence[str]) -> bool:
     return len({(data.task(task).budget, data.task(task).budget_unit) for task in tasks}) == 1
 
 
-def _regrets(data: ResultsData, task: str, truths: FloatArray) -> FloatArray:
-    """The nearest that a run has been to the reference, after each change of its incumbent; zero within float noise."""
-    best, sign = reference(data, task)[0], data.task(task).sign
-    found = np.minimum.accumulate(sign * (best - truths)) if len(truths) else truths
+@lru_cache(maxsize=1)
+def _regrets(data: ResultsData) -> dict[str, dict[str, list[FloatArray]]]:
+    """Task -> optimizer -> of each run, as `ResultsData.steps` lists them: the nearest that it has been to the
+    reference after each change of its incumbent; zero within float noise. Kept for the next table of the same runs."""
+    return {
+        task: {
+            name: [_nearest(info.sign * (best - truths), best) for _, truths in runs]
+            for name, runs in data.steps(task).items()
+        }
+        for task, info in data.tasks.items()
+        for best in [reference(data, task)[0]]
+    }
+
+
+def _nearest(distances: FloatArray, best: float) -> FloatArray:
+    found = np.minimum.accumulate(distances)
     return np.where(found <= NOISE * abs(best), 0.0, found)
 
 

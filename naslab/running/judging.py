@@ -73,11 +73,12 @@ class Judge:
         seen = {s.query.architecture: None for s in recorded.steps if s.feasible and (whole or s.incumbent)}
         if not seen:
             return []
-        truths, *columns = np.array([self._point(architecture) for architecture in seen]).T
+        known = self._points
+        truths, *columns = np.array([known[each] if each in known else self._point(each) for each in seen]).T
         found = []
         for cost, values in zip(self.costs, columns, strict=True):
-            known = np.flatnonzero(np.isfinite(truths) & np.isfinite(values))
-            best = known[pareto_front(self.task.sign * truths[known], values[known])]
+            finite = np.flatnonzero(np.isfinite(truths) & np.isfinite(values))
+            best = finite[pareto_front(self.task.sign * truths[finite], values[finite])]
             found += [(cost, float(truths[i]), float(values[i])) for i in best]
         return found
 
