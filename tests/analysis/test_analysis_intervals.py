@@ -9,6 +9,7 @@ from scipy import stats
 from naslab.analysis.intervals import (
     bootstrap_interval,
     bootstrap_intervals,
+    bootstrap_weights,
     iqm,
     mean_interval,
     probability_of_improvement,
@@ -166,3 +167,16 @@ def test_several_statistics_of_the_same_rows_have_the_quantiles_of_the_same_resa
         ends = np.quantile(statistic(np.vstack(drawn), axis=1), [0.1, 0.9])
         assert interval == pytest.approx((statistic(values), *ends))
     assert np.isnan(bootstrap_intervals([*strata, np.array([3])], rng, of_rows)[0].low)
+
+
+def test_weights_that_are_kept_are_those_that_would_be_drawn():
+    """The same array, and the generator goes on from where it would be; with and without numbers in between."""
+    for kind in (np.random.PCG64, np.random.MT19937):
+        first, again, plain = (np.random.Generator(kind(7)) for _ in range(3))
+        for n in (5, 30, 5):
+            wanted = plain.multinomial(n, np.full(n, 1 / n), size=40) / n
+            for rng in (first, again):
+                found = bootstrap_weights(n, rng, 40)
+                assert np.array_equal(found, wanted)
+                assert not found.flags.writeable
+            assert first.random() == again.random() == plain.random()
