@@ -75,7 +75,7 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
     measured = {
         column.metric: dict(zip(architectures, table.mean(name).tolist(), strict=True))
         for name, column in table.columns.items()
-        if column.is_cost_on(dataset) and column.metric not in METRICS
+        if column.is_cost_on(dataset) and not (space.has_network and column.metric in METRICS)
     }
     split = {"valid": "validation ", "test": "test ", "train": "training ", None: ""}[truth.split]
     data = entry.data
