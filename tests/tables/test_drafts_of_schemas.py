@@ -86,5 +86,5 @@ def test_a_clock_is_of_a_dataset_and_in_seconds(tmp_path: Path, other: str) -> N
     assert entry in text
     changed = entry.replace('"seconds"', '"h"') if other else entry.removeprefix('dataset = "data", ')
     (tmp_path / "s.toml").write_text(text.replace(entry, changed))
-    with pytest.raises(InvalidTable, match="clock of one dataset, in seconds; given: dataset (none|data), unit"):
+    with pytest.raises(InvalidTable, match=r"clock of one dataset, in seconds; given: dataset (none|data), unit"):
         import_csv(tmp_path / "t.csv", tmp_path / "s.toml", "clock")

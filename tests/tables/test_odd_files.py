@@ -1,4 +1,4 @@
-"""Files as people have them: other separators, missing values with names, lists in JSON, what Parquet alone can hold."""
+"""Files as people have them: other separators, missing values with names, lists in JSON, Parquet."""
 
 from __future__ import annotations
 
