@@ -99,7 +99,9 @@ def draft_schema(path: Path | str) -> str:
 
 
 def _measured(name: str, cells: Sequence[str]) -> bool:
-    return _is_number(cells) and bool(re.search(f"{_SCORE}|{_LOSS}|{_COST}|valid|test|(?<![a-z])val(?![a-z])", name.lower()))
+    return _is_number(cells) and bool(
+        re.search(f"{_SCORE}|{_LOSS}|{_COST}|valid|test|(?<![a-z])val(?![a-z])", name.lower())
+    )
 
 
 def _is_number(cells: Sequence[str]) -> bool:

@@ -65,8 +65,7 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
     reward, truth = table.columns[entry.reward.column], table.columns[entry.truth.column]
     architectures = [tuple(options) for options in table.architectures.tolist()]
     truths = table.mean(entry.truth.column, entry.truth.epochs)
-    needed = (truths, table.mean(entry.reward.column, entry.reward.epochs), table.charge(dataset, entry.reward.epochs))
-    here = ~np.isnan(needed).any(axis=0)
+    here = table.known(task_name)
     if not here.any():
         raise InvalidTable(f"table {table.name!r}: no architecture has a reward and a truth for {task_name!r}")
     if here.sum() < space.size:

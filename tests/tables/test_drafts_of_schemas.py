@@ -66,10 +66,14 @@ def test_nested_datasets_and_seeds(tmp_path: Path) -> None:
 
 def test_curves_are_one_column(tmp_path: Path) -> None:
     names = [f"{what}_epoch_{e}" for what in ("val_acc", "test_acc", "train_seconds") for e in (1, 2, 9)]
-    pd.DataFrame([{**row, **dict(zip(names, RNG.random(9), strict=True))} for row in SPACE]).to_csv(tmp_path / "t.csv")
+    frame = pd.DataFrame([{**row, **dict(zip(names, RNG.random(9), strict=True))} for row in SPACE])
+    frame.loc[1, "train_seconds_epoch_2"] = np.nan
+    frame.to_csv(tmp_path / "t.csv")
     table = drafted(tmp_path / "t.csv")  # with pandas' own number for each row
     assert naslab.task("drafted/data").problem.fidelities == (1, 2, 9)
     assert (table.untimed, table.tasks["data"].reward.epochs) == ([], 9)
+    expected = frame["train_seconds_epoch_2"].fillna(frame["train_seconds_epoch_9"] * 2 / 9)  # a clock that stops, else
+    np.testing.assert_allclose(table.charge("data", 2), expected)
 
 
 def test_decimal_commas_are_named(tmp_path: Path) -> None:

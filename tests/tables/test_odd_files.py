@@ -14,6 +14,7 @@ from naslab.errors import InvalidTable
 from naslab.tables.format import Table
 from naslab.tables.from_csv import import_csv
 from naslab.tables.rows import read_rows
+from naslab.tasks.facts import table_facts
 
 SCHEMA = """
 provenance = "invented for this test"
@@ -43,6 +44,7 @@ def test_separators_and_missing_values(tmp_path: Path, other: str) -> None:
     task = naslab.task("odd/d")
     assert (task.problem.space.size, task.optimum) == (3, 0.5)
     assert len(table) == 4  # "none" among texts is an option
+    assert table_facts()["odd/d"].size == 3
 
 
 def test_a_measured_cost_may_be_called_params(tmp_path: Path) -> None:
