@@ -293,6 +293,8 @@ def _quantiles(drawn: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The bounds of intervals; a resample that is constant on one side has no correlation, and is not counted."""
     low, high = np.full((2, *drawn.shape[1:]), np.nan)
     defined = np.isfinite(drawn).any(axis=0)
+    if not defined.any():
+        return low, high
     bounds = np.nanquantile(drawn[:, defined], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     low[defined], high[defined] = bounds
     return low, high

@@ -64,7 +64,9 @@ def import_table(
     for dataset in table.untimed:
         print(f"Note: {dataset!r} has no train_seconds: give budgets in evaluations.")
     for dataset in table.tasks:
-        print(f"task {table.name}/{dataset}")
+        lacking = len(table) - int(table.known(dataset).sum())
+        without = f" (without {lacking:,} that lack a reward, a truth or seconds)" if lacking else ""
+        print(f"task {table.name}/{dataset}{without}")
 
 
 @table_app.command("join")

@@ -93,7 +93,9 @@ class Agreement:
     @cached_property
     def bias(self) -> pd.DataFrame:
         """Spearman's correlation with the number of parameters, of every evaluator and of the reference."""
-        return correlation.bias(self.scores.assign(**{self.reference: self.truth}), self.params, self._rng("bias"))
+        known = np.isfinite(self.params)
+        scores = self.scores.assign(**{self.reference: self.truth})[known]
+        return correlation.bias(scores, self.params[known], self._rng("bias"))
 
     @cached_property
     def ceiling(self) -> pd.DataFrame:

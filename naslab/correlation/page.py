@@ -31,7 +31,9 @@ def write(found: Agreement, folder: Path, figures: Sequence[str] = ()) -> Path:
         sections(found), folder, f"Evaluators on {found.task}", found.command, found.environment, list(found.notes),
         found.evaluators, finding=finding(found), figures=figures, figures_command=f"{found.command} --figures pdf,png",
     )  # fmt: skip
-    frame = found.scores.assign(**{found.reference: found.truth, "params": found.params})
+    frame = found.scores.assign(**{found.reference: found.truth})
+    if np.isfinite(found.params).any():
+        frame["params"] = found.params
     try:
         (folder / "scores.csv").write_text(to_csv(frame.rename_axis("architecture").reset_index()), encoding="utf-8")
     except OSError as error:
@@ -182,6 +184,9 @@ def _each_other(found: Agreement) -> Section:
 
 def _size(found: Agreement) -> Section:
     section = Section("Bias towards size")
+    if not np.isfinite(found.params).any():
+        section.tell(["Nothing tells how many parameters these architectures have."])
+        return section
     section.add(
         "size", "Spearman's correlation with the number of parameters", found.bias,
         f"A score that repeats the number of parameters says nothing new. {interval_text(len(found.truth))}.",

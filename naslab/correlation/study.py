@@ -21,7 +21,7 @@ from naslab.errors import InvalidValue
 from naslab.evaluators.stopwatch import WALL
 from naslab.files import read_whole
 from naslab.running import Progress, claimed_folder, placement_entries
-from naslab.space import Architecture, SearchSpace
+from naslab.space import Architecture
 from naslab.tasks import Task, table_notes
 from naslab.tasks import task as task_of
 
@@ -198,7 +198,7 @@ def _judged(
         population=members.text,
         scores=pd.DataFrame(columns, index=pd.Index([space.to_string(a) for a in architectures]))[judged],
         truth=truth[judged],
-        params=_params(space, chosen),
+        params=_params(task, chosen),
         trainings=None if trainings is None else task.sign * trainings[judged],
         seconds={n: float(np.median(spent / scores)) for n, (spent, scores) in ((n, p.T) for n, p in passes.items())},
         sharing={n: int(p[:, 1].max()) for n, p in passes.items()},
@@ -217,9 +217,12 @@ def _truths(task: Task, architectures: Sequence[Architecture]) -> FloatArray:
     return np.array([told(a) for a in architectures], np.float64)
 
 
-def _params(space: SearchSpace, architectures: Sequence[Architecture]) -> FloatArray:
+def _params(task: Task, architectures: Sequence[Architecture]) -> FloatArray:
+    """NaN where nothing tells: choices without a network, of which the table has no such cost."""
+    space = task.problem.space
     if not space.has_network:
-        return np.full(len(architectures), np.nan)
+        known = task.problem.measured.get("params", {})
+        return np.array([known.get(a, np.nan) for a in architectures], float)
     if space.ranges:
         return np.array([space.cost(a).params for a in architectures], float)
     return np.asarray(space.cost_model.values("params", np.array(architectures)), float)

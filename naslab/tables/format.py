@@ -177,6 +177,16 @@ class Table:
         np.divide(total, count, out=mean, where=count > 0)
         return mean
 
+    def known(self, task: str) -> NDArray[np.bool_]:
+        """``(N,)``: which architectures a task has: those with a reward, a truth, and seconds where there are any."""
+        entry = self.tasks[task]
+        needed = (
+            self.mean(entry.truth.column, entry.truth.epochs),
+            self.mean(entry.reward.column, entry.reward.epochs),
+            self.charge(entry.dataset or task, entry.reward.epochs),
+        )
+        return np.asarray(~np.isnan(needed).any(axis=0))
+
     def charge(self, dataset: str, epochs: int | None = None) -> Floats:
         """``(N,)`` seconds that a search pays to learn each architecture's reward after ``epochs``.
 
@@ -193,9 +203,13 @@ class Table:
                 raise UnknownMetric(name, self.columns, of=self.name)
             return np.zeros(len(self))
         recorded = self.columns[name].epochs
-        if epochs is None or not recorded or epochs in recorded:
-            return self.mean(name, epochs if recorded else None)
-        return self.mean(name) * (epochs / recorded[-1])
+        if epochs is None or not recorded:
+            return self.mean(name)
+        scaled = self.mean(name) * (epochs / recorded[-1])
+        if epochs not in recorded:
+            return scaled
+        found = self.mean(name, epochs)
+        return np.where(np.isnan(found), scaled, found)
 
 
 def _reopen(path: Path, sha256: str) -> Table:

@@ -19,7 +19,7 @@ from naslab.tables.header import MOST_OPTIONS, ColumnSpec, TableSpec
 from naslab.tables.keys import check_agreement, row_keys
 from naslab.tables.messages import nearest
 from naslab.tables.patterns import architecture_columns
-from naslab.tables.rows import Lines, read_bytes, read_rows
+from naslab.tables.rows import Lines, is_missing, read_bytes, read_rows
 from naslab.tables.schema import CsvSchema, load_schema, read_schema
 from naslab.tables.spaces import table_space
 from naslab.tables.spreading import spread_out
@@ -31,8 +31,8 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
     """Store a file (``.csv``, ``.json``, ``.parquet``; ``.gz`` too) as the table ``name``; see its
     :mod:`~naslab.tables.schema`.
 
-    An empty cell is a missing value. Columns that share dataset, metric and split become one table column with several
-    epochs and seeds. Raises InvalidTable in one line, with nothing written, for a missing column, a repeated or invalid
+    An empty cell, or ``NaN`` among numbers, is a missing value. Columns that share dataset, metric and split become one
+    table column with several epochs and seeds. Raises InvalidTable in one line, with nothing written, for a missing column, a repeated or invalid
     architecture, two rows of isomorphic cells that disagree (:mod:`~naslab.tables.keys`), a value that is not a finite
     number (row numbers count from 1, the header being row 1) or that is a negative number of seconds, an empty file, a
     file that is no CSV, or another table of this name.
@@ -161,15 +161,14 @@ def _architectures(
 def _numbers(path: Path, lines: Lines, column: str, position: int, *, never_negative: bool) -> list[float]:
     values = []
     for row, cells in lines:
-        if not cells[position].strip():
+        if is_missing(cells[position]):
             values.append(np.nan)
             continue
         value = read_number(cells[position])
         if value is None:
-            given = clipped(cells[position])
-            raise InvalidTable(
-                f"'{path}' row {row}, column {column!r}: {given} is not a finite number; a missing one is an empty cell"
-            )
+            given, decimal = clipped(cells[position]), read_number(cells[position].replace(",", ".", 1)) is not None
+            allowed = "a point begins decimals" if decimal else "a missing one is an empty cell"
+            raise InvalidTable(f"'{path}' row {row}, column {column!r}: {given} is not a finite number; {allowed}")
         if never_negative and value < 0:
             raise InvalidTable(
                 f"'{path}' row {row}, column {column!r}: {cells[position]} seconds. Time is never negative: correct "

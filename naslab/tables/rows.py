@@ -13,6 +13,12 @@ from naslab.errors import InvalidTable
 from naslab.files import decompress, read_json, unreadable
 
 Lines: TypeAlias = list[tuple[int, list[str]]]
+_NOTHING = frozenset(("", "nan", "na", "n/a", "<na>", "null", "none"))
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell of a column of numbers says that there is none."""
+    return cell.strip().casefold() in _NOTHING
 
 
 def read_bytes(path: Path) -> bytes:
@@ -26,29 +32,34 @@ def read_bytes(path: Path) -> bytes:
 def read_rows(path: Path, data: bytes) -> tuple[list[str], Lines]:
     """The names of the columns, and every row with its number; what is missing is an empty text.
 
-    A CSV's rows count from 1, the header being row 1. JSON is a list of objects, or an object of objects by
-    architecture, whose column is then called ``architecture``; objects in objects are columns such as ``a/b``. Raises
-    InvalidTable, naming file and row.
+    A CSV's rows count from 1, the header being row 1; commas, semicolons or tabs separate its cells. JSON is a list of
+    objects, an object of them by architecture (a column ``architecture``, unless they have one), or one object a line
+    (``.jsonl``); objects and lists in them are columns such as ``a/b`` and ``a/1``. A Parquet file's named index is
+    among its columns. Raises InvalidTable, naming file and row.
     """
     name = path.name.removesuffix(".gz")
     try:
         if path.suffix == ".gz":
             data = decompress(data, "gzip")
-        if name.endswith(".json"):
-            return _json_rows(path, data)
+        if name.endswith((".json", ".jsonl")):
+            return _json_rows(path, data, lines=name.endswith(".jsonl"))
         if name.endswith(".parquet"):
             return _parquet_rows(path, data)
-        reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
+        text = data.decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=_delimiter(text))
         lines = [(reader.line_num, cells) for cells in reader if cells]
+    except InvalidTable:  # which is a ValueError, too
+        raise
     except (ValueError, RecursionError, csv.Error) as error:  # what decompressing and decoding raise
-        kind = {"json": "JSON", "parquet": "Parquet"}.get(name.rpartition(".")[2], "CSV")
+        kind = {"json": "JSON", "jsonl": "JSON", "parquet": "Parquet"}.get(name.rpartition(".")[2], "CSV")
         raise InvalidTable(f"'{path}' is not a {kind} file ({error})") from None
     if len(lines) < 2:
         raise InvalidTable(f"'{path}' is empty: {'a header but no rows' if lines else 'no header'}")
     header = lines.pop(0)[1]
     for row, cells in lines:
         if len(cells) != len(header):
-            raise InvalidTable(f"'{path}' row {row}: {len(cells)} fields, but the header has {len(header)}")
+            first = "; its first row must name the columns: no comments" if len(header) == 1 else ""
+            raise InvalidTable(f"'{path}' row {row}: {len(cells)} fields, but the header has {len(header)}{first}")
     return header, lines
 
 
@@ -60,8 +71,27 @@ def parsed_json(path: Path, data: bytes) -> Any:
         raise InvalidTable(f"'{path}' is not JSON ({error})") from None
 
 
-def _json_rows(path: Path, data: bytes) -> tuple[list[str], Lines]:
-    records = json.loads(data)
+def _delimiter(text: str) -> str:
+    """What separates the cells of a CSV: a comma, unless its header has none, but semicolons or tabs."""
+    header = text.lstrip("\r\n").partition("\n")[0]
+    return next((each for each in (",", ";", "\t") if each in header), ",")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises ValueError where a key stands in it twice: Python would drop the first value."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        raise ValueError(f"key {twice!r} stands twice in one object")
+    return found
+
+
+def _json_rows(path: Path, data: bytes, *, lines: bool) -> tuple[list[str], Lines]:
+    if lines:
+        written = [line for line in data.splitlines() if line.strip()]
+        records = [json.loads(line, object_pairs_hook=_once) for line in written]
+    else:
+        records = json.loads(data, object_pairs_hook=_once)
     if isinstance(records, dict):
         records = [{"architecture": key, **each} if isinstance(each, dict) else each for key, each in records.items()]
     if not isinstance(records, list) or not records:
@@ -70,14 +100,21 @@ def _json_rows(path: Path, data: bytes) -> tuple[list[str], Lines]:
     for row, record in enumerate(records, start=1):
         if not isinstance(record, dict):
             raise InvalidTable(f"'{path}' row {row}: no object of columns and values")
-        flat.append(dict(_flat("", record)))
+        cells = _flat("", record)
+        if len(dict(cells)) < len(cells):
+            names = [name for name, _ in cells]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InvalidTable(f"'{path}' row {row}: two values are called {twice!r}")
+        flat.append(dict(cells))
     header = list(dict.fromkeys(name for record in flat for name in record))
     return header, [(row, [record.get(name, "") for name in header]) for row, record in enumerate(flat, start=1)]
 
 
-def _flat(prefix: str, record: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _flat(prefix: str, record: Mapping[Any, Any]) -> list[tuple[str, str]]:
     found = []
     for key, value in record.items():
+        if isinstance(value, list):
+            value = dict(enumerate(value, start=1))
         if isinstance(value, Mapping):
             found += _flat(f"{prefix}{key}/", value)
         else:
@@ -92,6 +129,8 @@ def _parquet_rows(path: Path, data: bytes) -> tuple[list[str], Lines]:
         frame = pd.read_parquet(io.BytesIO(data))
     except ImportError:
         raise InvalidTable(f"'{path}' needs a package that is missing. Fix: pip install 'naslab[parquet]'") from None
+    if any(name is not None for name in frame.index.names):  # pandas keeps what was an index apart
+        frame = frame.reset_index()
     columns = [[_text(value) for value in frame[name].tolist()] for name in frame]
     if not columns or not columns[0]:
         raise InvalidTable(f"'{path}' is empty")
@@ -101,6 +140,6 @@ def _parquet_rows(path: Path, data: bytes) -> tuple[list[str], Lines]:
 
 
 def _text(value: Any) -> str:
-    if value is None or value != value:
+    if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
         return ""
     return value if isinstance(value, str) else json.dumps(value, default=str)

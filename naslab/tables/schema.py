@@ -103,6 +103,11 @@ class CsvColumn(Strict):
     def _of_a_dataset(self) -> CsvColumn:
         if self.dataset is None and self.role in ("reward", "truth"):
             raise InvalidTable(f"{self.column!r}: a {self.role} is of one dataset. Fix: state it; a cost may have none")
+        if self.metric == "train_seconds" and (self.dataset is None or self.unit not in ("s", "seconds")):
+            raise InvalidTable(
+                f"{self.column!r}: train_seconds are the clock of one dataset, in seconds; given: dataset "
+                f"{self.dataset or 'none'}, unit {self.unit!r}. Fix: state these, or call the metric otherwise"
+            )
         return self
 
     @property

@@ -32,6 +32,9 @@ def spread_out(
     for name in [*keys, *by]:
         if name not in header:
             raise InvalidTable(f"'{path}' has no column {name!r}.{nearest(name, header)}")
+    for name in header:
+        if header.count(name) > 1:
+            raise InvalidTable(f"'{path}' has two columns {name!r}")
     place = {name: i for i, name in enumerate(header)}
     rest = [name for name in header if name not in {*keys, *by}]
     columns: dict[str, None] = {}

@@ -34,7 +34,7 @@ class Facts(NamedTuple):
 
 
 def table_facts() -> dict[str, Facts]:
-    """The facts about every packaged and every imported task, by its id; no table is made, and no numbers are read."""
+    """The facts about every packaged and every imported task, by its id; no table is made, and of those imported only rewards and truths are read."""
     return {**dict(_packaged()), **dict(_imported())}
 
 
@@ -50,7 +50,7 @@ def _imported() -> Iterator[tuple[str, Facts]]:
         with suppress(InvalidTable):  # a damaged table is refused, by name, when it is asked for
             table = find_table(name)
             for dataset in table.tasks:
-                yield f"{name}/{dataset}", _facts(table.header, dataset, len(table))
+                yield f"{name}/{dataset}", _facts(table.header, dataset, int(table.known(dataset).sum()))
 
 
 def _facts(spec: TableSpec, task: str, size: int) -> Facts:

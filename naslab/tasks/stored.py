@@ -65,8 +65,7 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
     reward, truth = table.columns[entry.reward.column], table.columns[entry.truth.column]
     architectures = [tuple(options) for options in table.architectures.tolist()]
     truths = table.mean(entry.truth.column, entry.truth.epochs)
-    needed = (truths, table.mean(entry.reward.column, entry.reward.epochs), table.charge(dataset, entry.reward.epochs))
-    here = ~np.isnan(needed).any(axis=0)
+    here = table.known(task_name)
     if not here.any():
         raise InvalidTable(f"table {table.name!r}: no architecture has a reward and a truth for {task_name!r}")
     if here.sum() < space.size:
@@ -75,7 +74,7 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
     measured = {
         column.metric: dict(zip(architectures, table.mean(name).tolist(), strict=True))
         for name, column in table.columns.items()
-        if column.is_cost_on(dataset) and column.metric not in METRICS
+        if column.is_cost_on(dataset) and not (space.has_network and column.metric in METRICS)
     }
     split = {"valid": "validation ", "test": "test ", "train": "training ", None: ""}[truth.split]
     data = entry.data

@@ -83,7 +83,10 @@ def test_line_ends_and_byte_order_marks_do_not_matter(tmp_path: Path, schema: Pa
         (GOOD + f"\n{A},z,1\n", f"row 5: architecture '{A}' is already in row 2"),
         (GOOD + f"{A[:-3]},z,1\n", "row 4: "),
         (GOOD.replace("nor_conv_1x1", "nor_conv_5x5"), "row 3: "),
-        (GOOD.replace("2.5e1", "NaN"), "row 3, column 'valid': 'NaN' is not a finite number"),
+        (
+            GOOD.replace("2.5e1", '"2,5"'),
+            "row 3, column 'valid': '2,5' is not a finite number; a point begins decimals",
+        ),
         (GOOD.replace("2.5e1", "-inf"), "row 3, column 'valid': '-inf' is not a finite number"),
         (GOOD.replace("10", "1_0"), "row 2, column 'valid': '1_0' is not a finite number"),
         (GOOD.replace("10", "\u0661\u0660"), "row 2, column 'valid': '\u0661\u0660' is not a finite number"),
