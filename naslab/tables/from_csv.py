@@ -32,8 +32,9 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
     :mod:`~naslab.tables.schema`.
 
     An empty cell, or ``NaN`` among numbers, is a missing value. Columns that share dataset, metric and split become one
-    table column with several epochs and seeds. Raises InvalidTable in one line, with nothing written, for a missing column, a repeated or invalid
-    architecture, two rows of isomorphic cells that disagree (:mod:`~naslab.tables.keys`), a value that is not a finite
+    table column with several epochs and seeds. Raises InvalidTable in one line, with nothing written, for a missing
+    column, a repeated or invalid architecture, two rows of isomorphic cells that disagree
+    (:mod:`~naslab.tables.keys`), a value that is not a finite
     number (row numbers count from 1, the header being row 1) or that is a negative number of seconds, an empty file, a
     file that is no CSV, or another table of this name.
     """

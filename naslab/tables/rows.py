@@ -87,6 +87,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _json_rows(path: Path, data: bytes, *, lines: bool) -> tuple[list[str], Lines]:
+    records: Any
     if lines:
         written = [line for line in data.splitlines() if line.strip()]
         records = [json.loads(line, object_pairs_hook=_once) for line in written]

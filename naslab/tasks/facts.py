@@ -34,7 +34,10 @@ class Facts(NamedTuple):
 
 
 def table_facts() -> dict[str, Facts]:
-    """The facts about every packaged and every imported task, by its id; no table is made, and of those imported only rewards and truths are read."""
+    """The facts about every packaged and every imported task, by its id.
+
+    No table is made, and of those imported only rewards, truths and seconds are read.
+    """
     return {**dict(_packaged()), **dict(_imported())}
 
 

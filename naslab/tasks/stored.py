@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from naslab.datasets.catalogue import SPLITS, RowsOf
 from naslab.errors import InvalidTable, UnknownTask
 from naslab.evaluators import Evaluator

@@ -77,8 +77,8 @@ def test_what_would_be_lost_is_refused(tmp_path: Path, data: str, name: str, mes
 
 
 def test_spread_refuses_two_columns_of_one_name(tmp_path: Path) -> None:
+    text = SCHEMA.replace("choices =", 'spread = ["seed"]\nchoices =')
     with pytest.raises(InvalidTable, match="two columns 'val'"):
-        text = SCHEMA.replace("choices =", 'spread = ["seed"]\nchoices =')
         stored(tmp_path, "depth,act,seed,val,test,val\n1,relu,0,1,2,3\n", schema=text)
 
 
