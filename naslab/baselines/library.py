@@ -138,7 +138,12 @@ class Library:
     def shelf(self, task_id: str) -> Shelf:
         """What there is on a task. Raises UnknownTask."""
         if task_id not in self.tasks:
-            raise UnknownTask(task_id, self.tasks, see="naslab leaderboard")
+            raise UnknownTask(
+                task_id,
+                self.tasks,
+                of="the library of results",
+                see="naslab leaderboard; naslab baselines build --plan makes one of your tasks",
+            )
         return self.tasks[task_id]
 
     def outcomes(self, task_id: str) -> dict[str, list[Outcome]]:

@@ -196,8 +196,6 @@ class Table:
         seconds were recorded: budgets are in evaluations then.
         """
         name = f"{dataset}/train_seconds"
-        if name not in self.columns and "train_seconds" in self.columns:
-            name = "train_seconds"  # of all datasets
         if name not in self.columns:
             if not any(column.dataset == dataset for column in self.columns.values()):
                 raise UnknownMetric(name, self.columns, of=self.name)

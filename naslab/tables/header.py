@@ -179,7 +179,7 @@ class TableSpec(Strict):
         """The datasets of tasks for which no training seconds were recorded."""
         datasets = dict.fromkeys(task.dataset or name for name, task in self.tasks.items())
         columns = {column.name for column in self.columns}
-        return [each for each in datasets if not columns & {f"{each}/train_seconds", "train_seconds"}]
+        return [dataset for dataset in datasets if f"{dataset}/train_seconds" not in columns]
 
     @model_validator(mode="after")
     def _consistent(self) -> TableSpec:
