@@ -228,7 +228,9 @@ class ResultsData:
     @cached_property
     def costs(self) -> list[str]:
         """The cost columns that are known for at least one run."""
-        return [cost for cost in COSTS if cost in self.frame.columns and bool(self.frame[cost].notna().any())]
+        archived = () if self.archives is None else self.archives["cost"].unique()
+        names = dict.fromkeys((*COSTS, *archived))
+        return [cost for cost in names if cost in self.frame.columns and bool(self.frame[cost].notna().any())]
 
     def measures(self, task: str) -> list[str]:
         """The costs and metrics that are known for at least one run of a task."""

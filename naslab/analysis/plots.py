@@ -20,6 +20,11 @@ from naslab.analysis.style import COLUMN_WIDTH, INK, Styles, literal, new_axes, 
 COST_LABELS = {"params": "parameters", "macs": "multiply-accumulates", "latency_seconds": "latency"}
 
 
+def cost_label(name: str) -> str:
+    """What a cost is called; one that a table measured has its own name."""
+    return COST_LABELS.get(name, name)
+
+
 def plot_anytime(frame: pd.DataFrame, info: TaskInfo, *, styles: Styles | None = None, ax: Axes | None = None) -> Axes:
     """Median truth of the incumbent over the clock, and its quartiles (`frame`: `anytime.curves`)."""
     styles = styles or palette(frame["optimizer"])
@@ -312,7 +317,7 @@ def _measure_axis(ax: Axes, name: str, info: TaskInfo) -> None:
     unit = info.measures[name].unit if name in info.measures and not seconds else ""
     ax.xaxis.set_major_formatter(EngFormatter(unit="s" if seconds else "", sep=""))
     ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.set_xlabel(literal(COST_LABELS.get(name, name) + (f" ({unit})" if unit else "")))
+    ax.set_xlabel(literal(cost_label(name) + (f" ({unit})" if unit else "")))
 
 
 def _title(info: TaskInfo) -> str:

@@ -82,7 +82,7 @@ def checklist(data: ResultsData, command: str, environment: Mapping[str, str]) -
         (
             "Tabular or surrogate benchmarks are used for depth",
             YES if not trained else PARTLY if tables else NO,
-            f"All of the space is known on {len(tables)} of {len(data.tasks)} tasks."
+            f"The truth of every architecture that can be found is known on {len(tables)} of {len(data.tasks)} tasks."
             + (" Tasks of one space are no independent sample." if _shared(data) else ""),
         ),
         (

@@ -172,10 +172,10 @@ class OptunaNSGAII(OptunaOptimizer):
     def __init__(
         self, problem: Problem, rng: np.random.Generator, *, cost: str = "params", population: int = 20
     ) -> None:
-        if cost not in problem.costs:
-            raise UnknownMetric(cost, problem.costs)
         _at_least(2, "population", population)
         if len(problem.objectives) == 1:
+            if cost not in problem.costs:
+                raise UnknownMetric(cost, problem.costs, see="optuna-nsgaii[cost=NAME], or --objectives score,NAME")
             problem = problem.optimising([SCORE.name, cost])
         self.directions = [_DIRECTIONS[each.direction] for each in problem.objectives]
         super().__init__(problem, rng, _sampler(NSGAIISampler, rng, population_size=population))

@@ -19,10 +19,13 @@ from naslab.running.outcomes import Outcome
 from naslab.running.software import versions
 from naslab.running.trace import Recorded, file_name
 from naslab.space import Architecture
-from naslab.tasks import Task
+from naslab.tasks import Problem, Task
 
 LARGEST_LANDSCAPE = 100_000
 """Architectures of a table up to which its exact Pareto fronts are computed."""
+
+MOST_MEASURED = 3
+"""Costs of devices that a report shows unasked."""
 
 ANYTIME = ["task", "optimizer", "seed", "evaluations", "seconds", "reward", "truth"]
 """Columns of the frame of all incumbents: which run, and what :meth:`Judge.incumbents` says of it."""
@@ -36,7 +39,7 @@ class Judge:
 
     def __init__(self, one: Task, folder: Path) -> None:
         self.task = one
-        self.costs = [name for name in COSTS if name in one.problem.costs]
+        self.costs = reported_costs(one.problem)
         self._kept = _kept_truths(one, folder)
         self._truth = _as_truths(self._kept)
         self._points: dict[Architecture, tuple[float, ...]] = {}
@@ -142,6 +145,15 @@ class Judge:
             }
             for each in outcome.incumbents
         ]
+
+
+def reported_costs(problem: Problem) -> list[str]:
+    """The costs that quality is shown against: parameters and the like, those that are limited or optimised, and where
+    there are none of these the first few that were measured."""
+    named = [*(limit.metric for limit in problem.constraint.limits), *(each.name for each in problem.objectives)]
+    found = [name for name in dict.fromkeys((*COSTS, *named)) if name in problem.costs]
+    measured = [name for name in problem.measured if not name.endswith("train_seconds")]
+    return found or measured[:MOST_MEASURED]
 
 
 def _kept_truths(one: Task, folder: Path) -> Kept:

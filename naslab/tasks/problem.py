@@ -277,7 +277,8 @@ class Problem:
                 continue
             if limit.metric in self.measured:
                 values = self.measured[limit.metric]
-                most = max(values[a] for a in self.space.architectures())
+                # NaN where one was not measured: that one is excluded, so the limit has an effect.
+                most = float(np.max([values[a] for a in self.space.architectures()]))
             elif limit.metric not in self.additive and isinstance(self.space.cost_model, CostPerArchitecture):
                 continue  # not known without asking all
             else:

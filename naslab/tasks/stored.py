@@ -14,6 +14,7 @@ from naslab.evaluators.table import TableReward, TableTruth
 from naslab.registry import called, entries, load
 from naslab.space import METRICS, Recipe, listed
 from naslab.tables import Reading, Table, find_table, imported_names, packaged_names, table_names
+from naslab.tables.format import Floats
 from naslab.tables.spaces import table_space
 from naslab.tasks.base import Task
 from naslab.tasks.problem import Problem
@@ -70,7 +71,7 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
         space = listed(space, table.architectures[here], None if table.keys is None else table.keys[here])
     values = dict(zip(architectures, truths.tolist(), strict=True))
     measured = {
-        column.metric: dict(zip(architectures, table.mean(name).tolist(), strict=True))
+        column.metric: dict(zip(architectures, _cost(table, name), strict=True))
         for name, column in table.columns.items()
         if column.is_cost_on(dataset) and not (space.has_network and column.metric in METRICS)
     }
@@ -103,15 +104,41 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
     )
 
 
+def _cost(table: Table, name: str) -> list[float]:
+    """Means over seeds, never outside of what they are made of: three times 11.855 over three is less than 11.855 in floating
+    point, and a limit of 11.855 must not depend on that."""
+    values = table.values(name)
+    clipped: Floats = np.clip(table.mean(name), np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1))
+    return clipped.tolist()
+
+
 def table_notes(one: Task) -> list[str]:
     """Sentences that a reader of any result on a task must know about its table; none where it has no table."""
     table = getattr(one.reward, "table", None)
-    if not isinstance(table, Table) or not table.duplicates:
+    if not isinstance(table, Table):
         return []
-    return [
-        f"{table.duplicates:,} of the {len(table):,} rows of table {table.name!r} have the very numbers of an earlier "
-        "row: they may share trainings."
-    ]
+    notes, problem = [], one.problem
+    if problem.space.listed:
+        notes.append(
+            f"{one.id} is a sample of its space: searches draw from {problem.space.size:,} architectures and move "
+            "between them, and the best truth is the best of these."
+        )
+    if getattr(one.reward, "dataset", None) in table.untimed:
+        notes.append(f"No training seconds were recorded for {one.id}: budgets are in evaluations.")
+    named = [*(limit.metric for limit in problem.constraint.limits), *(each.name for each in problem.objectives)]
+    for cost in dict.fromkeys(named):
+        values = [problem.measured[cost][a] for a in problem.space.architectures()] if cost in problem.measured else []
+        if unknown := int(np.isnan(values).sum()):
+            notes.append(
+                f"{cost} was not measured for {unknown:,} of the {len(values):,} architectures of {one.id}: these keep "
+                "no limit on it, and are on no front."
+            )
+    if table.duplicates:
+        notes.append(
+            f"{table.duplicates:,} of the {len(table):,} rows of table {table.name!r} have the very numbers of an "
+            "earlier row: they may share trainings."
+        )
+    return notes
 
 
 def task(task_id: str, *, device: str = "cpu") -> Task:

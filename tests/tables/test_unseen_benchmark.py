@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import naslab
-from naslab.errors import InvalidTable, InvalidValue
+from naslab.errors import InvalidTable, InvalidValue, UnknownMetric
 from naslab.tables.first_schema import draft_schema
 from naslab.tables.format import Table
 from naslab.tables.from_csv import import_csv
@@ -156,3 +156,51 @@ def test_faults_of_schemas_are_named(wide: pd.DataFrame, tmp_path: Path, old: st
     assert old in LONG
     with pytest.raises(InvalidTable, match=complaint):
         stored(rows(wide), tmp_path, LONG.replace(old, new))
+
+
+def test_reports_say_that_it_is_a_sample_and_show_its_costs(wide: pd.DataFrame, tmp_path: Path) -> None:
+    stored(wide, tmp_path)
+    limits = {"phone_latency_ms": 8.0}
+    compared = naslab.compare(
+        ["unseen/Stanford-Cars"], ["random"], budget=5, seeds=2, max=limits, out=tmp_path / "runs"
+    )
+    page = compared.report().read_text()
+    assert "unseen/Stanford-Cars is a sample of its space: searches draw from 20 architectures" in page
+    assert "phone_latency_ms was not measured for 1 of the 20 architectures" in page
+    assert "No training seconds were recorded for unseen/Stanford-Cars" in page
+    assert compared.data.costs == ["phone_latency_ms"]
+    assert "No cost is known" not in page
+    free = naslab.compare(["unseen/Stanford-Cars"], ["random"], budget=5, seeds=2, out=tmp_path / "free")
+    assert set(free.data.costs) <= {"phone_latency_ms", "A100_latency_ms"} and free.data.costs
+
+
+def test_correlating_choices_without_networks_makes_a_page_without_sizes(wide: pd.DataFrame, tmp_path: Path) -> None:
+    stored(wide, tmp_path)
+    found = naslab.correlate("unseen/Stanford-Cars", ["table[column=phone_latency_ms]"])
+    assert "have no number of parameters" in found.report(tmp_path / "page").read_text()
+    assert "params" not in pd.read_csv(tmp_path / "page" / "scores.csv").columns
+
+
+def test_all_objectives_at_once_need_no_parameters(wide: pd.DataFrame, tmp_path: Path) -> None:
+    stored(wide, tmp_path)
+    objectives = ["score", "A100_latency_ms"]
+    assert naslab.search("unseen/Stanford-Cars", "optuna-nsgaii", budget=5, objectives=objectives).best
+    with pytest.raises(UnknownMetric, match=r"optuna-nsgaii\[cost=NAME\]"):
+        naslab.search("unseen/Stanford-Cars", "optuna-nsgaii", budget=5)
+
+
+def test_a_limit_at_a_measured_cost_keeps_what_has_it(wide: pd.DataFrame, tmp_path: Path) -> None:
+    """11.855 was measured three times; a third of their sum is another number."""
+    frame = rows(wide).assign(ms=11.855)
+    assert sum([11.855] * 3) / 3 != 11.855
+    stored(frame, tmp_path, LONG)
+    problem = naslab.task("unseen/Stanford-Cars").problem
+    assert {problem.measured["phone_ms"][a] for a in problem.space.architectures()} == {11.855}
+
+
+def test_a_measured_number_of_parameters_is_a_cost_where_there_is_no_network(
+    wide: pd.DataFrame, tmp_path: Path
+) -> None:
+    stored(wide.rename(columns={"A100_latency_ms": "params"}), tmp_path)
+    problem = naslab.task("unseen/pets").problem
+    assert problem.cost("params", next(iter(problem.space.architectures()))) > 0

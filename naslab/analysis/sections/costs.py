@@ -21,7 +21,7 @@ def costs(data: ResultsData) -> Section:
     for cost in data.costs:
         section.add(
             f"hypervolume-{cost}",
-            f"Hypervolume of the Pareto fronts, {plots.COST_LABELS[cost]}",
+            f"Hypervolume of the Pareto fronts, {plots.cost_label(cost)}",
             tradeoff.summary(data, cost),
             "Area that the front of all that a run evaluated dominates, judged by the truth, over that of the best "
             f"truth at the lowest cost (1 is the most): mean over n runs (seeds {seeds_of(data)}) with Student's 95 % "
@@ -29,21 +29,21 @@ def costs(data: ResultsData) -> Section:
             "Reference point: on a table the median truth and the highest cost of its feasible architectures; else "
             "the worst truth and the highest cost of any run's result, each a tenth of the range further out.",
         )
-        with section.folded(f"{EACH}: quality against {plots.COST_LABELS[cost]}"):
+        with section.folded(f"{EACH}: quality against {plots.cost_label(cost)}"):
             for task, info in data.tasks.items():
                 frame = tradeoff.points(data, task, cost)
                 if frame.empty:
-                    section.says.append(f"{task}: no run with a known {plots.COST_LABELS[cost]}.")
+                    section.says.append(f"{task}: no run with a known {plots.cost_label(cost)}.")
                     continue
                 section.draw(
                     f"tradeoff-{cost}-{task}",
-                    f"{capital(info.metric)} against {plots.COST_LABELS[cost]} on {task}",
+                    f"{capital(info.metric)} against {plots.cost_label(cost)} on {task}",
                     plots.plot_tradeoff(frame, info, cost, styles=styles),
-                    f"{capital(info.metric)} against {plots.COST_LABELS[cost]} of the architectures that runs "
+                    f"{capital(info.metric)} against {plots.cost_label(cost)} of the architectures that runs "
                     "ended with (markers, larger where several runs ended with the same) and each optimizer's "
                     "Pareto front over all its runs (steps), which grows with their number; the table's hypervolume is "
                     f"per run. {runs_of(data, info)}",
-                    _fronts(frame, info, plots.COST_LABELS[cost]),
+                    _fronts(frame, info, plots.cost_label(cost)),
                 )
     return section
 
