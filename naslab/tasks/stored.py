@@ -105,8 +105,8 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
 
 
 def _cost(table: Table, name: str) -> list[float]:
-    """Means over seeds, never outside of what they are made of: three times 11.855 over three is less than 11.855 in floating
-    point, and a limit of 11.855 must not depend on that."""
+    """Means over seeds, never outside of what they are made of: in floating point three times 11.855, over three, is
+    less than 11.855, and whether a limit of 11.855 is kept must not depend on that."""
     values = table.values(name)
     clipped: Floats = np.clip(table.mean(name), np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1))
     return clipped.tolist()
