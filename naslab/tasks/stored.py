@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from naslab.datasets.catalogue import SPLITS, RowsOf
 from naslab.errors import InvalidTable, UnknownTask
 from naslab.evaluators import Evaluator
@@ -109,7 +111,8 @@ def _cost(table: Table, name: str) -> list[float]:
     less than 11.855, and whether a limit of 11.855 is kept must not depend on that."""
     values = table.values(name)
     clipped: Floats = np.clip(table.mean(name), np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1))
-    return clipped.tolist()
+    found: list[float] = clipped.tolist()
+    return found
 
 
 def table_notes(one: Task) -> list[str]:

@@ -175,7 +175,7 @@ def test_reports_say_that_it_is_a_sample_and_show_its_costs(wide: pd.DataFrame, 
 def test_correlating_choices_without_networks_makes_a_page_without_sizes(wide: pd.DataFrame, tmp_path: Path) -> None:
     stored(wide, tmp_path)
     found = naslab.correlate("unseen/Stanford-Cars", ["table[column=phone_latency_ms]"])
-    assert "have no number of parameters" in found.report(tmp_path / "page").read_text()
+    assert "Nothing tells how many parameters" in found.report(tmp_path / "page").read_text()
     assert "params" not in pd.read_csv(tmp_path / "page" / "scores.csv").columns
 
 
@@ -196,9 +196,7 @@ def test_a_limit_at_a_measured_cost_keeps_what_has_it(wide: pd.DataFrame, tmp_pa
     assert {problem.measured["phone_ms"][a] for a in problem.space.architectures()} == {11.855}
 
 
-def test_measured_parameters_are_a_cost_where_there_is_no_network(
-    wide: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_measured_parameters_are_a_cost_where_there_is_no_network(wide: pd.DataFrame, tmp_path: Path) -> None:
     stored(wide.rename(columns={"A100_latency_ms": "params"}), tmp_path)
     problem = naslab.task("unseen/pets").problem
     assert problem.cost("params", next(iter(problem.space.architectures()))) > 0
