@@ -96,7 +96,8 @@ def paper(data: ResultsData, found: Statistics) -> Paper:
     what = "Interquartile mean with its 95 % bootstrap interval" if failed else "Mean ± sample standard deviation"
     metrics = list(dict.fromkeys(info.metric for info in data.tasks.values()))
     says = f"{what} of the {' or '.join(metrics)} of the architecture that each run ended with"
-    says += "; higher is better. " if all(info.sign > 0 for info in data.tasks.values()) else ". "
+    signs = {info.sign for info in data.tasks.values()}
+    says += f"; {'higher' if signs == {1} else 'lower'} is better. " if len(signs) == 1 else ". "
     says += (
         (
             "Bold: the best interquartile mean, and those that the test of the pair does not tell from it (p Holm of "

@@ -71,7 +71,7 @@ def read_addition(table: Table, path: Path | str, schema_path: Path | str) -> Ad
 def space_of(table: Table) -> SearchSpace:
     """The whole space that a table's architectures are of."""
     options = next(iter(table.tasks.values())).space_options if table.tasks else {}
-    return table_space(table.space, table.header.choices, table.header.rules, options)
+    return table_space(table.space, table.header.choices, table.header.rules, options, table.header.builder)
 
 
 def join(table: Table, added: Addition, name: str | None = None, *, complete: bool = False) -> Joined:
