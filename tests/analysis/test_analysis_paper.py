@@ -97,12 +97,14 @@ def test_the_checklist_says_what_the_records_say():
 
     good = answers(comparison(TASKS, ["random", "b"], 8), {"torch": "2.13"})
     bad = answers(comparison([info(optimum=None)], ["a", "b"], 1), {"torch": "2.12 and 2.13"})
-    assert len(good) == 13
-    assert good["Random search is among the strategies"] == practice.YES
-    assert bad["Random search is among the strategies"] == practice.NO
+    assert len(good) == 14  # best practices
+    random = "Random search and random sampling are among the strategies"
+    assert (good[random], bad[random]) == (practice.PARTLY, practice.NO)
+    assert good["Runs are repeated, with their seeds and their spread"] == practice.YES
     assert bad["Runs are repeated, with their seeds and their spread"] == practice.NO
     assert bad["Hardware, library versions and run time do not confound"] == practice.PARTLY
-    assert bad["Tabular or surrogate benchmarks are used for depth"] == practice.NO
+    depth = "Tabular or surrogate benchmarks are used for depth, and real trainings beside them"
+    assert (good[depth], bad[depth]) == (practice.PARTLY, practice.NO)
     assert practice.OPEN in set(good)
 
 
