@@ -34,11 +34,7 @@ def checklist(data: ResultsData, command: str, environment: Mapping[str, str]) -
             (PARTLY if tables else YES) if command else OPEN,
             (
                 "The command below makes every run again; the environment names versions and the hash of each table."
-                + (
-                    " Trainings that a table recorded are not repeated: their makers have the code."
-                    if tables
-                    else ""
-                )
+                + (" Trainings that a table recorded are not repeated: their makers have the code." if tables else "")
             )
             if command
             else "No command is recorded.",
