@@ -58,7 +58,7 @@ def test_all_that_is_recorded_is_told(tmp_path: Path, workers: int) -> None:
 def test_comparisons_and_gradient_searches_tell_too(tmp_path: Path) -> None:
     heard = Heard()
     naslab.compare([toy_tasks()["plain"]], ["random"], seeds=2, budget=3, out=tmp_path / "a", callbacks=[heard])
-    assert [each for each in heard.events if isinstance(each, tuple)] == [("toy/plain", 0), ("toy/plain", 1)]
+    assert [each for each in heard.events if type(each) is tuple] == [("toy/plain", 0), ("toy/plain", 1)]
     assert len(heard.events) == 2 * (1 + 3 + 1)
     heard = Heard()
     naslab.search(toy_trainings()["plain"], "darts", budget="2epochs", out=tmp_path / "b", callbacks=[heard])
