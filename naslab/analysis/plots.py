@@ -144,10 +144,8 @@ def plot_tradeoff(
         for name, found in frame.groupby("optimizer", sort=False):
             look = styles[str(name)]
             # One size for each power of two: marks of one size are one shape in the drawing.
-            values, doublings = (
-                found[["cost", "truth"]].to_numpy(float),
-                np.floor(np.log2(found["runs"].to_numpy())).clip(max=5),
-            )
+            values = found[["cost", "truth"]].to_numpy(float)
+            doublings = np.floor(np.log2(found["runs"].to_numpy())).clip(max=5)
             for doubled in np.unique(doublings):
                 ax.plot(
                     *values[doublings == doubled].T,

@@ -95,7 +95,8 @@ def correlate(
     if judge is not None and len(judge.columns) != 1:
         raise InvalidValue(f"reference {reference!r} gives {len(judge.columns)} scores. Allowed: one")
     members = draw(found, population, *_number(architectures), seed)
-    gaps = set().union(*(unscored(s, found, members.architectures) for s in [*wanted, *([judge] if judge else [])]))
+    asked = [*wanted, *([judge] if judge else [])]
+    gaps = set().union(*(unscored(source, found, members.architectures) for source in asked))
     members = dataclasses.replace(members, architectures=tuple(a for a in members.architectures if a not in gaps))
     if workers < 1:
         raise InvalidValue(f"workers={workers}. Allowed: from 1")
@@ -103,7 +104,7 @@ def correlate(
     folder = None if out is None else Path(out)
     with claimed_folder(folder, described, SPEC, "correlation study") if folder is not None else nullcontext():
         kept: dict[str, Scores] = {}
-        for source in [*wanted, *([judge] if judge else [])]:
+        for source in asked:
             if source.label in kept:
                 kept[source.label].source = _both(kept[source.label].source, source)
             else:

@@ -101,8 +101,8 @@ class TableColumn(Evaluator):
     """`naslab correlate` leaves out what it has no score for."""
 
     def __init__(self, table: Table, dataset: str, task: TaskLike, *, column: str = "") -> None:
-        columns = {spec.name.removeprefix(f"{dataset}/"): spec for spec in table.columns.values()}
-        known = {name: spec for name, spec in columns.items() if spec.dataset in (dataset, None)}
+        here = (spec for spec in table.columns.values() if spec.dataset in (dataset, None))
+        known = {spec.name.removeprefix(f"{dataset}/"): spec for spec in here}
         if not column:
             raise InvalidValue(f"which column? table[column=NAME]. Columns: {', '.join(known)}")
         if column not in known:

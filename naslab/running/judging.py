@@ -76,8 +76,7 @@ class Judge:
         seen = {s.query.architecture: None for s in recorded.steps if s.feasible and (whole or s.incumbent)}
         if not seen:
             return []
-        known = self._points
-        truths, *columns = np.array([known[each] if each in known else self._point(each) for each in seen]).T
+        truths, *columns = np.array([self._point(architecture) for architecture in seen]).T
         found = []
         for cost, values in zip(self.costs, columns, strict=True):
             finite = np.flatnonzero(np.isfinite(truths) & np.isfinite(values))

@@ -12,6 +12,7 @@ from pathlib import Path
 from naslab.errors import InvalidTable
 from naslab.files import clipped, read_number
 from naslab.tables.header import MOST_OPTIONS
+from naslab.tables.patterns import matches
 from naslab.tables.rows import is_missing, read_bytes, read_rows
 
 _SCORE = r"acc(?!um)|score|perf(?!ect)|auc|(?<![a-z])(?:f1|m?ap|r2|miou|psnr|ssim)(?![a-z0-9])|top-?1"
@@ -133,10 +134,10 @@ def _names(numbers: Sequence[str], by: Sequence[str], first: Mapping[str, str]) 
             found[name] = found[name].with_placeholder("seed", *seeded.groups())
         elif ending and stems[ending] > 1:
             found[name] = found[name].with_placeholder("seed", ending, name.removeprefix(ending), "")
-    lengths = Counter(f"{m[1]}{{}}{m[3]}" for name in numbers if (m := _epochs(found[name].pattern)))
+    lengths = Counter((m[0], m[2]) for name in numbers if (m := _epochs(found[name].pattern)))
     for name in numbers:
-        if (m := _epochs(found[name].pattern)) and lengths[f"{m[1]}{{}}{m[3]}"] >= _FEWEST_EPOCHS:
-            found[name] = found[name].with_placeholder("epochs", m[1], m[2], m[3])
+        if (m := _epochs(found[name].pattern)) and lengths[m[0], m[2]] >= _FEWEST_EPOCHS:
+            found[name] = found[name].with_placeholder("epochs", *m)
     if by:
         kinds = ["seed" if re.fullmatch(_SEEDS, name, re.IGNORECASE) else "dataset" for name in by]
         stated = dict(zip(kinds, (first[name] for name in by), strict=True))
@@ -186,51 +187,44 @@ def _ending(name: str) -> str:
     return match[1] if match and not _epochs(name) else ""
 
 
-def _epochs(pattern: str) -> tuple[str, str, str, str] | None:
-    """A name before, at and after a number of epochs, the number from index 1 to 3; None where it has none."""
+def _epochs(pattern: str) -> tuple[str, str, str] | None:
+    """What stands before a name's number of epochs, the number, and what follows; None where it has none."""
     match = _EPOCHS.match(pattern)
     if match is None or not int(match[2] or match[5]):
         return None
-    parts = match.groups()[:3] if match[2] else match.groups()[3:]
-    return "", str(parts[0]), str(parts[1]), str(parts[2])
+    begin, number, end = match.groups()[:3] if match[2] else match.groups()[3:]
+    return begin, number, end
 
 
 def _length(name: _Name, column: str) -> int:
     found = _epochs(column)
-    return int(name.stands_for.get("epochs", found[2] if found else 0))
+    return int(name.stands_for.get("epochs", found[1] if found else 0))
 
 
 def _choices(columns: Mapping[str, Sequence[str]], rows: int) -> list[str]:
     """An entry for each column; one for those that differ in a number alone and have the same options."""
-    found: dict[str, tuple[str, list[str]]] = {}
-    for name, cells in columns.items():
-        values = list(dict.fromkeys(cells))
-        numbered = len(values) == rows > 1 and all(value.isdigit() for value in values)
-        if len(values) > MOST_OPTIONS or "" in values or numbered:
-            why = "a number for each row" if numbered else f"{len(values)} different values, or missing ones"
-            found[name] = f"  # {_quoted(name)} was left out: {why}", []
+    why = {name: _left_out(cells, rows) for name, cells in columns.items()}
+    options = {name: f"[{', '.join(_options(set(cells)))}]" for name, cells in columns.items() if not why[name]}
+    pattern = {name: re.sub(r"\d+", "{i}", name) for name in columns}
+    written: dict[str, None] = {}
+    for name in columns:
+        if why[name]:
+            written[f"  # {_quoted(name)} was left out: {why[name]}"] = None
             continue
-        found[name] = f"options = [{', '.join(_options(values))}] }},", [name]
-    alike: dict[tuple[str, str], list[str]] = {}
-    for name, (text, _) in found.items():
-        alike.setdefault((re.sub(r"\d+", "{i}", name) if name.count("{") == 0 else name, text), []).append(name)
-    written, done = [], set[str]()
-    for name, (text, described) in found.items():
-        pattern = re.sub(r"\d+", "{i}", name)
-        group = alike[pattern, text]
-        as_pattern = len(group) > 1 and pattern.count("{i}") == 1 and not any(
-            re.fullmatch(re.escape(pattern).replace(re.escape("{i}"), "[^/]+?"), each)
-            for each in columns
-            if each not in group
-        )  # fmt: skip
-        if not described:
-            written.append(text)
-        elif not as_pattern:
-            written.append(f"  {{ {_named(name)}, {text}")
-        elif pattern not in done:
-            done.add(pattern)
-            written.append(f"  {{ {_named(pattern)}, {text}")
-    return written
+        alike = [each for each in options if (pattern[each], options[each]) == (pattern[name], options[name])]
+        others = any(matches(pattern[name], each) for each in columns if each not in alike)
+        one = len(alike) > 1 and pattern[name].count("{i}") == 1 and not others
+        written[f"  {{ {_named(pattern[name] if one else name)}, options = {options[name]} }},"] = None
+    return list(written)
+
+
+def _left_out(cells: Sequence[str], rows: int) -> str:
+    """Why a column is no choice; nothing where it may be one."""
+    values = set(cells)
+    if len(values) == rows > 1 and all(value.isdigit() for value in values):
+        return "a number for each row"
+    few = len(values) <= MOST_OPTIONS and "" not in values
+    return "" if few else f"{len(values)} different values, or missing ones"
 
 
 def _named(column: str) -> str:
@@ -269,7 +263,7 @@ def _column(column: str, name: _Name) -> str:
     if "epochs" in name.stands_for:
         found.append('epochs = "{epochs}"')
     elif epochs:
-        found.append(f"epochs = {int(epochs[2])}")
+        found.append(f"epochs = {int(epochs[1])}")
     return f"  {{ {', '.join(found)} }},"
 
 

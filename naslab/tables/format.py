@@ -126,11 +126,10 @@ class Table:
 
         0 where a row holds one number alone: two are often equal by chance, then.
         """
-        numbers = np.concatenate(
-            [np.empty((len(self), 0)), *(each.values.reshape(len(self), -1) for each in self.columns.values())], axis=1
-        )
-        if numbers.shape[1] < 2:
+        parts = [each.values.reshape(len(self), -1) for each in self.columns.values()]
+        if sum(part.shape[1] for part in parts) < 2:
             return 0
+        numbers = np.concatenate(parts, axis=1)
         rows = np.ascontiguousarray(numbers).view(np.dtype((np.void, numbers.shape[1] * numbers.itemsize)))
         return len(rows) - len(np.unique(rows))
 

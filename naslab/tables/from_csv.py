@@ -17,10 +17,9 @@ from naslab.tables.builders import allow, built_space, named_builder
 from naslab.tables.format import Floats, Table
 from naslab.tables.header import MOST_OPTIONS, ColumnSpec, TableSpec
 from naslab.tables.keys import check_agreement, row_keys
-from naslab.tables.messages import nearest
 from naslab.tables.patterns import architecture_columns
-from naslab.tables.rows import Lines, is_missing, read_bytes, read_rows
-from naslab.tables.schema import CsvSchema, load_schema, read_schema
+from naslab.tables.rows import Lines, is_missing, positions, read_bytes, read_rows
+from naslab.tables.schema import CsvSchema, check_schema, load_schema
 from naslab.tables.spaces import table_space
 from naslab.tables.spreading import spread_out
 from naslab.tables.store import table_path
@@ -34,9 +33,8 @@ def import_csv(csv_path: Path | str, schema_path: Path | str, name: str) -> Tabl
     An empty cell, or ``NaN`` among numbers, is a missing value. Columns that share dataset, metric and split become one
     table column with several epochs and seeds. Raises InvalidTable in one line, with nothing written, for a missing
     column, a repeated or invalid architecture, two rows of isomorphic cells that disagree
-    (:mod:`~naslab.tables.keys`), a value that is not a finite
-    number (row numbers count from 1, the header being row 1) or that is a negative number of seconds, an empty file, a
-    file that is no CSV, or another table of this name.
+    (:mod:`~naslab.tables.keys`), a value that is not a finite number (row numbers count from 1, the header being row 1)
+    or that is a negative number of seconds, an empty file, a file that is no CSV, or another table of this name.
     """
     target = table_path(name)
     path = Path(csv_path)
@@ -99,7 +97,7 @@ def read_described(path: Path, data: bytes, schema_path: Path | str) -> tuple[Cs
         if not isinstance(by, list) or not all(isinstance(name, str) for name in by):
             raise InvalidTable(f"schema '{schema_path}': spread = {by!r}. Needed: a list of columns")
         header, lines = spread_out(path, header, lines, keys, by)
-    return read_schema(schema_path, header), header, lines
+    return check_schema(schema_path, raw, header), header, lines
 
 
 @dataclass(frozen=True)
@@ -127,13 +125,7 @@ def read_columns(path: Path, header: list[str], lines: Lines, schema: CsvSchema,
 
 
 def _positions(path: Path, header: list[str], schema: CsvSchema) -> dict[str, int]:
-    wanted = [*schema.keys, *(column.column for column in schema.columns)]
-    for column in wanted:
-        if column not in header:
-            raise InvalidTable(f"'{path}' has no column {column!r}.{nearest(column, header)}")
-        if header.count(column) > 1:
-            raise InvalidTable(f"'{path}' has two columns {column!r}")
-    return {column: header.index(column) for column in wanted}
+    return positions(path, header, [*schema.keys, *(column.column for column in schema.columns)])
 
 
 def _architectures(

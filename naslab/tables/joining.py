@@ -16,7 +16,7 @@ from naslab.tables.format import Floats, Table
 from naslab.tables.from_csv import Recorded, read_columns, read_described
 from naslab.tables.header import ColumnSpec, TableSpec
 from naslab.tables.rows import read_bytes
-from naslab.tables.spaces import table_space
+from naslab.tables.spaces import stated_space
 from naslab.tables.store import packaged_names, table_path
 from naslab.tables.writing import write_table
 
@@ -71,7 +71,7 @@ def read_addition(table: Table, path: Path | str, schema_path: Path | str) -> Ad
 def space_of(table: Table) -> SearchSpace:
     """The whole space that a table's architectures are of."""
     options = next(iter(table.tasks.values())).space_options if table.tasks else {}
-    return table_space(table.space, table.header.choices, table.header.rules, options, table.header.builder)
+    return stated_space(table.header, options)
 
 
 def join(table: Table, added: Addition, name: str | None = None, *, complete: bool = False) -> Joined:

@@ -83,14 +83,15 @@ def architecture_columns(raw: Mapping[str, Any], header: Sequence[str]) -> list[
 
 def _choices(raw: Mapping[str, Any], header: Sequence[str]) -> list[Any]:
     """The choices, patterns written out in the order of the file."""
-    found: list[Any] = []
     stated = raw.get("choices")
-    for entry in stated if isinstance(stated, list) else []:
+    entries = stated if isinstance(stated, list) else []
+    others = {_key(each) for each in entries}
+    found: list[Any] = []
+    for entry in entries:
         pattern = _key(entry)
         if not _PLACEHOLDER.search(pattern):
             found.append(entry)
             continue
-        others = {_key(each) for each in stated or ()}
         bound = [(name, each) for name in header if name not in others for each in _bound(pattern, name)]
         if not bound:
             raise InvalidTable(f"the choice {pattern!r} matches none of the file's columns.{nearest(pattern, header)}")
@@ -106,6 +107,11 @@ def _key(choice: Any) -> str:
 def _as_names(binding: Binding) -> Binding:
     """What a dataset or a metric may be called: other characters become hyphens."""
     return {key: re.sub(r"[^A-Za-z0-9._-]+", "-", value).strip("-._") or value for key, value in binding.items()}
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a column's name has the form of a pattern."""
+    return bool(_bound(pattern, name))
 
 
 def _bound(pattern: str, name: str) -> list[Binding]:
@@ -125,8 +131,13 @@ def _filled(entry: Any, binding: Binding, where: str) -> Any:
     """An entry of the schema with the placeholders of its texts filled."""
     if not isinstance(entry, dict):
         return entry
-    names = {key: _as_names(binding) if key in ("dataset", "metric", "name") else binding for key in entry}
-    filled = {key: _fill(value, names[key]) if isinstance(value, str) else value for key, value in entry.items()}
+    names = _as_names(binding)
+    filled = {
+        key: _fill(value, names if key in ("dataset", "metric", "name") else binding)
+        if isinstance(value, str)
+        else value
+        for key, value in entry.items()
+    }
     for key, value in filled.items():
         if isinstance(value, str) and (left := _PLACEHOLDER.search(value)):
             raise InvalidTable(f"{key} = {entry[key]!r}: the pattern {where!r} has no {left[0]}")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from naslab.errors import InvalidTable
 from naslab.files import decompress, read_json, unreadable
+from naslab.tables.messages import nearest
 
 Lines: TypeAlias = list[tuple[int, list[str]]]
 _NOTHING = frozenset(("", "nan", "na", "n/a", "<na>", "null", "none"))
@@ -71,6 +73,17 @@ def parsed_json(path: Path, data: bytes) -> Any:
         raise InvalidTable(f"'{path}' is not JSON ({error})") from None
 
 
+def positions(path: Path, header: list[str], wanted: Iterable[str]) -> dict[str, int]:
+    """The place of each of these columns. Raises InvalidTable where one is missing, or is there twice."""
+    wanted = list(wanted)
+    for column in wanted:
+        if column not in header:
+            raise InvalidTable(f"'{path}' has no column {column!r}.{nearest(column, header)}")
+        if header.count(column) > 1:
+            raise InvalidTable(f"'{path}' has two columns {column!r}")
+    return {column: header.index(column) for column in wanted}
+
+
 def _delimiter(text: str) -> str:
     """What separates the cells of a CSV: a comma, unless its header has none, but semicolons or tabs."""
     header = text.lstrip("\r\n").partition("\n")[0]
@@ -79,11 +92,16 @@ def _delimiter(text: str) -> str:
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object. Raises ValueError where a key stands in it twice: Python would drop the first value."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+    if (twice := _repeated(pairs)) is not None:
         raise ValueError(f"key {twice!r} stands twice in one object")
-    return found
+    return dict(pairs)
+
+
+def _repeated(pairs: Sequence[tuple[str, Any]]) -> str | None:
+    """The first name that several pairs have; None where each has its own."""
+    if len(dict(pairs)) == len(pairs):
+        return None
+    return next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
 
 
 def _json_rows(path: Path, data: bytes, *, lines: bool) -> tuple[list[str], Lines]:
@@ -102,9 +120,7 @@ def _json_rows(path: Path, data: bytes, *, lines: bool) -> tuple[list[str], Line
         if not isinstance(record, dict):
             raise InvalidTable(f"'{path}' row {row}: no object of columns and values")
         cells = _flat("", record)
-        if len(dict(cells)) < len(cells):
-            names = [name for name, _ in cells]
-            twice = next(name for name in names if names.count(name) > 1)
+        if (twice := _repeated(cells)) is not None:
             raise InvalidTable(f"'{path}' row {row}: two values are called {twice!r}")
         flat.append(dict(cells))
     header = list(dict.fromkeys(name for record in flat for name in record))

@@ -232,14 +232,18 @@ def _check_group(members: list[CsvColumn]) -> None:
         seen.add((member.epochs, member.seed))
 
 
-def read_schema(path: Path | str, header: Sequence[str] | None = None) -> CsvSchema:
-    """Read and check a schema; with the header of the data, its patterns are written out first.
+def read_schema(path: Path | str) -> CsvSchema:
+    """Read and check a schema without patterns. Raises InvalidTable as :func:`check_schema`."""
+    return check_schema(path, load_schema(path))
+
+
+def check_schema(path: Path | str, raw: dict[str, Any], header: Sequence[str] | None = None) -> CsvSchema:
+    """A schema that was read from a file; with the header of the data, its patterns are written out first.
 
     Raises InvalidTable: one line with the file, the key and what is allowed.
 
     A reward that is test data, or whose role is not ``reward``, is refused here.
     """
-    raw = load_schema(path)
     try:
         return CsvSchema.model_validate(raw if header is None else written_out(raw, header))
     except ValidationError as error:

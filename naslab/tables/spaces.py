@@ -9,8 +9,13 @@ from naslab.errors import InvalidTable
 from naslab.registry import search_space
 from naslab.space import Choice, PlainSpace, Rule, SearchSpace
 from naslab.tables.builders import allowed_space
-from naslab.tables.header import Builder, StatedChoice, StatedRule
+from naslab.tables.header import Builder, StatedChoice, StatedRule, TableSpec
 from naslab.tables.messages import nearest
+
+
+def stated_space(table: TableSpec, options: Mapping[str, Any]) -> SearchSpace:
+    """The whole space that a table states, built with these options. Errors as :func:`table_space`."""
+    return table_space(table.space, table.choices, table.rules, options, table.builder)
 
 
 def table_space(

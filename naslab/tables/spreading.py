@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from naslab.errors import InvalidTable
-from naslab.tables.messages import nearest
-from naslab.tables.rows import Lines
+from naslab.tables.rows import Lines, positions
 
 
 def spread_out(
@@ -29,13 +28,7 @@ def spread_out(
     Raises:
         InvalidTable: A column is missing, empty in a row or has a ``/`` there, or two rows are about the same.
     """
-    for name in [*keys, *by]:
-        if name not in header:
-            raise InvalidTable(f"'{path}' has no column {name!r}.{nearest(name, header)}")
-    for name in header:
-        if header.count(name) > 1:
-            raise InvalidTable(f"'{path}' has two columns {name!r}")
-    place = {name: i for i, name in enumerate(header)}
+    place = positions(path, header, [*keys, *by, *header])
     rest = [name for name in header if name not in {*keys, *by}]
     columns: dict[str, None] = {}
     found: dict[tuple[str, ...], tuple[int, dict[str, str]]] = {}

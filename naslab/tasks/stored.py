@@ -17,7 +17,7 @@ from naslab.registry import called, entries, load
 from naslab.space import METRICS, Recipe, listed
 from naslab.tables import Reading, Table, find_table, imported_names, packaged_names, table_names
 from naslab.tables.format import Floats
-from naslab.tables.spaces import table_space
+from naslab.tables.spaces import stated_space
 from naslab.tasks.base import Task
 from naslab.tasks.problem import Problem
 
@@ -61,8 +61,7 @@ def table_task(table: Table, dataset: str, task_id: str | None = None) -> Task:
         raise UnknownTask(f"{table.name}/{dataset}", [f"{table.name}/{name}" for name in table.tasks])
     task_name, entry = dataset, table.tasks[dataset]
     dataset = entry.dataset or dataset
-    stated = table.header
-    space = table_space(table.space, stated.choices, stated.rules, entry.space_options, stated.builder)
+    space = stated_space(table.header, entry.space_options)
     reward, truth = table.columns[entry.reward.column], table.columns[entry.truth.column]
     architectures = [tuple(options) for options in table.architectures.tolist()]
     truths = table.mean(entry.truth.column, entry.truth.epochs)
