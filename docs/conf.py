@@ -49,7 +49,7 @@ def sentence(app: Sphinx, what: str, name: str, value: object, options: object, 
 
 
 def accessible(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: nodes.document | None) -> None:
-    """Captions of lists of pages say their level, and a keyboard reaches code and tables that are wider than their box."""
+    """Captions of lists of pages say their level; a keyboard reaches code and tables wider than their box."""
     for part in ("body", "furo_navigation_tree"):
         if part in context:
             made = context[part].replace(' role="heading">', ' role="heading" aria-level="2">')

@@ -16,7 +16,7 @@ YES, NO, PARTLY, OPEN = "yes", "no", "partly", "to be said by the author"
 
 
 def checklist(data: ResultsData, command: str, environment: Mapping[str, str]) -> pd.DataFrame:
-    """Lindauer and Hutter's fourteen best practices under the paper's numbers, in our words: ``practice, item, answer, why``.
+    """Lindauer and Hutter's fourteen best practices by number, in our words: ``practice, item, answer, why``.
 
     "yes" and "no" are read from the runs; what no record can tell is left to the author, and says so.
     """

@@ -99,7 +99,7 @@ def test_the_checklist_says_what_the_records_say():
     bad = answers(comparison([info(optimum=None)], ["a", "b"], 1), {"torch": "2.12 and 2.13"})
     numbers = practice.checklist(comparison(TASKS, ["a"], 1), "", {}).set_index("practice")["item"]
     assert list(numbers.index) == [str(number) for number in range(1, 15)]
-    # Under the paper's numbers: ablations 5, the protocol 6, baselines 8, confounding factors 11, the whole method's time 13.
+    # The paper's numbers: ablations 5, protocol 6, baselines 8, confounding factors 11, end-to-end time 13.
     words = {"5": "ablated", "6": "same budget", "8": "Random search", "11": "confound", "13": "whole method"}
     assert all(word in numbers[number] for number, word in words.items())
     random = "Random search and random sampling are among the strategies"
