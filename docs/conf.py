@@ -3,6 +3,8 @@
 What exists for the site alone is in ``site/``: the API from docstrings, and files from outside of this folder.
 """
 
+from typing import Any
+
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -18,6 +20,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sp
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 html_theme = "furo"
+html_static_path = ["site/static"]
+html_css_files = ["tables.css"]
 html_title = f"naslab {release}"
 myst_heading_anchors = 3  # links to headings, as a forge makes them
 autodoc_typehints = "description"
@@ -44,6 +48,16 @@ def sentence(app: Sphinx, what: str, name: str, value: object, options: object, 
         lines[:1] = lines[0].split(" ", 1)  # the same paragraph; a word alone is no type
 
 
+def accessible(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: nodes.document | None) -> None:
+    """Captions of lists of pages say their level; a keyboard reaches code and tables wider than their box."""
+    for part in ("body", "furo_navigation_tree"):
+        if part in context:
+            made = context[part].replace(' role="heading">', ' role="heading" aria-level="2">')
+            made = made.replace("<pre>", '<pre tabindex="0">')
+            context[part] = made.replace('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper')
+
+
 def setup(app: Sphinx) -> None:
     app.connect("missing-reference", public_name)
     app.connect("autodoc-process-docstring", sentence, priority=400)  # before napoleon's
+    app.connect("html-page-context", accessible, priority=900)  # after furo's, which makes the list of pages

@@ -21,7 +21,7 @@ _LATEX = {
     "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
     ">": r"\textgreater{}", "|": r"\textbar{}", DASH: "--", "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$",
     "∞": r"$\infty$",
-    "[": "{[}", "]": "{]}", "\n": " ",
+    "[": "{[}", "]": "{]}", "\n": " ", "\0": "{}",
 }  # fmt: skip
 
 
@@ -151,4 +151,5 @@ def _markdown(cell: str) -> str:
 
 
 def _latex(cell: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in cell).replace("\N{MINUS SIGN}", "$-$")
+    apart = re.sub("-(?=-)", "-\0", cell)  # two hyphens of a name would become one dash
+    return "".join(_LATEX.get(character, character) for character in apart).replace("\N{MINUS SIGN}", "$-$")

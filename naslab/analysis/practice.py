@@ -16,7 +16,7 @@ YES, NO, PARTLY, OPEN = "yes", "no", "partly", "to be said by the author"
 
 
 def checklist(data: ResultsData, command: str, environment: Mapping[str, str]) -> pd.DataFrame:
-    """Lindauer and Hutter's fourteen best practices, in our words: ``item, answer, why``.
+    """Lindauer and Hutter's fourteen best practices by number, in our words: ``practice, item, answer, why``.
 
     "yes" and "no" are read from the runs; what no record can tell is left to the author, and says so.
     """
@@ -57,21 +57,12 @@ def checklist(data: ResultsData, command: str, environment: Mapping[str, str]) -
                 else ""
             ),
         ),
-        (
-            "Hardware, library versions and run time do not confound",
-            PARTLY if differ or measured else YES,
-            f"Runs differ in {', '.join(differ)}."
-            if differ
-            else "Time was measured while it ran: it depends on the machine."
-            if measured
-            else "One version of everything that is recorded; costs are recorded or counted, not measured.",
-        ),
+        ("Parts of a new strategy are ablated", OPEN, "A comparison does not know which strategy is new."),
         (
             "All strategies have the same budget and are judged alike",
             YES,
             f"{'; '.join(budgets)} for every run; the judge is not seen by the strategies.",
         ),
-        ("Parts of a new strategy are ablated", OPEN, "A comparison does not know which strategy is new."),
         ("Quality is compared over time", YES, "Under Anytime performance."),
         (
             "Random search and random sampling are among the strategies",
@@ -94,6 +85,15 @@ def checklist(data: ResultsData, command: str, environment: Mapping[str, str]) -
             + (" Tasks of one space are no independent sample." if _shared(data) else ""),
         ),
         (
+            "Hardware, library versions and run time do not confound",
+            PARTLY if differ or measured else YES,
+            f"Runs differ in {', '.join(differ)}."
+            if differ
+            else "Time was measured while it ran: it depends on the machine."
+            if measured
+            else "One version of everything that is recorded; costs are recorded or counted, not measured.",
+        ),
+        (
             "How hyperparameters were tuned, and what that took, is reported",
             OPEN,
             (f"Given by hand: {', '.join(tuned)}; all others are the defaults. " if tuned else "All are the defaults. ")
@@ -113,7 +113,9 @@ def checklist(data: ResultsData, command: str, environment: Mapping[str, str]) -
             + "The hardware is the author's to state.",
         ),
     ]
-    return pd.DataFrame(rows, columns=["item", "answer", "why"])
+    found = pd.DataFrame(rows, columns=["item", "answer", "why"])
+    found.insert(0, "practice", [str(number) for number in range(1, len(rows) + 1)])
+    return found
 
 
 def _is_table(data: ResultsData, task: str) -> bool:

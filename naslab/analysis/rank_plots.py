@@ -44,7 +44,7 @@ def plot_improvement(frame: pd.DataFrame, *, styles: Styles | None = None, ax: A
                     alpha=0.45,
                     solid_capstyle="butt",
                 )
-            ax.plot(value, row, "|", color=INK, markersize=9, markeredgewidth=1.4)
+            ax.plot(value, row, "|", color=INK, markersize=9, markeredgewidth=1.4, gid=ahead.gid("points"))
             ax.annotate(
                 wrap(b),
                 (1, row),

@@ -70,8 +70,11 @@ function written(axis, value) {
 const hidden = (part) => getComputedStyle(part).visibility === "hidden";
 
 for (const svg of all("svg[data-axes]")) {
-  const axes = JSON.parse(svg.dataset.axes), now = { x: axes.x.log, y: axes.y?.log };
+  const axes = JSON.parse(svg.dataset.axes);
+  if (!axes.y?.name) delete axes.y; // heights without a name are no values
+  const now = { x: axes.x.log, y: axes.y?.log };
   const middle = (axes.x.start + axes.x.end) / 2;
+  const curves = axes.y && svg.querySelector('[data-part="line"] path');
   const lines = () => all('[data-part="line"] path', svg).filter((path) => !hidden(path));
   let at = null;
   const owner = (part) => Number(part.closest("[data-series]").dataset.series);
@@ -79,7 +82,7 @@ for (const svg of all("svg[data-axes]")) {
     all(".cross", svg).forEach((each) => each.remove());
     const found = [];
     let heading = "";
-    if (all('[data-part="line"] path', svg).length && axes.y) {
+    if (curves) {
       for (const path of lines()) {
         const steps = points(path.getAttribute("d"));
         const next = steps.findIndex((p, i) => i && p.x >= x && steps[i - 1].x <= x);
@@ -118,7 +121,7 @@ for (const svg of all("svg[data-axes]")) {
     all(".cross", svg).forEach((each) => each.remove());
     values.replaceChildren();
   }
-  svg.setAttribute("tabindex", "0");
+  if (curves || svg.querySelector("[data-series] use")) svg.setAttribute("tabindex", "0"); // it has something to tell
   svg.addEventListener("pointermove", (event) => {
     const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
     if (x < axes.x.start || x > axes.x.end) return away();
@@ -130,16 +133,21 @@ for (const svg of all("svg[data-axes]")) {
     const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!way) return;
     event.preventDefault();
-    const width = axes.x.end - axes.x.start, marks = all("[data-series] use", svg).filter((use) => !hidden(use));
+    let height = axes.y?.end;
+    const marks = all("[data-series] use", svg).filter((use) => !hidden(use));
     const ordered = marks.map((use) => [Number(use.getAttribute("x")), Number(use.getAttribute("y"))]).sort((a, b) => a[0] - b[0]);
-    const here = at ?? (way > 0 ? axes.x.start : axes.x.end);
-    const onLine = all('[data-part="line"] path', svg).length && axes.y;
-    const next = way > 0 ? ordered.find((p) => p[0] > here + 0.01) : ordered.findLast((p) => p[0] < here - 0.01);
-    if (!onLine && !next) return;
-    at = onLine ? Math.max(axes.x.start, Math.min(axes.x.end, here + way * width / 50)) : next[0];
-    const y = onLine ? axes.y.end : next[1];
-    const box = new DOMPoint(at, y).matrixTransform(svg.getScreenCTM());
-    tell(at, y, box);
+    if (curves) {
+      const where = lines().flatMap((path) => points(path.getAttribute("d")).map((p) => p.x));
+      const [first, last] = [Math.min(...where), Math.max(...where)], step = way * (axes.x.end - axes.x.start) / 50;
+      at = at === null ? (way > 0 ? first : last) : Math.max(first, Math.min(last, at + step));
+      if (!where.length) return away();
+    } else {
+      const here = at ?? way * -Infinity;
+      const next = way > 0 ? ordered.find((p) => p[0] > here + 0.01) : ordered.findLast((p) => p[0] < here - 0.01);
+      if (!next) return;
+      [at, height] = next;
+    }
+    tell(at, height, new DOMPoint(at, height).matrixTransform(svg.getScreenCTM()));
   });
 
   // The other scale: every place is read on the old one and written on the new one; both ends stay.
@@ -220,15 +228,18 @@ for (const table of all("section table")) {
 }
 
 async function copy(button, text) {
+  let done = true;
   try {
     await navigator.clipboard.writeText(text);
   } catch {
     const area = document.body.appendChild(make("textarea", {}, text));
     area.select();
-    document.execCommand("copy");
+    done = document.execCommand("copy");
     area.remove();
+    button.focus();
   }
-  const said = make("span", { class: "copied", role: "status" }, `copied: ${text.length > 60 ? `${text.slice(0, 58)}…` : text}`);
+  const line = text.trim().replace(/\s+/g, " "), short = line.length > 60 ? `${line.slice(0, 58)}…` : line;
+  const said = make("span", { class: "copied", role: "status" }, done ? `copied: ${short}` : "this browser does not allow copying");
   button.parentNode.querySelector(".copied")?.remove();
   button.after(said);
   setTimeout(() => said.remove(), 4000);
@@ -242,7 +253,9 @@ for (const pre of all("pre")) {
 document.addEventListener("click", (event) => {
   const header = event.target.closest("th button"), part = event.target.closest("[data-copy]");
   if (header) sort(header.closest("th"));
-  if (part) copy(part, document.getElementById(part.dataset.copy)?.textContent ?? part.dataset.copy);
+  if (!part) return;
+  const source = document.getElementById(part.dataset.copy);
+  copy(part, (source.content ?? source).textContent); // a template's own text is empty
 });
 const folded = [];
 addEventListener("beforeprint", () => all("details:not([open])").forEach((each) => { each.open = true; folded.push(each); }));

@@ -223,13 +223,34 @@ filter.value = "toy/b A"; filter.dispatchEvent(new Event("input")); out.push(rea
 const legend = document.querySelectorAll(".legend button");
 const line = (n) => document.querySelector(`figure svg[data-axes] g[data-series="${n}"][data-part="line"]`);
 const seen = (n) => getComputedStyle(line(n)).visibility;
-legend[1].click(); out.push(seen(0), seen(1), legend[1].getAttribute("aria-pressed"));
+const drawn = (n) => [...document.querySelectorAll(`figure [data-series="${n}"]`)].filter(
+  (part) => getComputedStyle(part).visibility !== "hidden").length;
+out.push([...document.querySelectorAll("figure")].every((f) => f.querySelector('[data-series="1"]')));
+legend[1].click(); out.push(seen(0), seen(1), legend[1].getAttribute("aria-pressed"), drawn(1));
 document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" })); out.push(seen(1));
 document.querySelectorAll("details").forEach((each) => { each.open = true; });
 const svg = line(0).closest("svg"), axes = JSON.parse(svg.dataset.axes);
 svg.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
 const said = document.getElementById("values").innerText.split("\\n");
 out.push(said[0].replace(/[\\d.,]+/, "#"), said.slice(1).map((s) => s.trim()).join(";"));
+const told = [...document.querySelectorAll("svg[tabindex]")].filter((each) => {
+  each.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
+  return document.getElementById("values").textContent;
+});
+out.push(told.length === document.querySelectorAll("svg[tabindex]").length && told.length > 9);
+const box = svg.getBoundingClientRect();
+svg.dispatchEvent(new PointerEvent("pointermove", { clientX: box.x + box.width / 2, clientY: box.y + box.height / 2 }));
+out.push(document.getElementById("values").innerText.split("\\n")[0].replace(/[\\d.,]+/, "#"));
+const copied = [], clipboard = (value) => Object.defineProperty(navigator, "clipboard", { value, configurable: true });
+const copy = () => ["[data-copy^=latex]", "pre"].forEach((name) => {
+  const part = document.querySelector(name);
+  (name === "pre" ? part.previousElementSibling : part).click();
+});
+clipboard({ writeText: async (text) => { copied.push(text); } }); copy();
+clipboard(undefined);
+document.execCommand = () => copied.push(document.activeElement.value.slice(
+  document.activeElement.selectionStart, document.activeElement.selectionEnd)); copy();
+out.push(copied.map((text) => text.slice(0, 15)).join(" "), copied[0] === copied[2] && copied[1] === copied[3]);
 const path = line(0).querySelector("path"), before = path.getAttribute("d");
 const button = svg.closest("figure").querySelector("figcaption button:last-child");
 button.click(); out.push(button.textContent, path.getAttribute("d") !== before);
@@ -258,8 +279,9 @@ def test_in_a_browser_tables_sort_and_filter_and_figures_tell_their_values(tmp_p
     rising = "10.00 10.00 10.00 51.00 51.00 51.00 101.00 101.00 101.00"
     assert found[1].split("|") == [
         *(rising, "ascending", " ".join(reversed(rising.split())), "descending", "10.00"),
-        *("visible", "hidden", "false", "visible"),
-        *("search time (s) #", "b 1.00;c 0.86;a 0.00"),
+        *("true", "visible", "hidden", "false", "0", "visible"),
+        *("search time (s) #", "b 1.00;c 0.86;a 0.00", "true", "search time (s) #"),
+        *(" ".join([r"\begin{tabular}", "naslab compare "] * 2), "true"),
         *("logarithmic axis", "true", "true", "true"),
     ]
 

@@ -65,6 +65,7 @@ def practice_section(data: ResultsData, command: str, environment: Mapping[str, 
     )
     section.says.append(f"The checklist of {practice.SOURCE}, filled in from the records: {counted}.")
     section.add(
-        "good-practice", "What was controlled, and what was not", found, "Items in our words, in the list's order.",
+        "good-practice", "What was controlled, and what was not", found,
+        "Items in our words; practice: its number in the paper.",
     )  # fmt: skip
     return section
