@@ -38,8 +38,9 @@ def plug_in(page):
 
 
 def fewer(line):
-    """The command with fewer runs, and on one task of a library."""
+    """The command with fewer runs and architectures, and on one task of a library."""
     line = line.replace("naslab compare --optimizers", "naslab compare nasbench201/cifar10 --optimizers")
+    line = line.replace("--architectures 200", "--architectures 50")
     return re.sub(r"--seeds \d+", "--seeds 2", re.sub(r"--budget \d+ ", "--budget 12 ", line))
 
 
@@ -101,7 +102,7 @@ def test_the_commands_are_understood(line, workplace, monkeypatch, capfd):
     if words[1:3] == ["table", "join"]:
         pytest.skip("needs a table and a file; tests/tables/test_joining.py")
     if words[1:2] == ["predict"]:
-        naslab.search_csv("data.csv", "label", widths=(4, 8), depth=2, budget=20, out=words[2])
+        naslab.search_csv("data.csv", "label", widths=(4, 8), depth=2, budget=2, out=words[2])
     if words[1:2] in (["merge"], ["export"]):
         folders = words[2 : min(place for place, word in enumerate(words) if word.startswith("--"))]
         for folder, optimizer in zip(folders, QUICK, strict=False):

@@ -22,6 +22,7 @@ SLOW = {
         "smooth-darts-adv",
         "smooth-darts-rs",
         "flops-darts",
+        "gdas",
         "one-shot-drop-path",
         "fairnas",
         "pc-darts",

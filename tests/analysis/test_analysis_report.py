@@ -144,6 +144,7 @@ def test_same_runs_same_report(tmp_path):
 
 MISSING_B = [("toy/a", "b", seed) for seed in range(3)]
 TASKS = [info("toy/a"), info("toy/b")]
+RARE = "One run: no interval.; budget 10 evaluations; No cost is known"
 SAME_CELLS = [dataclasses.replace(info(f"toy/{name}"), cells="toy-space") for name in "abc"]
 
 
@@ -153,24 +154,21 @@ SAME_CELLS = [dataclasses.replace(info(f"toy/{name}"), cells="toy-space") for na
         (lambda: comparison([info()], ["a"], 3), "No test: there is one optimizer"),
         (lambda: comparison(TASKS, ["a", "b"], 3), "No Friedman test: it compares three or more"),
         (lambda: comparison(TASKS, ["a", "b", "c"], 3), "No Friedman test: it needs three or more tasks"),
-        (lambda: comparison([info()], ["a", "b"], 1), "One run: no interval."),
+        (lambda: comparison([info(budget=10, budget_unit="evaluations")], ["a", "b"], 1, costs=False), RARE),
         (lambda: comparison([info()], ["a", "b", "c"], 3, missing=MISSING_B), "3 of 9 runs have no result"),
         (lambda: comparison([info()], ["a", "b"], 3, infeasible=MISSING_B), "no-feasible"),
         (lambda: comparison([info()], ["a", "b"], 5, truth=lambda *_: 100.0), "a and b share the best"),
-        (lambda: comparison([info()], ["a", "b"], 3), "Too few runs: 3 per optimizer"),
         (lambda: comparison(SAME_CELLS, ["a", "b", "c"], 5), "tests of ranks over tasks"),
-        (lambda: comparison([info(optimum=None)], ["a", "b"], 3), "best seen"),
-        (lambda: comparison([info(budget=10, budget_unit="evaluations")], ["a", "b"], 3), "budget 10 evaluations"),
+        (lambda: comparison([info(optimum=None)], ["a", "b"], 3), "best seen; Too few runs: 3 per optimizer"),
         (lambda: comparison([info()], ["a"], 2, missing=[("toy/a", "a", 0), ("toy/a", "a", 1)]), "no run ended"),
         (lambda: comparison([info()], ["a"], 2, infeasible=[("toy/a", "a", 0), ("toy/a", "a", 1)]), "no run ended"),
         (lambda: comparison([info(direction="min", optimum=9.0, unit="")], ["a", "b"], 3), "lower is better"),
-        (lambda: comparison([info()], ["a", "b"], 3, costs=False), "No cost is known"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_degenerate_comparisons_have_an_answer(data, said, tmp_path):
     text = Page(write(data(), tmp_path).read_text()).text
-    assert said in text
+    assert all(each in text for each in said.split("; "))
     assert "nan" not in text.lower()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import toy_tasks
 
+from naslab.cli import run_command
 from naslab.correlation.judges import sources
 from naslab.correlation.populations import draw
 from naslab.correlation.scores import BATCH, Scores, score_all, score_path
@@ -132,7 +133,7 @@ def test_files_of_different_evaluators_never_meet(task, tmp_path):
     assert len(paths) == len(names)
 
 
-def test_a_kill_loses_at_most_the_batch_under_way(stored_task, tmp_path, asked):
+def test_a_kill_loses_at_most_the_batch_under_way(stored_task, tmp_path, asked, capsys):
     arguments = (
         "correlate", stored_task, "--evaluators", f"{TOTAL}[pause=0.05]", "--architectures", "all",
         "--out", str(tmp_path / "out"),
@@ -147,8 +148,7 @@ def test_a_kill_loses_at_most_the_batch_under_way(stored_task, tmp_path, asked):
     kept = path.read_bytes()
     assert len(kept.splitlines()) == 2
     before = len(asked.read_text().splitlines())
-    done = toy_tasks.run_naslab(*arguments)
-    assert done.returncode == 0, done.stderr
+    assert run_command([*arguments]) == 0
     assert len(asked.read_text().splitlines()) - before == len(toy_tasks.ROWS) - BATCH
     assert path.read_bytes().startswith(kept)
-    assert Path(done.stdout.split("Report: ")[1].strip()).is_file()
+    assert Path(capsys.readouterr().out.split("Report: ")[1].strip()).is_file()

@@ -30,8 +30,11 @@ def test_the_largest_is_the_task_itself(task: str, fidelities: tuple[int, ...]) 
     assert whole.score == live.reward().evaluate(architecture, rng=np.random.default_rng(1)).score
     assert 0 <= small.score <= 100
     assert small.score != whole.score
-    result = naslab.search(proxy, "random", budget=1)
-    assert result.truth == live.true_value(result.architecture)
+
+
+def test_a_search_is_judged_by_the_task_itself() -> None:
+    result = naslab.search("pocket-mlp/segments@width", "random", budget=1)
+    assert result.truth == naslab.task("pocket-mlp/segments@live").true_value(result.architecture)
 
 
 def test_smaller_versions_have_the_same_architectures() -> None:

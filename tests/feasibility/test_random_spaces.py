@@ -15,7 +15,7 @@ from naslab.feasibility import Feasibility, feasibility
 from naslab.ops import Linear
 from naslab.space import Choice, Factor, Rule, SearchSpace, at_least, at_most, at_most_in_a_row, exactly
 
-SPACES, BLOCKS = 2000, 4
+SPACES, BLOCKS = 1000, 4
 
 
 def random_space(rng):

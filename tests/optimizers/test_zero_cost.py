@@ -239,6 +239,7 @@ def test_where_time_is_measured_scoring_is_measured_and_the_price_is_not_added(t
     assert b"seconds" not in trace_path(tmp_path, "toy", name, 0).read_bytes().splitlines()[1]
 
 
+@pytest.mark.slow
 def test_a_run_with_a_price_resumes_to_the_same_trace() -> None:
     check_optimizer("zero-cost-warm-up[samples=12,population=6,sample=3,proposals=4,score_seconds=0.25]")
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import pickle
 
+import numpy as np
 import pytest
 from tiny_pocket import TINY
 
@@ -23,10 +24,12 @@ NAMES = ("pocket-cell/mnist", "pocket-mlp/mnist", "pocket-mlp/segments")
 def test_cells_that_compute_the_same_are_trained_once() -> None:
     cells = pocket("pocket-cell/mnist")
     space, trained, rows = cells.search_space, cells.trained, cells.rows().tolist()
-    keys = {a: space.canonical(a) for a in space.architectures()}
-    assert (len(rows), len(keys), len(trained)) == (15_625, 15_625, 5_425)
-    assert len({keys[a] for a in trained}) == 5_425
-    assert [keys[trained[row]] for row in rows] == list(keys.values())
+    assert (len(rows), space.size, len(trained)) == (15_625, 15_625, 5_425)
+    keys = [space.canonical(a) for a in trained]
+    assert len(set(keys)) == 5_425
+    every = list(space.architectures())
+    for i in np.random.default_rng().choice(len(every), 2_000, replace=False):
+        assert keys[rows[i]] == space.canonical(every[i])
 
 
 @pytest.mark.parametrize(("name", "count", "sizes"), [(NAMES[1], 8_000, (20,) * 3), (NAMES[2], 4_096, (8,) * 4)])

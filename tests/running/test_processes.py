@@ -171,8 +171,8 @@ def check_kills(task: str, tmp_path: Path, moments: list[float], enough: int, **
 
 
 def test_killed_at_ten_random_moments(stored_task: str, tmp_path: Path) -> None:
-    moments = np.random.default_rng().uniform(0.0, 0.25, 10).tolist()
-    check_kills(stored_task, tmp_path, moments, 8, workers=1, seeds=8, budget=60)
+    moments = np.random.default_rng().uniform(0.0, 0.15, 10).tolist()
+    check_kills(stored_task, tmp_path, moments, 8, workers=1, seeds=6, budget=50)
 
 
 def test_killed_with_two_workers(stored_task: str, tmp_path: Path) -> None:

@@ -111,12 +111,12 @@ def test_resumes_from_every_byte_of_the_seconds(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["random", "regularized-evolution", "local-search", "reinforce"])
 def test_a_search_resumes_from_every_byte(tmp_path: Path, name: str) -> None:
     one = toy_tasks.toy_task()
-    path = resumed(one, name, 9, tmp_path)
+    path = resumed(one, name, 6, tmp_path)
     whole = path.read_bytes()
     header = whole.index(b"\n")
     for cut in (0, 1, *range(header - 2, len(whole) + 1)):
         path.write_bytes(whole[:cut])
-        resumed(one, name, 9, tmp_path)
+        resumed(one, name, 6, tmp_path)
         assert path.read_bytes() == whole
 
 

@@ -107,7 +107,7 @@ def test_it_is_a_space_like_others(name: str) -> None:
     space = tabular(**SPACES[name])
     check_search_space(space, samples=15)
     rng = np.random.default_rng(1)
-    assert_costs_are_those_of_modules(space, [space.sample(rng) for _ in range(10 if name == "published" else 50)])
+    assert_costs_are_those_of_modules(space, [space.sample(rng) for _ in range(10 if name == "published" else 20)])
 
 
 @pytest.mark.parametrize(

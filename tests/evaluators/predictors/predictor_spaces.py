@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import networkx as nx
 import numpy as np
 from toy_spaces import IMAGE, TOYS, graph_of
@@ -36,6 +38,7 @@ def odd() -> SearchSpace:
     return SearchSpace(graph, name="odd", cells=[cell, nx.DiGraph(graph.subgraph(["2", "y"]))])
 
 
+@cache
 def spaces() -> dict[str, SearchSpace]:
     """Of every kind: cells, whole networks, rules, widths, depths, trellises."""
     return {

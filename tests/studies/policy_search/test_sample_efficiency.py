@@ -14,6 +14,7 @@ from naslab.studies.policy_search.sample_efficiency import KINDS, MODE, TARGETS,
 from naslab.tasks import Problem
 
 
+@pytest.mark.slow
 def test_random_search_needs_a_thousand_samples_for_the_best_thousandth():
     """The number of draws is geometric: its mean is 1,000 and its median 693."""
     found = [samples_needed(Run("additive", "random", seed, 700))["best 0.1 %"] for seed in range(60)]

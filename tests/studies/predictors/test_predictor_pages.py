@@ -32,7 +32,7 @@ def made_up(work: list[Fit]) -> list[dict[str, object]]:
     return results
 
 
-@pytest.mark.parametrize("study", [predictors, latency_prediction])
+@pytest.mark.parametrize("study", [pytest.param(predictors, marks=pytest.mark.slow), latency_prediction])
 def test_the_page_has_every_section(study, tmp_path, monkeypatch) -> None:
     left = tmp_path / "zero-cost-nasbench201" / "cifar10" / "scores"
     left.mkdir(parents=True)
