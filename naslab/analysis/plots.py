@@ -283,7 +283,7 @@ def _optimum_line(ax: Axes, info: TaskInfo, *, vertical: bool = False) -> None:
             **words,
         )
     else:
-        ax.axhline(info.optimum, **look)
+        ax.axhline(info.optimum, gid="optimum-line", **look)
         ax.annotate(
             "optimum",
             (0, info.optimum),
@@ -292,7 +292,7 @@ def _optimum_line(ax: Axes, info: TaskInfo, *, vertical: bool = False) -> None:
             textcoords="offset points",
             va="top" if info.sign > 0 else "bottom",
             **words,
-        )
+        ).set_gid("optimum-word")
 
 
 def clock_axis(ax: Axes, start: float, end: float, label: str) -> None:

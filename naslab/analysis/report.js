@@ -56,11 +56,11 @@ function points(d) {
     return { letter, x, y, n };
   });
 }
-const share = (axis, log, value) => log ? Math.log(value / axis.from) / Math.log(axis.to / axis.from) : (value - axis.from) / (axis.to - axis.from);
-const place = (axis, log, value) => axis.start + share(axis, log, value) * (axis.end - axis.start);
-function read(axis, log, at) {
-  const part = (at - axis.start) / (axis.end - axis.start);
-  return log ? axis.from * (axis.to / axis.from) ** part : axis.from + part * (axis.to - axis.from);
+const share = ({ log, from, to }, value) => log ? Math.log(value / from) / Math.log(to / from) : (value - from) / (to - from);
+const place = (axis, value) => axis.start + share(axis, value) * (axis.end - axis.start);
+function read({ log, from, to, start, end }, at) {
+  const part = (at - start) / (end - start);
+  return log ? from * (to / from) ** part : from + part * (to - from);
 }
 function written(axis, value) {
   const log = axis.log && axis.to > 0, size = log ? Math.abs(value) : Math.abs(axis.to - axis.from);
@@ -72,7 +72,7 @@ const hidden = (part) => getComputedStyle(part).visibility === "hidden";
 for (const svg of all("svg[data-axes]")) {
   const axes = JSON.parse(svg.dataset.axes);
   if (!axes.y?.name) delete axes.y; // heights without a name are no values
-  const now = { x: axes.x.log, y: axes.y?.log };
+  const now = { ...axes }; // as they are shown
   const middle = (axes.x.start + axes.x.end) / 2;
   const curves = axes.y && svg.querySelector('[data-part="line"] path');
   const lines = () => all('[data-part="line"] path', svg).filter((path) => !hidden(path));
@@ -89,10 +89,10 @@ for (const svg of all("svg[data-axes]")) {
         if (next < 0) continue;
         const [a, b] = [steps[next - 1], steps[next]];
         const height = b.x === a.x ? b.y : a.y + (b.y - a.y) * (x - a.x) / (b.x - a.x);
-        found.push([owner(path), height, written(axes.y, read(axes.y, now.y, height))]);
+        found.push([owner(path), height, written(now.y, read(now.y, height))]);
       }
       found.sort((a, b) => a[1] - b[1]);
-      heading = `${axes.x.name} ${written(axes.x, read(axes.x, now.x, x))}`;
+      heading = `${axes.x.name} ${written(now.x, read(now.x, x))}`;
       svg.append(draw("line", { class: "cross", x1: x, x2: x, y1: axes.y.start, y2: axes.y.end }));
     } else {
       const near = all("[data-series] use", svg).filter((use) => !hidden(use)).map((use) => {
@@ -101,8 +101,8 @@ for (const svg of all("svg[data-axes]")) {
       }).sort((a, b) => a[0] - b[0])[0];
       if (near && near[0] < 12) {
         const [, use, px, py] = near;
-        heading = `${axes.x.name} ${written(axes.x, read(axes.x, now.x, px))}`;
-        found.push([owner(use), py, axes.y ? `${axes.y.name} ${written(axes.y, read(axes.y, now.y, py))}` : ""]);
+        heading = `${axes.x.name} ${written(now.x, read(now.x, px))}`;
+        found.push([owner(use), py, axes.y ? `${axes.y.name} ${written(now.y, read(now.y, py))}` : ""]);
       }
     }
     values.replaceChildren();
@@ -150,39 +150,66 @@ for (const svg of all("svg[data-axes]")) {
     tell(at, height, new DOMPoint(at, height).matrixTransform(svg.getScreenCTM()));
   });
 
-  // The other scale: every place is read on the old one and written on the new one; both ends stay.
-  function rescale(name) {
-    const axis = axes[name], group = svg.querySelector(`[data-axis="${name}"]`), log = !now[name];
-    const move = (at) => (at - axis.start) * (at - axis.end) >= 0 ? at : place(axis, log, read(axis, axis.log, at));
-    now[name] = log;
+  // Another scale: every place is read on the old one and written on the new one; both ends of the axis stay.
+  function shown(name) {
+    const axis = axes[name], other = now[name];
+    return other === axis ? (at) => at : (at) => (at - axis.start) * (at - axis.end) >= 0 ? at : place(other, read(axis, at));
+  }
+  const optimum = svg.querySelector('[data-part="optimum-line"] path'), word = svg.querySelector('[data-part="optimum-word"] text');
+  const above = word && optimum && Number(word.getAttribute("y")) - points(optimum.getAttribute("d"))[0].y;
+  function rescale(name, other) {
+    now[name] = other;
+    const x = shown("x"), y = shown("y");
     for (const part of all("path[d], use[x]", svg)) {
-      if (part.closest("[data-axis], defs, clipPath")) continue;
+      if (part.closest("[data-axis], defs, clipPath, .other-x, .other-y")) continue;
       part.before_ ??= part.tagName === "path" ? part.getAttribute("d") : [part.getAttribute("x"), part.getAttribute("y")];
-      const x = (at) => now.x === axes.x.log ? at : name === "x" ? move(at) : at;
-      if (part.tagName === "use") { part.setAttribute("x", x(Number(part.before_[0]))); continue; }
-      part.setAttribute("d", points(part.before_).map(({ letter, x: px, y, n }) =>
-        letter === "H" ? `H${x(px)}` : letter === "V" ? `V${y}` : letter + n.map((v, i) => i % 2 ? v : x(v)).join(" ")).join(""));
+      if (part.tagName === "use") {
+        part.setAttribute("x", x(Number(part.before_[0])));
+        part.setAttribute("y", y(Number(part.before_[1])));
+        continue;
+      }
+      const leader = part.closest('[data-part="leader"]'); // from a curve to its name, which stays where it is
+      part.setAttribute("d", points(part.before_).map(({ letter, x: px, y: py, n }, step) =>
+        leader && step ? (now.y === axes.y ? letter + n.join(" ") : `L${px} ${py}`) : letter === "H" ? `H${x(px)}` : letter === "V" ? `V${y(py)}` :
+          letter + n.map((v, i) => i % 2 ? y(v) : x(v)).join(" ")).join(""));
     }
-    group.style.display = log === axis.log ? "" : "none";
+    if (word && optimum) word.setAttribute("y", y(points(optimum.before_)[0].y) + above);
+    const axis = axes[name], group = svg.querySelector(`[data-axis="${name}"]`);
+    group.style.display = other === axis ? "" : "none";
     svg.querySelector(`.other-${name}`)?.remove();
-    if (log === axis.log) return;
-    const own = draw("g", { class: `other-${name}` }), label = all("text", group).at(-1).cloneNode(true);
-    const base = svg.viewBox.baseVal.height, line = axes.y?.start ?? base - 30;
-    for (const tick of ticks(axis.from, axis.to, log)) {
-      const at = place(axis, log, tick);
-      const text = draw("text", { x: at, y: line + 12, style: "font:7px var(--type);text-anchor:middle;fill:var(--ink)" });
+    if (other === axis) return;
+    const own = draw("g", { class: `other-${name}` }), left = axes.x.start, foot = axes.y.start;
+    for (const tick of ticks(other.from, other.to, other.log)) {
+      const at = place(other, tick), across = name === "x";
+      const text = draw("text", {
+        x: across ? at : left - 5, y: across ? foot + 12 : at + 2.5,
+        style: `font:7px var(--type);text-anchor:${across ? "middle" : "end"};fill:var(--ink)`,
+      });
       text.textContent = tick.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 3 });
-      own.append(draw("path", { d: `M${at} ${line}V${line + 3}`, style: "stroke:var(--ink);stroke-width:.6" }), text);
+      const line = across ? `M${at} ${foot}V${foot + 3}` : `M${left} ${at}H${left - 3}`;
+      own.append(draw("path", { d: line, style: "stroke:var(--ink);stroke-width:.6" }), text);
     }
-    own.append(label);
+    own.append(all("text", group).at(-1).cloneNode(true));
     svg.append(own);
   }
-  if (axes.x.from > 0 && axes.x.to / axes.x.from >= 3 && axes.y && svg.querySelector('[data-axis="x"]')) {
-    const button = make("button", { type: "button", class: "small" });
-    const name = () => { button.textContent = now.x ? "linear axis" : "logarithmic axis"; };
-    button.addEventListener("click", () => { rescale("x"); name(); });
-    name();
+  for (const name of axes.y ? ["x", "y"] : []) {
+    const axis = axes[name], from = axis.from > 0 ? axis.from : least(name);
+    // Places are rounded to a twentieth of a point (svg.py): no logarithms of values that this would change by much.
+    const told = axis.log ? 0 : 0.4 * (axis.to - axis.from) / Math.abs(axis.end - axis.start);
+    if (!(from > told && axis.to / from >= 3) || !svg.querySelector(`[data-axis="${name}"]`)) continue;
+    const button = make("button", { type: "button", class: "small" }), other = { ...axis, from, log: !axis.log };
+    const write = () => { button.textContent = `${now[name].log ? "linear" : "logarithmic"} ${name} axis`; };
+    button.addEventListener("click", () => { rescale(name, now[name] === axis ? other : axis); write(); });
+    write();
     svg.closest("figure").querySelector("figcaption").append(" ", button);
+  }
+  // The smallest value that is drawn, the optimum's among them: where an axis begins below zero, a logarithmic one begins there.
+  function least(name) {
+    const parts = all("[data-part] path[d], [data-part] use[x]", svg).filter((part) => !part.closest("defs"));
+    const drawn = parts.flatMap((part) =>
+      part.tagName === "use" ? Number(part.getAttribute(name)) : points(part.getAttribute("d")).map((p) => p[name]));
+    const { start, end } = axes[name];
+    return Math.min(...drawn.filter((at) => (at - start) * (at - end) < 0).map((at) => read(axes[name], at)));
   }
 }
 function ticks(from, to, log) {

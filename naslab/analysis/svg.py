@@ -87,6 +87,7 @@ def inline(svg: str, prefix: str, description: str, sheet: Sheet, axes: str = ""
     body = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", body)
     body = body.replace("xlink:href", "href")
     body = _SERIES.sub(r'<g data-series="\1" data-part="\2"', body)
+    body = body.replace('<g id="optimum-', '<g data-part="optimum-')
     body = body.replace('<g id="matplotlib.axis_1"', '<g data-axis="x"').replace(
         '<g id="matplotlib.axis_2"', '<g data-axis="y"'
     )

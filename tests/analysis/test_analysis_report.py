@@ -250,10 +250,27 @@ document.execCommand = () => copied.push(document.activeElement.value.slice(
   document.activeElement.selectionStart, document.activeElement.selectionEnd)); copy();
 out.push(copied.map((text) => text.slice(0, 15)).join(" "), copied[0] === copied[2] && copied[1] === copied[3]);
 const path = line(0).querySelector("path"), before = path.getAttribute("d");
-const button = svg.closest("figure").querySelector("figcaption button:last-child");
+const button = svg.closest("figure").querySelector("figcaption button:nth-of-type(1)");
 button.click(); out.push(button.textContent, path.getAttribute("d") !== before);
 out.push(svg.querySelectorAll(".other-x text").length > 2);
 button.click(); out.push(path.getAttribute("d") === before);
+const high = [...document.querySelectorAll("figcaption button")].filter((each) => each.textContent.includes("y axis"));
+const drawing = (figure) => [...figure.querySelectorAll("path, use")].map((p) => p.getAttribute("d") ?? p.getAttribute("y")).join();
+const heights = (figure) => {
+  figure.querySelector("svg").dispatchEvent(new FocusEvent("focusout"));
+  figure.querySelector("svg").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
+  const found = [...document.querySelectorAll("#values div")].map((row) => Number(row.textContent.split(" ").at(-1)));
+  figure.querySelector("svg").dispatchEvent(new FocusEvent("focusout"));
+  return found;
+};
+const kept = high.map((each) => {
+  const figure = each.closest("figure"), first = drawing(figure), told = heights(figure);
+  each.click();
+  const moved = drawing(figure) !== first, again = heights(figure);
+  each.click();
+  return [moved, told.length > 0 && told.every((v, i) => Math.abs(v - again[i]) <= 0.02 * v + 0.01), drawing(figure) === first];
+});
+out.push(high.length > 3, kept.every((each) => each[0] && each[1]), kept.every((each) => each[2]));
 document.body.innerHTML = `<p id="result">${out.join("|")}</p>`;
 }</script></body>"""
 
@@ -280,7 +297,7 @@ def test_in_a_browser_tables_sort_and_filter_and_figures_tell_their_values(tmp_p
         *("true", "visible", "hidden", "false", "0", "visible"),
         *("search time (s) #", "b 1.00;c 0.86;a 0.00", "true", "search time (s) #"),
         *(" ".join([r"\begin{tabular}", "naslab compare "] * 2), "true"),
-        *("logarithmic axis", "true", "true", "true"),
+        *("logarithmic x axis", "true", "true", "true", "true", "true", "true"),
     ]
 
 
