@@ -255,7 +255,8 @@ button.click(); out.push(button.textContent, path.getAttribute("d") !== before);
 out.push(svg.querySelectorAll(".other-x text").length > 2);
 button.click(); out.push(path.getAttribute("d") === before);
 const high = [...document.querySelectorAll("figcaption button")].filter((each) => each.textContent.includes("y axis"));
-const drawing = (figure) => [...figure.querySelectorAll("path, use")].map((p) => p.getAttribute("d") ?? p.getAttribute("y")).join();
+const place = (part) => part.getAttribute("d") ?? part.getAttribute("y");
+const drawing = (figure) => [...figure.querySelectorAll("path, use")].map(place).join();
 const heights = (figure) => {
   figure.querySelector("svg").dispatchEvent(new FocusEvent("focusout"));
   figure.querySelector("svg").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
@@ -268,7 +269,8 @@ const kept = high.map((each) => {
   each.click();
   const moved = drawing(figure) !== first, again = heights(figure);
   each.click();
-  return [moved, told.length > 0 && told.every((v, i) => Math.abs(v - again[i]) <= 0.02 * v + 0.01), drawing(figure) === first];
+  const same = told.length > 0 && told.every((v, i) => Math.abs(v - again[i]) <= 0.02 * v + 0.01);
+  return [moved, same, drawing(figure) === first];
 });
 out.push(high.length > 3, kept.every((each) => each[0] && each[1]), kept.every((each) => each[2]));
 document.body.innerHTML = `<p id="result">${out.join("|")}</p>`;

@@ -37,9 +37,8 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.rglob("*.jsonl")}
 
 
-@pytest.mark.parametrize(
-    "optimizer", ["darts", pytest.param("robust-darts[stopping=adaptive-l2]", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["darts", "robust-darts[stopping=adaptive-l2]"])
 def test_a_killed_search_ends_like_one_that_was_left_alone(optimizer: str, tmp_path: Path) -> None:
     name = optimizer.rstrip("]") + ("," if "[" in optimizer else "[") + "epochs=5,batch=160,architecture_rate=0.05]"
     whole = naslab.search("pocket-mlp/segments", name, budget="5epochs", out=tmp_path / "whole")

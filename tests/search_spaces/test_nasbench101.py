@@ -205,7 +205,7 @@ def test_neighbours_are_those_of_naslib(space):
 
 
 def test_costs_are_those_of_the_modules(small):
-    assert_costs_are_those_of_modules(small, samples(small, 50))
+    assert_costs_are_those_of_modules(small, samples(small, 20))
 
 
 def test_nothing_is_built_that_is_pruned(small):

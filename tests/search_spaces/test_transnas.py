@@ -193,12 +193,12 @@ def test_it_conforms(small):
 
 
 def test_costs_are_those_of_the_modules(small):
-    assert_costs_are_those_of_modules(small, samples(small, 50))
+    assert_costs_are_those_of_modules(small, samples(small, 20))
 
 
 def test_paths_of_the_micro_supernet_are_the_networks_taken_from_it():
     space = transnas_micro(5, (2, 19, 14), channels=2)
-    assert_paths_run_as_extracted(space, samples(space, 50))
+    assert_paths_run_as_extracted(space, samples(space, 20))
     assert len(assert_mixtures_train(space)) == 6
 
 

@@ -240,7 +240,7 @@ def test_a_problem_carries_no_truth(stored_task: str, task_id: str, limits: list
     assert leaks_in_bytes(pickle.dumps(problem), numbers) == []
 
 
-@pytest.mark.parametrize("task_id", [TASKS[0], toy_tasks.TASK])
+@pytest.mark.parametrize("task_id", [pytest.param(TASKS[0], marks=pytest.mark.slow), toy_tasks.TASK])
 def test_the_search_for_leaks_finds_them(stored_task: str, task_id: str) -> None:
     one = naslab.task(task_id)
     numbers = set(one.truth.values.values())  # type: ignore[attr-defined]

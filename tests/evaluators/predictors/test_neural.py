@@ -76,7 +76,7 @@ def test_predictions_do_not_depend_on_the_others_asked(name):
 def test_features_are_learned_from(name):
     scores = np.random.default_rng(3).standard_normal(40)
     same = [CELLS[0]] * 40  # nothing else tells the rows apart
-    made = fitted(f"{name}[epochs=60,learning_rate=.01]", cells=same, scores=scores, features=scores[:, None])
+    made = fitted(f"{name}[epochs=30,learning_rate=.02]", cells=same, scores=scores, features=scores[:, None])
     asked = np.linspace(-1.5, 1.5, 25)
     tau = stats.kendalltau(made.predict(same[:25], features=asked[:, None]).mean, asked).statistic
     assert tau > 0.8

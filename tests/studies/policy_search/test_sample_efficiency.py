@@ -88,16 +88,16 @@ def test_twice_as_many_samples_are_a_ratio_of_two():
 
 def test_the_page(tmp_path, monkeypatch):
     """The whole study, with few and short runs, in this process."""
-    monkeypatch.setattr(study, "BUDGET", 50)
+    monkeypatch.setattr(study, "BUDGET", 30)
     monkeypatch.setattr(study, "RATES", (0.1, 0.2))
     monkeypatch.setattr(study, "TUNING", range(1000, 1002))
-    monkeypatch.setattr(study, "SEEDS", range(8))
+    monkeypatch.setattr(study, "SEEDS", range(4))
     monkeypatch.setattr(study, "in_processes", lambda function, work, *_: [function(each) for each in work])
     outcome = study.run("A title", "What it is.", tmp_path, workers=1, progress=None)
     ((_, table),) = outcome.tables
     assert len(table) == len(KINDS) * (len(TARGETS) + 1)
-    assert table["random"].isna().all()  # 50 samples are too few
+    assert table["random"].isna().all()  # 30 samples are too few
     page = outcome.report.read_text()
     assert "3,000 samples with REINFORCE, 1,500 with PPO" in page
-    assert "random search more than 50" in page
+    assert "random search more than 30" in page
     assert len(list((tmp_path / "report" / "figures").glob("*.svg"))) == len(KINDS) + 4
