@@ -12,8 +12,9 @@ demo: $(READY)
 	  --budget 150 --seeds 20 --workers 2 --out runs/demo
 
 # Compiled files are kept even where the environment forbids it: each of the processes that tests start saves half a second.
+# A worker has whole files of tests, for what these share, until one has nothing left to do.
 test: $(READY)
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist worksteal
 
 slow: $(READY)
 	$(BIN)/pytest -m slow

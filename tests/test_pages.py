@@ -12,6 +12,7 @@ import pytest
 import naslab
 from naslab import ops
 from naslab.cli import run_command
+from naslab.correlation.study import Correlations
 from naslab.running.results import Results
 from naslab.tabular import defaults
 from naslab.testing import check_optimizer
@@ -106,6 +107,8 @@ def test_the_commands_are_understood(line, workplace, monkeypatch, capfd):
         naslab.search_csv("data.csv", "label", widths=(4, 8), depth=2, budget=2, out=words[2])
     if words[1] == "compare" and "--objectives" not in words:  # which has tables and figures of its own
         monkeypatch.setattr(Results, "report", lambda results, **_: results.folder / "report.html")
+    if words[1] == "correlate":
+        monkeypatch.setattr(Correlations, "report", lambda results, folder, **_: folder / "report.html")
     if words[1:2] in (["merge"], ["export"]):
         folders = words[2 : min(place for place, word in enumerate(words) if word.startswith("--"))]
         for folder, optimizer in zip(folders, QUICK, strict=False):

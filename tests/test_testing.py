@@ -14,7 +14,7 @@ from naslab.registry import entries
 from naslab.testing import ConformanceError, ToyReward, check_evaluator, check_optimizer, check_search_space, toy_tasks
 
 SLOW = {
-    *("optuna-gp", "zero-cost-warm-up", "predictor-guided", "bananas", "nasbowl", "tnasp", "freeze-thaw"),
+    *("optuna-gp", "optuna-tpe", "zero-cost-warm-up", "predictor-guided", "bananas", "nasbowl", "tnasp", "freeze-thaw"),
     # put together of the same parts as others here
     *(
         "portfolio-bohb",

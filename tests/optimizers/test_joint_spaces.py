@@ -25,9 +25,13 @@ PLAIN = toy_tasks()["joint"]
 SOURCE = Source("toy/elsewhere", PLAIN.problem.space, ToyReward())
 PLAIN = replace(PLAIN, problem=replace(PLAIN.problem, sources=(SOURCE,)))
 RUNGS = replace(PLAIN, problem=replace(PLAIN.problem, fidelities=(1, 3, 9), fidelity=9))
+NAMES = sorted(entries("optimizers"))
 
 
-@pytest.mark.parametrize("name", sorted(entries("optimizers")))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name == "optuna-gp" else name for name in NAMES],
+)
 def test_a_strategy_searches_it_all_or_says_what_it_cannot(name: str, tmp_path: Path) -> None:
     continues = getattr(optimizer_spec(name).factory, "continues", False) or name == "bohb-nb201"
     task = RUNGS if continues else PLAIN

@@ -50,6 +50,7 @@ def between_seeds(archive: Path) -> float:
     return float(np.abs(final[:, 0] - final[:, 1]).mean()) * POINT
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shipped")
 def test_an_untouched_table_passes(cache: Path, capsys: Any) -> None:
     before = contents(cache)
