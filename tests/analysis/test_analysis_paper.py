@@ -1,6 +1,9 @@
 """The table for a paper, the sentence on top, and the checklist."""
 
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,9 +115,24 @@ def test_the_checklist_says_what_the_records_say():
     assert practice.OPEN in set(good)
 
 
-@pytest.mark.parametrize("name", [r"a_b{c}[d=50%,e=#1]", r"~/my files/x^2\y&z.py:Mine$", "a≤b", "x---y"])
+ODD = [r"a_b{c}[d=50%,e=#1]", r"~/my files/x^2\y&z.py:Mine$", "a≤b", "x---y"]
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_the_latex_compiles(tmp_path: Path) -> None:
+    table, _, _ = parts(comparison(TASKS, ["plain", *ODD], 8))
+    head = [r"\documentclass{article}", r"\usepackage[paperwidth=900mm]{geometry}", r"\usepackage{booktabs}"]
+    body = [r"\begin{document}", to_latex(table.frame, table.bold), r"\end{document}"]
+    (tmp_path / "paper.tex").write_text("\n".join([*head, *body]))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-1000:]
+    assert "Missing character" not in (tmp_path / "paper.log").read_text(errors="replace")
+
+
+@pytest.mark.parametrize("name", ODD)
 def test_the_latex_is_what_a_compiler_takes(name):
-    """No TeX here: environments, braces and cells are counted, and what TeX would act upon is escaped."""
+    """Without a TeX: environments, braces and cells are counted, and what TeX would act upon is escaped."""
     data = comparison(TASKS, ["plain", name], 8)
     table, _, _ = parts(data)
     lines = to_latex(table.frame, table.bold).splitlines()
