@@ -97,7 +97,10 @@ def correlate(
     members = draw(found, population, *_number(architectures), seed)
     asked = [*wanted, *([judge] if judge else [])]
     gaps = set().union(*(unscored(source, found, members.architectures) for source in asked))
-    members = dataclasses.replace(members, architectures=tuple(a for a in members.architectures if a not in gaps))
+    if gaps:
+        present = tuple(each for each in members.architectures if each not in gaps)
+        text = f"{members.text}, {len(gaps):,} of them left out"
+        members = dataclasses.replace(members, architectures=present, text=text)
     if workers < 1:
         raise InvalidValue(f"workers={workers}. Allowed: from 1")
     described = {"task": found.id, "source": dict(found.source), "seed": seed} | placement_entries(found.problem)

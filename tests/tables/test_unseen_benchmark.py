@@ -80,6 +80,8 @@ def test_correlate_leaves_out_what_was_not_measured(wide: pd.DataFrame, tmp_path
     found = naslab.correlate("unseen/Stanford-Cars", ["table[column=phone_latency_ms]"])
     assert len(found.scores) == 19
     assert any("is missing there: 1 of the architectures" in note for note in found.notes)
+    assert found.population.startswith("all ")
+    assert found.population.endswith(" architectures, 1 of them left out")
     tests = wide[[f"Stanford Cars/test_acc_seed{seed}" for seed in range(3)]].mean(axis=1)
     wanted = -wide["phone_latency_ms"].drop(5).corr(tests.drop(5), method="spearman")
     assert found.summary["Spearman"][0] == pytest.approx(wanted)
