@@ -291,8 +291,9 @@ def _optimum_line(ax: Axes, info: TaskInfo, *, vertical: bool = False) -> None:
             xytext=(3, -1.5 * info.sign),  # on the side where the curves are
             textcoords="offset points",
             va="top" if info.sign > 0 else "bottom",
+            gid="optimum-word",
             **words,
-        ).set_gid("optimum-word")
+        )
 
 
 def clock_axis(ax: Axes, start: float, end: float, label: str) -> None:

@@ -113,9 +113,8 @@ def checklist(data: ResultsData, command: str, environment: Mapping[str, str]) -
             + "The hardware is the author's to state.",
         ),
     ]
-    found = pd.DataFrame(rows, columns=["item", "answer", "why"])
-    found.insert(0, "practice", [str(number) for number in range(1, len(rows) + 1)])
-    return found
+    numbered = [(str(number), *row) for number, row in enumerate(rows, 1)]
+    return pd.DataFrame(numbered, columns=["practice", "item", "answer", "why"])
 
 
 def _is_table(data: ResultsData, task: str) -> bool:

@@ -138,9 +138,9 @@ for (const svg of all("svg[data-axes]")) {
     const ordered = marks.map((use) => [Number(use.getAttribute("x")), Number(use.getAttribute("y"))]).sort((a, b) => a[0] - b[0]);
     if (curves) {
       const where = lines().flatMap((path) => points(path.getAttribute("d")).map((p) => p.x));
+      if (!where.length) return away();
       const [first, last] = [Math.min(...where), Math.max(...where)], step = way * (axes.x.end - axes.x.start) / 50;
       at = at === null ? (way > 0 ? first : last) : Math.max(first, Math.min(last, at + step));
-      if (!where.length) return away();
     } else {
       const here = at ?? way * -Infinity;
       const next = way > 0 ? ordered.find((p) => p[0] > here + 0.01) : ordered.findLast((p) => p[0] < here - 0.01);
@@ -166,12 +166,15 @@ for (const svg of all("svg[data-axes]")) {
       if (part.tagName === "use") {
         part.setAttribute("x", x(Number(part.before_[0])));
         part.setAttribute("y", y(Number(part.before_[1])));
-        continue;
+      } else if (now.x === axes.x && now.y === axes.y) {
+        part.setAttribute("d", part.before_);
+      } else if (part.closest('[data-part="leader"]')) { // from a curve to its name, which stays where it is
+        const [curve, label] = points(part.before_);
+        part.setAttribute("d", `M${x(curve.x)} ${y(curve.y)}L${label.x} ${label.y}`);
+      } else {
+        part.setAttribute("d", points(part.before_).map(({ letter, x: px, y: py, n }) =>
+          letter === "H" ? `H${x(px)}` : letter === "V" ? `V${y(py)}` : letter + n.map((v, i) => i % 2 ? y(v) : x(v)).join(" ")).join(""));
       }
-      const leader = part.closest('[data-part="leader"]'); // from a curve to its name, which stays where it is
-      part.setAttribute("d", points(part.before_).map(({ letter, x: px, y: py, n }, step) =>
-        leader && step ? (now.y === axes.y ? letter + n.join(" ") : `L${px} ${py}`) : letter === "H" ? `H${x(px)}` : letter === "V" ? `V${y(py)}` :
-          letter + n.map((v, i) => i % 2 ? y(v) : x(v)).join(" ")).join(""));
     }
     if (word && optimum) word.setAttribute("y", y(points(optimum.before_)[0].y) + above);
     const axis = axes[name], group = svg.querySelector(`[data-axis="${name}"]`);

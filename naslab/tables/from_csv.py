@@ -111,15 +111,15 @@ class Recorded:
 
 def read_columns(path: Path, header: list[str], lines: Lines, schema: CsvSchema, space: SearchSpace) -> Recorded:
     """The rows of a file as its schema describes them. Raises InvalidTable as :func:`import_csv`."""
-    positions = _positions(path, header, schema)
-    architectures = _architectures(path, lines, [positions[key] for key in schema.keys], schema, space)
+    places = _positions(path, header, schema)
+    architectures = _architectures(path, lines, [places[key] for key in schema.keys], schema, space)
     specs = schema.table_columns()
     arrays = {spec.name: np.full((len(lines), *spec.depth), np.nan) for spec in specs}
     axes = {spec.name: spec for spec in specs}
     for column in schema.columns:
         spec = axes[column.target]
         epoch = spec.epochs.index(column.epochs) if column.epochs is not None else 0
-        values = _numbers(path, lines, column.column, positions[column.column], never_negative=spec.is_time)
+        values = _numbers(path, lines, column.column, places[column.column], never_negative=spec.is_time)
         arrays[spec.name][:, epoch, spec.seeds.index(column.seed)] = values
     return Recorded(architectures, specs, arrays)
 

